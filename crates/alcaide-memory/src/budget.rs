@@ -1,0 +1,153 @@
+//! Budgets by reservation.
+
+use std::sync::Arc;
+
+use alcaide_inventory::declare::Period;
+use alcaide_inventory::id::{BudgetId, CallId};
+use alcaide_inventory::{Moment, Name};
+use alcaide_record::{Effect, Settlement};
+use serde::{Deserialize, Serialize};
+
+use crate::state::Memory;
+
+const MINUTE_S: u64 = 60;
+const HOUR_S: u64 = 60 * MINUTE_S;
+const DAY_S: u64 = 24 * HOUR_S;
+
+/// Beginning of the period that `now` is in (UTC).
+#[must_use]
+pub fn period_start(period: Period, now: Moment) -> Moment {
+    let length_s = match period {
+        Period::Minute => MINUTE_S,
+        Period::Hour => HOUR_S,
+        Period::Day => DAY_S,
+        Period::ThirtyDays => 30 * DAY_S,
+        Period::Total => return Moment::from_secs(0),
+    };
+    Moment::from_secs(now.secs() - now.secs() % length_s)
+}
+
+/// When the period that began at `start` is over; `None` if never.
+pub(crate) fn period_end(period: Period, start: Moment) -> Option<Moment> {
+    let length_s = match period {
+        Period::Minute => MINUTE_S,
+        Period::Hour => HOUR_S,
+        Period::Day => DAY_S,
+        Period::ThirtyDays => 30 * DAY_S,
+        Period::Total => return None,
+    };
+    Some(Moment::from_secs(start.secs().saturating_add(length_s)))
+}
+
+/// What a call wants of one budget.
+#[derive(Clone, Debug)]
+pub struct BudgetAsk {
+    /// The budget.
+    pub budget: BudgetId,
+    /// Its name, for the refusal.
+    pub name: Name,
+    /// Its limit in one period.
+    pub limit: u64,
+    /// Its period.
+    pub period: Period,
+    /// How much to set aside.
+    pub amount: u64,
+}
+
+/// A budget has not enough left.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("budget `{name}` has {left} of {limit} left, and the call may need {asked}")]
+pub struct Exhausted {
+    /// The budget.
+    pub budget: BudgetId,
+    /// Its name.
+    pub name: Name,
+    /// What is left, calls in flight counted in full.
+    pub left: u64,
+    /// Its limit.
+    pub limit: u64,
+    /// What the call asked for.
+    pub asked: u64,
+    /// When the budget begins anew.
+    pub again: Option<Moment>,
+}
+
+/// State of one budget in one period.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Counter {
+    pub(crate) reserved: u64,
+    pub(crate) used: u64,
+}
+
+impl Counter {
+    pub(crate) const fn taken(self) -> u64 {
+        self.reserved.saturating_add(self.used)
+    }
+}
+
+/// One amount set aside.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Held {
+    pub(crate) budget: BudgetId,
+    pub(crate) period: Moment,
+    pub(crate) amount: u64,
+}
+
+/// Amounts set aside for one attempt of one call.
+///
+/// Dropped before [`Reservation::journalled`], it gives everything back. After that only [`Reservation::settle`] turns
+/// it into what was used; dropped unsettled, it stays charged.
+#[must_use = "a reservation that is dropped gives everything back"]
+pub struct Reservation {
+    memory: Arc<Memory>,
+    held: Vec<Held>,
+    journalled: Option<(CallId, u32)>,
+}
+
+impl Reservation {
+    pub(crate) const fn new(memory: Arc<Memory>, held: Vec<Held>) -> Self {
+        Self { memory, held, journalled: None }
+    }
+
+    /// What the intent must say.
+    #[must_use]
+    pub fn effects(&self) -> Vec<Effect> {
+        let effect =
+            |held: &Held| Effect::Reserve { amount: held.amount, budget: held.budget, period: held.period };
+        self.held.iter().map(effect).collect()
+    }
+
+    /// The intent was given ledger index `index`: from here on the reservation survives a restart.
+    pub fn journalled(&mut self, index: u64, call: CallId, attempt: u32) {
+        self.journalled = Some((call, attempt));
+        self.memory.open_reservation(index, call, attempt, &self.held);
+    }
+
+    /// What the outcome must say, with `used` giving what was used of each budget; nothing changes yet.
+    #[must_use]
+    pub fn settlement(&self, used: impl Fn(BudgetId) -> u64) -> Vec<Settlement> {
+        let settle = |held: &Held| Settlement {
+            budget: held.budget,
+            period: held.period,
+            reserved: held.amount,
+            used: used(held.budget),
+        };
+        self.held.iter().map(settle).collect()
+    }
+
+    /// Turns the reservation into what was used, and takes in what else the outcome says; `index` is the outcome's.
+    pub fn settle(mut self, index: u64, settled: &[Settlement], effects: &[Effect]) {
+        if let Some((call, attempt)) = self.journalled.take() {
+            self.memory.settle(index, call, attempt, settled, effects);
+        }
+        self.held.clear();
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.journalled.is_none() && !self.held.is_empty() {
+            self.memory.give_back(&self.held);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Ledger entries into state: at start for all of them, later for those that others wrote (the office's).
+
+use alcaide_inventory::Moment;
+use alcaide_label::Label;
+use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind};
+
+use crate::budget::Held;
+use crate::state::{Memory, State, TaskState};
+
+/// How long a revoked token is remembered: longer than any token lives.
+const REVOKED_FOR: std::time::Duration = std::time::Duration::from_secs(20 * 60);
+
+impl Memory {
+    /// Takes entry `index` into memory; a second time it changes nothing.
+    pub fn apply(&self, index: u64, entry: &Entry) {
+        let mut state = self.state();
+        if state.applied.note(index) {
+            state.apply(index, entry);
+        }
+    }
+}
+
+impl State {
+    fn apply(&mut self, index: u64, entry: &Entry) {
+        match &entry.event {
+            Event::Intent(intent) => {
+                let mut held = Vec::new();
+                for effect in &intent.effects {
+                    if let Effect::Reserve { amount, budget, period } = effect {
+                        let counter = self.budgets.entry((*budget, *period)).or_default();
+                        counter.reserved = counter.reserved.saturating_add(*amount);
+                        held.push(Held { budget: *budget, period: *period, amount: *amount });
+                    }
+                }
+                self.labels(&intent.effects, index);
+                if !held.is_empty() {
+                    self.open.insert((intent.call, intent.attempt.number), held);
+                }
+            }
+            Event::Outcome(outcome) => {
+                self.close(outcome.call, outcome.attempt, &outcome.settled);
+                self.labels(&outcome.effects, index);
+            }
+            Event::Issued(issued) if issued.kind == TokenKind::Gate => {
+                let Some(task) = issued.task else { return };
+                self.make_room();
+                let run = issued.run;
+                // A new task of a known run starts clean only where someone else attested the user's words for it.
+                let start = match run.and_then(|run| self.runs.get(&run)) {
+                    Some(label) if issued.words.is_none() => *label,
+                    _ => Label::CLEAN,
+                };
+                self.tasks.entry(task).or_insert(TaskState { label: start, run, touched: index }).touched =
+                    index;
+                if let Some(run) = run {
+                    let label = self.runs.entry(run).or_insert(start);
+                    *label = label.join(start);
+                }
+            }
+            Event::Order(order) => match &order.order {
+                OrderKind::Kill { actor, epoch } => {
+                    let known = self.actors.entry(*actor).or_default();
+                    known.killed = true;
+                    known.epoch = known.epoch.max(*epoch);
+                }
+                OrderKind::Unkill { actor } => self.actors.entry(*actor).or_default().killed = false,
+                OrderKind::Revoke { token } => self.revoke(*token, entry.at),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    pub(crate) fn labels(&mut self, effects: &[Effect], index: u64) {
+        for effect in effects {
+            if let Effect::Join { label, task } = effect {
+                self.join(*task, *label, index);
+            }
+        }
+    }
+
+    fn revoke(&mut self, token: alcaide_inventory::TokenId, at: Moment) {
+        self.revoked.retain(|_, forget| at < *forget);
+        self.revoked.insert(token, at + REVOKED_FOR);
+    }
+}

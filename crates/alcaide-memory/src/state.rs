@@ -1,0 +1,268 @@
+//! The state and what is asked of it while calls pass.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use alcaide_inventory::id::{BudgetId, CallId, RunId, TaskId, TokenId};
+use alcaide_inventory::{Actor, Moment};
+use alcaide_label::Label;
+use alcaide_record::{Effect, Settlement};
+
+use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
+use crate::replay::{ReplayError, Seen};
+
+/// Most tasks whose labels are remembered; past it the oldest is forgotten and counts as untrusted.
+pub(crate) const TASKS_MAX: usize = 200_000;
+/// Most counters of budgets and periods.
+pub(crate) const COUNTERS_MAX: usize = 200_000;
+
+/// Why a credential is not good now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotGood {
+    /// Someone in the chain was killed.
+    #[error("`{0}` was stopped")]
+    Killed(Actor),
+    /// The credential is from before its holder's last stop.
+    #[error("the credential of `{0}` is from before its last stop")]
+    OldEpoch(Actor),
+    /// The token or one that it descends from was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ActorState {
+    pub(crate) epoch: u64,
+    pub(crate) killed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskState {
+    pub(crate) label: Label,
+    pub(crate) run: Option<RunId>,
+    /// Ledger index that last touched it.
+    pub(crate) touched: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) budgets: HashMap<(BudgetId, Moment), Counter>,
+    pub(crate) open: HashMap<(CallId, u32), Vec<Held>>,
+    pub(crate) tasks: HashMap<TaskId, TaskState>,
+    pub(crate) runs: HashMap<RunId, Label>,
+    pub(crate) actors: HashMap<Actor, ActorState>,
+    pub(crate) revoked: HashMap<TokenId, Moment>,
+    pub(crate) applied: Applied,
+}
+
+/// Which ledger entries are in the state: all below `below`, and `beyond`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) below: u64,
+    pub(crate) beyond: BTreeSet<u64>,
+}
+
+impl Applied {
+    /// Notes `index`; false if it was noted before.
+    pub(crate) fn note(&mut self, index: u64) -> bool {
+        if index < self.below || !self.beyond.insert(index) {
+            return false;
+        }
+        while self.beyond.remove(&self.below) {
+            self.below = self.below.saturating_add(1);
+        }
+        true
+    }
+}
+
+/// All that the gate remembers. Shared by every call; each question takes one short lock.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub(crate) state: Mutex<State>,
+    pub(crate) seen: Mutex<Seen>,
+}
+
+impl Memory {
+    /// Knows nothing yet: ledger entries from 0 on are to be replayed into it.
+    #[must_use]
+    pub fn empty() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock leaves counters that are at worst too strict; the state stays usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// First ledger index that is not yet in memory; entries from here on are to be replayed at start.
+    #[must_use]
+    pub fn replay_from(&self) -> u64 {
+        self.state().applied.below
+    }
+
+    /// Sets amounts aside in all of `asks` or in none.
+    ///
+    /// # Errors
+    /// [`Exhausted`] for the first budget that has not enough left.
+    pub fn reserve(self: &Arc<Self>, asks: &[BudgetAsk], now: Moment) -> Result<Reservation, Box<Exhausted>> {
+        if asks.is_empty() {
+            return Ok(Reservation::new(Arc::clone(self), Vec::new()));
+        }
+        let mut state = self.state();
+        let mut held = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let start = period_start(ask.period, now);
+            let taken = state.budgets.get(&(ask.budget, start)).map_or(0, |counter| counter.taken());
+            let left = ask.limit.saturating_sub(taken);
+            if ask.amount > left || left == 0 {
+                return Err(Box::new(Exhausted {
+                    budget: ask.budget,
+                    name: ask.name.clone(),
+                    left,
+                    limit: ask.limit,
+                    asked: ask.amount,
+                    again: period_end(ask.period, start),
+                }));
+            }
+            held.push(Held { budget: ask.budget, period: start, amount: ask.amount });
+        }
+        if state.budgets.len() > COUNTERS_MAX {
+            let longest = std::time::Duration::from_secs(31 * 24 * 60 * 60);
+            let total = Moment::from_secs(0);
+            state.budgets.retain(|(_, start), counter| {
+                counter.reserved > 0 || *start == total || now.since(*start) < longest
+            });
+        }
+        for amount in &held {
+            let counter = state.budgets.entry((amount.budget, amount.period)).or_default();
+            counter.reserved = counter.reserved.saturating_add(amount.amount);
+        }
+        Ok(Reservation::new(Arc::clone(self), held))
+    }
+
+    /// Used and reserved of a budget in the period of `now`.
+    #[must_use]
+    pub fn taken(&self, budget: BudgetId, start: Moment) -> (u64, u64) {
+        self.state().budgets.get(&(budget, start)).map_or((0, 0), |counter| (counter.used, counter.reserved))
+    }
+
+    pub(crate) fn give_back(&self, held: &[Held]) {
+        let mut state = self.state();
+        for amount in held {
+            if let Some(counter) = state.budgets.get_mut(&(amount.budget, amount.period)) {
+                counter.reserved = counter.reserved.saturating_sub(amount.amount);
+            }
+        }
+    }
+
+    pub(crate) fn open_reservation(&self, index: u64, call: CallId, attempt: u32, held: &[Held]) {
+        let mut state = self.state();
+        if state.applied.note(index) && !held.is_empty() {
+            state.open.insert((call, attempt), held.to_vec());
+        }
+    }
+
+    pub(crate) fn settle(
+        &self,
+        index: u64,
+        call: CallId,
+        attempt: u32,
+        settled: &[Settlement],
+        effects: &[Effect],
+    ) {
+        let mut state = self.state();
+        if state.applied.note(index) {
+            state.close(call, attempt, settled);
+            state.labels(effects, index);
+        }
+    }
+
+    /// An entry of the gate's own that changes nothing here was given `index`.
+    pub fn noted(&self, index: u64) {
+        self.state().applied.note(index);
+    }
+
+    /// Whether a credential is good now: nobody in its chain was stopped since it was issued, nothing was revoked.
+    ///
+    /// # Errors
+    /// [`NotGood`] with the first reason.
+    pub fn is_good(
+        &self,
+        epochs: &[(Actor, u64)],
+        token: TokenId,
+        ancestors: &[TokenId],
+    ) -> Result<(), NotGood> {
+        let state = self.state();
+        for (actor, epoch) in epochs {
+            if let Some(known) = state.actors.get(actor) {
+                if known.killed {
+                    return Err(NotGood::Killed(*actor));
+                }
+                if *epoch < known.epoch {
+                    return Err(NotGood::OldEpoch(*actor));
+                }
+            }
+        }
+        if !state.revoked.is_empty()
+            && (state.revoked.contains_key(&token)
+                || ancestors.iter().any(|id| state.revoked.contains_key(id)))
+        {
+            return Err(NotGood::Revoked);
+        }
+        Ok(())
+    }
+
+    /// Label of a task: the join of all that it has read; of an unknown task: missing.
+    #[must_use]
+    pub fn label(&self, task: TaskId) -> Label {
+        self.state().tasks.get(&task).map_or(Label::MISSING, |known| known.label)
+    }
+
+    /// Notes a proof that works once.
+    ///
+    /// # Errors
+    /// As [`Seen::note`].
+    pub fn first_time(&self, id: [u8; 32], forget: Moment, now: Moment) -> Result<(), ReplayError> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).note(id, forget, now)
+    }
+}
+
+impl State {
+    /// Turns what was set aside into what was used.
+    pub(crate) fn close(&mut self, call: CallId, attempt: u32, settled: &[Settlement]) {
+        self.open.remove(&(call, attempt));
+        for part in settled {
+            let counter = self.budgets.entry((part.budget, part.period)).or_default();
+            counter.reserved = counter.reserved.saturating_sub(part.reserved);
+            counter.used = counter.used.saturating_add(part.used);
+        }
+    }
+
+    /// A task has read something.
+    pub(crate) fn join(&mut self, task: TaskId, label: Label, index: u64) {
+        let known =
+            self.tasks.entry(task).or_insert(TaskState { label: Label::MISSING, run: None, touched: index });
+        known.label = known.label.join(label);
+        known.touched = index;
+        let (run, joined) = (known.run, known.label);
+        if let Some(run) = run {
+            let of_run = self.runs.entry(run).or_insert(joined);
+            *of_run = of_run.join(joined);
+        }
+    }
+
+    /// Makes room for one more task by forgetting the tenth that was untouched for longest.
+    pub(crate) fn make_room(&mut self) {
+        if self.tasks.len() < TASKS_MAX {
+            return;
+        }
+        let mut touched: Vec<u64> = self.tasks.values().map(|task| task.touched).collect();
+        let at = touched.len() / 10;
+        let (_, cut, _) = touched.select_nth_unstable(at);
+        let cut = *cut;
+        self.tasks.retain(|_, task| task.touched > cut);
+        let live: BTreeSet<RunId> = self.tasks.values().filter_map(|task| task.run).collect();
+        self.runs.retain(|run, _| live.contains(run));
+    }
+}

@@ -1,0 +1,288 @@
+//! Budgets in flight, replay from entries, snapshots at any point.
+
+use std::sync::Arc;
+
+use alcaide_inventory::declare::Period;
+use alcaide_inventory::id::{
+    AgentId, BudgetId, CallId, PolicyId, RunId, TaskId, TokenId, UnitId, UpstreamId,
+};
+use alcaide_inventory::{Actor, Moment, PlanNumber};
+use alcaide_label::{Confidentiality, Integrity, Label};
+use alcaide_record::{
+    ActionKind, Attempt, Chain, Content, Decided, DecisionKind, Digest, Effect, End, Entry, Event, Intent,
+    Issued, Order, OrderKind, Outcome, Settlement, Target, TokenKind, WordsGrade,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Moment = Moment::from_secs(1_795_000_000);
+const BUDGET: BudgetId = BudgetId::from_bits(1);
+
+fn ask(amount: u64, limit: u64) -> BudgetAsk {
+    BudgetAsk { budget: BUDGET, name: "daily".parse().unwrap(), limit, period: Period::Day, amount }
+}
+
+fn agent() -> Actor {
+    Actor::Agent(AgentId::from_bits(1))
+}
+
+fn intent(call: u128, effects: Vec<Effect>) -> Entry {
+    let id = CallId::from_bits(call);
+    Entry::new(
+        NOW,
+        Event::Intent(Box::new(Intent {
+            action: ActionKind::UseModel,
+            attempt: Attempt { number: 1, upstream: UpstreamId::from_bits(1) },
+            call: id,
+            content: Content {
+                arguments: vec![],
+                bytes: 0,
+                digest: Digest::default(),
+                edited: false,
+                findings: vec![],
+                label: Label::CLEAN,
+                words: WordsGrade::None,
+            },
+            decided: Decided {
+                approval: None,
+                decision: DecisionKind::Allow,
+                obligations: vec![],
+                plan: PlanNumber(1),
+                plan_digest: Digest::default(),
+                policies: vec![PolicyId::from_bits(1)],
+                request: Digest::default(),
+                shadow: None,
+            },
+            effects,
+            relaxed: false,
+            target: Target { name: Digest::default(), route: None, tool: None },
+            who: Chain {
+                actor: agent(),
+                bound: false,
+                earlier: vec![],
+                run: None,
+                subject: agent(),
+                task: TaskId::from_bits(1),
+                token: TokenId::from_bits(1),
+                unit: UnitId::from_bits(1),
+            },
+        })),
+    )
+}
+
+fn outcome(call: u128, settled: Vec<Settlement>, effects: Vec<Effect>) -> Entry {
+    Entry::new(
+        NOW,
+        Event::Outcome(Box::new(Outcome {
+            attempt: 1,
+            call: CallId::from_bits(call),
+            digest: None,
+            duration_us: 1,
+            effects,
+            end: End::Complete,
+            findings: vec![],
+            intent: 0,
+            released_bytes: 0,
+            settled,
+            status: Some(200),
+            usage: None,
+        })),
+    )
+}
+
+fn issued(task: u128, run: Option<u128>, words: bool) -> Entry {
+    Entry::new(
+        NOW,
+        Event::Issued(Issued {
+            actor: agent(),
+            epoch: 0,
+            expires: NOW,
+            kind: TokenKind::Gate,
+            parent: None,
+            run: run.map(RunId::from_bits),
+            subject: agent(),
+            task: Some(TaskId::from_bits(task)),
+            token: TokenId::from_bits(task),
+            words: words.then(Digest::default),
+        }),
+    )
+}
+
+const UNTRUSTED: Label =
+    Label { confidentiality: Confidentiality::Internal, integrity: Integrity::Untrusted };
+
+#[test]
+fn a_dropped_reservation_gives_back_and_a_journalled_one_stays() {
+    let memory = Memory::empty();
+    drop(memory.reserve(&[ask(60, 100)], NOW).unwrap());
+    let mut held = memory.reserve(&[ask(60, 100)], NOW).unwrap();
+    let full = memory.reserve(&[ask(60, 100)], NOW).err().unwrap();
+    assert_eq!((full.left, full.limit, full.asked), (40, 100, 60));
+    assert_eq!(full.again, Some(Moment::from_secs(1_795_046_400)));
+    held.journalled(0, CallId::from_bits(1), 1);
+    drop(held);
+    assert!(memory.reserve(&[ask(60, 100)], NOW).is_err(), "unknown is not free");
+    assert!(memory.reserve(&[ask(40, 100)], NOW).is_ok());
+}
+
+#[test]
+fn all_budgets_or_none() {
+    let memory = Memory::empty();
+    let other = BudgetAsk { budget: BudgetId::from_bits(2), ..ask(5, 4) };
+    assert!(memory.reserve(&[ask(60, 100), other], NOW).is_err());
+    assert_eq!(memory.taken(BUDGET, period_start(Period::Day, NOW)), (0, 0));
+}
+
+#[test]
+fn sixty_four_in_flight_never_pass_the_limit() {
+    let memory = Memory::empty();
+    let mut threads = Vec::new();
+    for at in 0..64_u64 {
+        let memory = Arc::clone(&memory);
+        threads.push(std::thread::spawn(move || {
+            let mut passed = 0_u64;
+            for round in 0..50_u64 {
+                if let Ok(mut held) = memory.reserve(&[ask(7, 1_000)], NOW) {
+                    let index = (at * 50 + round) * 2;
+                    let call = CallId::from_bits(u128::from(index));
+                    held.journalled(index, call, 1);
+                    let settled = held.settlement(|_| 3);
+                    held.settle(index + 1, &settled, &[]);
+                    passed += 3;
+                }
+            }
+            passed
+        }));
+    }
+    let passed: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    let (used, reserved) = memory.taken(BUDGET, period_start(Period::Day, NOW));
+    assert_eq!((used, reserved), (passed, 0));
+    assert!(used <= 1_000, "{used}");
+    assert!(used > 990, "the budget can be used up: {used}");
+}
+
+#[test]
+fn a_new_period_begins_anew() {
+    let memory = Memory::empty();
+    let mut held = memory.reserve(&[ask(100, 100)], NOW).unwrap();
+    held.journalled(0, CallId::from_bits(1), 1);
+    assert!(memory.reserve(&[ask(1, 100)], NOW).is_err());
+    let tomorrow = NOW + std::time::Duration::from_secs(24 * 60 * 60);
+    assert!(memory.reserve(&[ask(100, 100)], tomorrow).is_ok());
+}
+
+#[test]
+fn a_kill_ends_every_token_from_before_it() {
+    let memory = Memory::empty();
+    let order = |order| {
+        Entry::new(NOW, Event::Order(Order { by: None, id: alcaide_inventory::OrderId::from_bits(1), order }))
+    };
+    let token = TokenId::from_bits(5);
+    assert_eq!(memory.is_good(&[(agent(), 0)], token, &[]), Ok(()));
+    memory.apply(0, &order(OrderKind::Kill { actor: agent(), epoch: 1 }));
+    assert_eq!(memory.is_good(&[(agent(), 0)], token, &[]), Err(NotGood::Killed(agent())));
+    assert_eq!(memory.is_good(&[(agent(), 1)], token, &[]), Err(NotGood::Killed(agent())));
+    memory.apply(1, &order(OrderKind::Unkill { actor: agent() }));
+    assert_eq!(memory.is_good(&[(agent(), 0)], token, &[]), Err(NotGood::OldEpoch(agent())));
+    assert_eq!(memory.is_good(&[(agent(), 1)], token, &[]), Ok(()));
+    memory.apply(2, &order(OrderKind::Revoke { token }));
+    assert_eq!(memory.is_good(&[(agent(), 1)], token, &[]), Err(NotGood::Revoked));
+    assert_eq!(memory.is_good(&[(agent(), 1)], TokenId::from_bits(6), &[token]), Err(NotGood::Revoked));
+    assert_eq!(memory.is_good(&[(agent(), 1)], TokenId::from_bits(6), &[]), Ok(()));
+}
+
+#[test]
+fn a_new_task_of_a_tainted_run_is_tainted_unless_attested() {
+    let memory = Memory::empty();
+    memory.apply(0, &issued(1, Some(9), false));
+    assert_eq!(memory.label(TaskId::from_bits(1)), Label::CLEAN);
+    memory.apply(1, &outcome(1, vec![], vec![Effect::Join { label: UNTRUSTED, task: TaskId::from_bits(1) }]));
+    memory.apply(2, &issued(2, Some(9), false));
+    assert_eq!(memory.label(TaskId::from_bits(2)), UNTRUSTED);
+    memory.apply(3, &issued(3, Some(9), true));
+    assert_eq!(memory.label(TaskId::from_bits(3)), Label::CLEAN);
+    assert_eq!(memory.label(TaskId::from_bits(4)), Label::MISSING, "an unknown task is untrusted");
+    memory.apply(4, &issued(1, Some(9), true));
+    assert_eq!(memory.label(TaskId::from_bits(1)), UNTRUSTED, "a second token never cleans a task");
+}
+
+#[test]
+fn a_proof_works_once() {
+    let memory = Memory::empty();
+    let forget = NOW + std::time::Duration::from_secs(60);
+    assert_eq!(memory.first_time([1; 32], forget, NOW), Ok(()));
+    assert_eq!(memory.first_time([1; 32], forget, NOW), Err(ReplayError::Replayed));
+    assert_eq!(memory.first_time([2; 32], forget, NOW), Ok(()));
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Reserve(u64),
+    Settle(usize, u64),
+    Taint(u128),
+}
+
+proptest! {
+    /// Live state, full replay, and replay from a snapshot taken anywhere agree on what the ledger says.
+    #[test]
+    fn replay_from_any_snapshot_is_the_same(
+        acts in proptest::collection::vec(
+            prop_oneof![
+                (1..50_u64).prop_map(Act::Reserve),
+                (0..8_usize, 0..60_u64).prop_map(|(at, used)| Act::Settle(at, used)),
+                (1..4_u128).prop_map(Act::Taint),
+            ],
+            1..60,
+        ),
+        cut in 0..60_usize,
+    ) {
+        let live = Memory::empty();
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut open = Vec::new();
+        let mut snapshot = live.snapshot().unwrap();
+        for (at, act) in acts.into_iter().enumerate() {
+            let index = entries.len() as u64;
+            match act {
+                Act::Reserve(amount) => {
+                    if let Ok(mut held) = live.reserve(&[ask(amount, 500)], NOW) {
+                        let call = u128::from(index);
+                        entries.push(intent(call, held.effects()));
+                        held.journalled(index, CallId::from_bits(call), 1);
+                        open.push((call, held));
+                    }
+                }
+                Act::Settle(pick, used) => {
+                    if !open.is_empty() {
+                        let (call, held) = open.swap_remove(pick % open.len());
+                        let settled = held.settlement(|_| used);
+                        entries.push(outcome(call, settled.clone(), vec![]));
+                        held.settle(index, &settled, &[]);
+                    }
+                }
+                Act::Taint(task) => {
+                    let entry = outcome(u128::MAX, vec![], vec![Effect::Join { label: UNTRUSTED, task: TaskId::from_bits(task) }]);
+                    live.apply(index, &entry);
+                    entries.push(entry);
+                }
+            }
+            if at == cut {
+                snapshot = live.snapshot().unwrap();
+            }
+        }
+        let replayed = Memory::empty();
+        let restored = Memory::from_snapshot(&snapshot.bytes).unwrap();
+        prop_assert!(restored.replay_from() <= snapshot.needs);
+        for (index, entry) in entries.iter().enumerate() {
+            replayed.apply(index as u64, entry);
+            restored.apply(index as u64, entry);
+        }
+        let start = period_start(Period::Day, NOW);
+        prop_assert_eq!(replayed.taken(BUDGET, start), live.taken(BUDGET, start));
+        prop_assert_eq!(restored.taken(BUDGET, start), live.taken(BUDGET, start));
+        for task in 1..4 {
+            prop_assert_eq!(restored.label(TaskId::from_bits(task)), live.label(TaskId::from_bits(task)));
+        }
+        prop_assert_eq!(restored.replay_from(), entries.len() as u64);
+    }
+}

@@ -1,0 +1,355 @@
+//! What a call at the gate leaves in the record: intent, outcome or refusal.
+
+use alcaide_finding::{Class, RuleId};
+use alcaide_inventory::id::{
+    ApprovalId, BudgetId, CallId, PolicyId, RouteId, RunId, TaskId, TokenId, ToolId, UnitId, UpstreamId,
+};
+use alcaide_inventory::{Actor, Moment, PlanNumber};
+use alcaide_label::{Label, Provenance};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// What the caller wants to do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Call an operation of a plain HTTP API.
+    CallApi,
+    /// Call a protocol method that is no tool, prompt or resource.
+    CallMethod,
+    /// Call a tool.
+    CallTool,
+    /// Get a prompt template.
+    GetPrompt,
+    /// See what there is.
+    List,
+    /// Read a resource.
+    ReadResource,
+    /// Use something that the model's provider runs.
+    UseHosted,
+    /// Use a model.
+    UseModel,
+}
+
+/// Who asked: the chain of the verified credential.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    /// Who acts.
+    pub actor: Actor,
+    /// Whether the token was bound to a key and the proof held.
+    pub bound: bool,
+    /// Earlier actors, newest first.
+    pub earlier: Vec<Actor>,
+    /// The run of the agent's program.
+    pub run: Option<RunId>,
+    /// On whose behalf.
+    pub subject: Actor,
+    /// The task.
+    pub task: TaskId,
+    /// The credential.
+    pub token: TokenId,
+    /// The actor's unit.
+    pub unit: UnitId,
+}
+
+/// What the call is about: ids where the thing is declared, a digest of its name where it is not.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The name that the caller used, as a keyed commitment.
+    pub name: Digest,
+    /// The route.
+    pub route: Option<RouteId>,
+    /// The tool.
+    pub tool: Option<ToolId>,
+}
+
+/// How the decision came out.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionKind {
+    /// Allowed.
+    Allow,
+    /// A human must answer first.
+    Ask,
+    /// Refused.
+    Refuse,
+}
+
+/// What was demanded of a call that was allowed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObligationKind {
+    /// Refuse if something of a class is found.
+    Block,
+    /// Cap a number.
+    Cap,
+    /// Replace by a placeholder.
+    Mask,
+    /// Remove.
+    Strip,
+    /// Replace by a token that can be turned back.
+    Tokenise,
+    /// Mark the answer.
+    Watermark,
+}
+
+/// The policy's decision and everything that it rests on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// Approval that was spent for it.
+    pub approval: Option<ApprovalId>,
+    /// How it came out.
+    pub decision: DecisionKind,
+    /// What was demanded.
+    pub obligations: Vec<ObligationKind>,
+    /// The plan that it was made under.
+    pub plan: PlanNumber,
+    /// SHA-256 of that plan.
+    pub plan_digest: Digest,
+    /// Policies that made it; empty means that none permitted.
+    pub policies: Vec<PolicyId>,
+    /// Digest of the whole policy request, as canonical JSON.
+    pub request: Digest,
+    /// What the shadow policies would have decided, where that differs.
+    pub shadow: Option<DecisionKind>,
+}
+
+/// How many times a rule found something.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingCount {
+    /// What kind of content.
+    pub class: Class,
+    /// How often.
+    pub count: u32,
+    /// The rule.
+    pub rule: RuleId,
+}
+
+/// How sure it is that the user said so.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WordsGrade {
+    /// Signed by the human's client or launcher.
+    Attested,
+    /// A user turn of an agent whose owner declared it trusted.
+    Asserted,
+    /// Not at all.
+    #[default]
+    None,
+}
+
+/// What the call carries, as digests, sizes and classes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// Provenance of each argument, in the order of the arguments' names.
+    pub arguments: Vec<Provenance>,
+    /// Length of the exact bytes to be sent.
+    pub bytes: u64,
+    /// SHA-256 of the exact bytes to be sent.
+    pub digest: Digest,
+    /// Whether bytes were edited on the way (a placeholder, a renamed model).
+    pub edited: bool,
+    /// What was found.
+    pub findings: Vec<FindingCount>,
+    /// Label of the task when the decision was made.
+    pub label: Label,
+    /// Grade of the user's words.
+    pub words: WordsGrade,
+}
+
+/// Something that memory must know; written with the intent or outcome that causes it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// A task has read data of this label.
+    Join {
+        /// What was read.
+        label: Label,
+        /// By which task.
+        task: TaskId,
+    },
+    /// An amount of a budget is set aside until the outcome.
+    Reserve {
+        /// How much.
+        amount: u64,
+        /// Of which budget.
+        budget: BudgetId,
+        /// Beginning of the budget's period.
+        period: Moment,
+    },
+    /// An approval is used up.
+    Spend {
+        /// Which.
+        approval: ApprovalId,
+    },
+}
+
+/// One attempt at one upstream.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    /// Where to.
+    pub upstream: UpstreamId,
+}
+
+/// A call is about to have its effect: durable before a byte leaves.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    /// What is done.
+    pub action: ActionKind,
+    /// Which attempt.
+    pub attempt: Attempt,
+    /// The call.
+    pub call: CallId,
+    /// What it carries.
+    pub content: Content,
+    /// The decision.
+    pub decided: Decided,
+    /// What memory must know.
+    pub effects: Vec<Effect>,
+    /// True if the route's declaration let the call go before this entry was on disk.
+    pub relaxed: bool,
+    /// About what.
+    pub target: Target,
+    /// Who asked.
+    pub who: Chain,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The upstream finished and all that may pass was released.
+    Complete,
+    /// The caller went away.
+    CallerGone,
+    /// The caller cancelled by the protocol's own means.
+    Cancelled,
+    /// The gate cut it: content that may not pass.
+    ContentCut,
+    /// The gate cut it: an order (a kill) came.
+    Killed,
+    /// The gate is shutting down.
+    Drained,
+    /// No connection to the upstream; no byte left us.
+    Unreachable,
+    /// The upstream's answer broke its protocol or ended too soon.
+    UpstreamBroken,
+    /// The upstream took longer than declared.
+    UpstreamTimeout,
+    /// The upstream answered with an error of its own.
+    UpstreamRefused,
+    /// The answer was longer than the gate passes.
+    TooLong,
+    /// The attempt was given up within the gate after the intent was written; no byte left us.
+    Withdrawn,
+}
+
+/// Tokens and money of one call, from the upstream's own report.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Input tokens that the provider read from its cache (part of `input`).
+    pub cached_input: u64,
+    /// Cost in micro-units by the route's declared price.
+    pub cost_micros: u64,
+    /// True if the upstream reported nothing and the numbers are the reservation.
+    pub estimated: bool,
+    /// Input tokens.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+}
+
+/// A reservation turned into what was used.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settlement {
+    /// Which budget.
+    pub budget: BudgetId,
+    /// Beginning of the budget's period.
+    pub period: Moment,
+    /// What had been set aside.
+    pub reserved: u64,
+    /// What was used.
+    pub used: u64,
+}
+
+/// How a call's attempt ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// The attempt's number.
+    pub attempt: u32,
+    /// The call.
+    pub call: CallId,
+    /// SHA-256 of what was released to the caller, where the answer was not a stream.
+    pub digest: Option<Digest>,
+    /// Microseconds from arrival to the end.
+    pub duration_us: u64,
+    /// What memory must know.
+    pub effects: Vec<Effect>,
+    /// Why it ended.
+    pub end: End,
+    /// What was found in the answer.
+    pub findings: Vec<FindingCount>,
+    /// Ledger index of the intent.
+    pub intent: u64,
+    /// Bytes of body released to the caller.
+    pub released_bytes: u64,
+    /// Budgets settled.
+    pub settled: Vec<Settlement>,
+    /// HTTP status of the upstream, if it answered.
+    pub status: Option<u16>,
+    /// Tokens and money.
+    pub usage: Option<Usage>,
+}
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Bytes were there, nobody was known.
+    Arrived,
+    /// The caller was known.
+    Known,
+    /// The content was read.
+    Read,
+    /// Policy had decided.
+    Decided,
+    /// The bytes to be sent were frozen.
+    Bound,
+}
+
+/// A call was refused; nothing was sent.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// What was asked for, where that was understood.
+    pub action: Option<ActionKind>,
+    /// Question that was opened for it, if one was.
+    pub approval: Option<ApprovalId>,
+    /// The call.
+    pub call: CallId,
+    /// Stable code, such as `ALC-POLICY-0031`.
+    pub code: String,
+    /// What the call carries, where it was read.
+    pub content: Option<Content>,
+    /// The decision, where one was made.
+    pub decided: Option<Decided>,
+    /// How far it had come.
+    pub stage: Stage,
+    /// About what, where that was understood.
+    pub target: Option<Target>,
+    /// Who asked, where that was known.
+    pub who: Option<Chain>,
+}

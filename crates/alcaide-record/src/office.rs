@@ -1,0 +1,173 @@
+//! What the office leaves in the record: plans, orders, enrolments, tokens, acts.
+
+use alcaide_inventory::id::{
+    ApprovalId, CredentialId, HumanId, OrderId, RunId, SecretId, TaskId, TokenId, ToolId,
+};
+use alcaide_inventory::{Actor, Moment, PlanNumber};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// The ledger was begun.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// SHA-256 of the origin line of its checkpoints.
+    pub origin: Digest,
+    /// Thumbprint of the key that signs tokens.
+    pub token_key: Digest,
+}
+
+/// A plan came into force.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// Who applied it; absent for the first, which the program makes itself.
+    pub by: Option<HumanId>,
+    /// SHA-256 of the plan's canonical bytes.
+    pub digest: Digest,
+    /// Its number.
+    pub number: PlanNumber,
+    /// The plan whose content it repeats, for a rollback.
+    pub repeats: Option<PlanNumber>,
+}
+
+/// A client credential was bound to an actor.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolled {
+    /// Whose it is.
+    pub actor: Actor,
+    /// Its id.
+    pub credential: CredentialId,
+    /// RFC 7638 thumbprint of the public key.
+    pub key: Digest,
+}
+
+/// What kind of token.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// Access token for the gate.
+    Gate,
+    /// Access token for the office.
+    Office,
+    /// Single-use enrolment.
+    Enrolment,
+}
+
+/// A token was issued.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issued {
+    /// Who may act with it.
+    pub actor: Actor,
+    /// The actor's epoch when it was issued.
+    pub epoch: u64,
+    /// When it ends.
+    pub expires: Moment,
+    /// What kind.
+    pub kind: TokenKind,
+    /// The token that it was exchanged for.
+    pub parent: Option<TokenId>,
+    /// The run that it belongs to.
+    pub run: Option<RunId>,
+    /// On whose behalf.
+    pub subject: Actor,
+    /// The task.
+    pub task: Option<TaskId>,
+    /// Its id.
+    pub token: TokenId,
+    /// Keyed digest of the user's words that were attested for the task.
+    pub words: Option<Digest>,
+}
+
+/// What the office orders.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum OrderKind {
+    /// Accept a tool as it is now.
+    AcceptPin {
+        /// SHA-256 of name, description, schema and annotations.
+        pin: Digest,
+        /// The tool.
+        tool: ToolId,
+    },
+    /// Answer a question with yes.
+    Approve {
+        /// The question.
+        approval: ApprovalId,
+        /// Digest of all that is approved: chain, task, action, upstream, pin, bytes, labels, plan.
+        digest: Digest,
+        /// Good until.
+        expires: Moment,
+    },
+    /// Answer a question with no.
+    Deny {
+        /// The question.
+        approval: ApprovalId,
+    },
+    /// Nothing this actor holds is good any more, and it may not act.
+    Kill {
+        /// Whom.
+        actor: Actor,
+        /// Tokens below this epoch are dead.
+        epoch: u64,
+    },
+    /// One token is not good any more.
+    Revoke {
+        /// Which.
+        token: TokenId,
+    },
+    /// The actor may act again, with new tokens.
+    Unkill {
+        /// Whom.
+        actor: Actor,
+    },
+}
+
+/// An order to the gates; its sequence is its ledger index.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Who gave it.
+    pub by: Option<HumanId>,
+    /// Its id.
+    pub id: OrderId,
+    /// What is ordered.
+    pub order: OrderKind,
+}
+
+/// Something was done in the office that is no order.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum OfficeAct {
+    /// A client credential was removed.
+    CredentialRemoved {
+        /// Who did it.
+        by: Option<HumanId>,
+        /// Which.
+        credential: CredentialId,
+    },
+    /// A console session was opened.
+    SessionOpened {
+        /// For whom.
+        by: HumanId,
+    },
+    /// An upstream secret was sealed.
+    SecretSet {
+        /// Who did it.
+        by: Option<HumanId>,
+        /// Which.
+        secret: SecretId,
+    },
+    /// Somebody not allowed to tried something.
+    Denied {
+        /// Who, if known.
+        by: Option<HumanId>,
+        /// Stable code of the refusal.
+        code: String,
+    },
+}

@@ -1,0 +1,201 @@
+//! Every kind of event, compared with an independent sorter of JSON members.
+
+use std::collections::BTreeMap;
+
+use alcaide_finding::{Class, RuleId};
+use alcaide_inventory::id::{
+    AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId,
+    SecretId, TaskId, TokenId, ToolId, UnitId, UpstreamId,
+};
+use alcaide_inventory::{Actor, Moment, PlanNumber};
+use alcaide_label::{Label, Provenance};
+
+use super::*;
+
+fn sorted(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            let inner: Vec<_> = members
+                .iter()
+                .map(|(key, value)| {
+                    format!("{}:{}", serde_json::Value::String((*key).clone()), sorted(value))
+                })
+                .collect();
+            format!("{{{}}}", inner.join(","))
+        }
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(sorted).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn agent() -> Actor {
+    Actor::Agent(AgentId::from_bits(1))
+}
+
+fn chain() -> Chain {
+    Chain {
+        actor: agent(),
+        bound: false,
+        earlier: vec![Actor::Human(HumanId::from_bits(3))],
+        run: Some(RunId::from_bits(4)),
+        subject: Actor::Human(HumanId::from_bits(3)),
+        task: TaskId::from_bits(5),
+        token: TokenId::from_bits(6),
+        unit: UnitId::from_bits(7),
+    }
+}
+
+fn content() -> Content {
+    Content {
+        arguments: vec![Provenance::UserAttested, Provenance::Unknown],
+        bytes: 12,
+        digest: Digest([7; 32]),
+        edited: true,
+        findings: vec![FindingCount { class: Class::Card, count: 2, rule: RuleId::fixed("card-number") }],
+        label: Label::MISSING,
+        words: WordsGrade::Asserted,
+    }
+}
+
+fn decided() -> Decided {
+    Decided {
+        approval: Some(ApprovalId::from_bits(9)),
+        decision: DecisionKind::Allow,
+        obligations: vec![ObligationKind::Mask],
+        plan: PlanNumber(3),
+        plan_digest: Digest([1; 32]),
+        policies: vec![PolicyId::from_bits(10)],
+        request: Digest([2; 32]),
+        shadow: Some(DecisionKind::Refuse),
+    }
+}
+
+fn target() -> Target {
+    Target { name: Digest([3; 32]), route: Some(RouteId::from_bits(11)), tool: Some(ToolId::from_bits(12)) }
+}
+
+fn all_kinds() -> Vec<Event> {
+    let order =
+        |order| Event::Order(Order { by: Some(HumanId::from_bits(1)), id: OrderId::from_bits(2), order });
+    let approval = ApprovalId::from_bits(9);
+    vec![
+        Event::Intent(Box::new(Intent {
+            action: ActionKind::CallTool,
+            attempt: Attempt { number: 1, upstream: UpstreamId::from_bits(13) },
+            call: CallId::from_bits(14),
+            content: content(),
+            decided: decided(),
+            effects: vec![
+                Effect::Join { label: Label::CLEAN, task: TaskId::from_bits(5) },
+                Effect::Reserve { amount: 9, budget: BudgetId::from_bits(15), period: Moment::from_secs(60) },
+                Effect::Spend { approval },
+            ],
+            relaxed: false,
+            target: target(),
+            who: chain(),
+        })),
+        Event::Outcome(Box::new(Outcome {
+            attempt: 1,
+            call: CallId::from_bits(14),
+            digest: Some(Digest([4; 32])),
+            duration_us: 77,
+            effects: vec![],
+            end: End::Complete,
+            findings: vec![],
+            intent: 41,
+            released_bytes: 100,
+            settled: vec![Settlement {
+                budget: BudgetId::from_bits(15),
+                period: Moment::from_secs(60),
+                reserved: 9,
+                used: 4,
+            }],
+            status: Some(200),
+            usage: Some(Usage { cached_input: 1, cost_micros: 2, estimated: false, input: 3, output: 4 }),
+        })),
+        Event::Refused(Box::new(Refused {
+            action: Some(ActionKind::UseModel),
+            approval: Some(approval),
+            call: CallId::from_bits(14),
+            code: "ALC-POLICY-0031".into(),
+            content: Some(content()),
+            decided: Some(decided()),
+            stage: Stage::Decided,
+            target: Some(target()),
+            who: Some(chain()),
+        })),
+        Event::Planned(Planned {
+            by: None,
+            digest: Digest([5; 32]),
+            number: PlanNumber(2),
+            repeats: Some(PlanNumber(1)),
+        }),
+        Event::Made(Made { origin: Digest([6; 32]), token_key: Digest([7; 32]) }),
+        Event::Enrolled(Enrolled {
+            actor: agent(),
+            credential: CredentialId::from_bits(1),
+            key: Digest([8; 32]),
+        }),
+        Event::Issued(Issued {
+            actor: agent(),
+            epoch: 2,
+            expires: Moment::from_secs(9),
+            kind: TokenKind::Gate,
+            parent: Some(TokenId::from_bits(1)),
+            run: None,
+            subject: agent(),
+            task: Some(TaskId::from_bits(5)),
+            token: TokenId::from_bits(6),
+            words: Some(Digest([9; 32])),
+        }),
+        order(OrderKind::AcceptPin { pin: Digest([1; 32]), tool: ToolId::from_bits(12) }),
+        order(OrderKind::Approve { approval, digest: Digest([1; 32]), expires: Moment::from_secs(9) }),
+        order(OrderKind::Deny { approval }),
+        order(OrderKind::Kill { actor: agent(), epoch: 3 }),
+        order(OrderKind::Revoke { token: TokenId::from_bits(6) }),
+        order(OrderKind::Unkill { actor: agent() }),
+        Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),
+        Event::Office(OfficeAct::SessionOpened { by: HumanId::from_bits(1) }),
+        Event::Office(OfficeAct::SecretSet { by: None, secret: SecretId::from_bits(1) }),
+        Event::Office(OfficeAct::Denied { by: None, code: "ALC-OFFICE-0001".into() }),
+    ]
+}
+
+#[test]
+fn every_event_is_canonical_and_reads_back() {
+    for event in all_kinds() {
+        let entry = Entry::new(Moment::from_secs(1_795_000_000), event);
+        let leaf = entry.to_leaf().unwrap();
+        let again: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
+        assert_eq!(String::from_utf8(leaf.clone()).unwrap(), sorted(&again));
+        assert_eq!(Entry::from_leaf(&leaf).unwrap(), entry);
+    }
+}
+
+#[test]
+fn another_version_is_refused() {
+    let entry = Entry { v: 2, ..Entry::new(Moment::from_secs(1), all_kinds().remove(4)) };
+    let error = Entry::from_leaf(&entry.to_leaf().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("its version is 2"), "{error}");
+}
+
+#[test]
+fn an_unknown_member_is_refused() {
+    let entry = Entry::new(Moment::from_secs(1), all_kinds().remove(4));
+    let text = String::from_utf8(entry.to_leaf().unwrap()).unwrap();
+    let more = text.replacen("{\"at\"", "{\"name\":\"ana\",\"at\"", 1);
+    assert!(Entry::from_leaf(more.as_bytes()).is_err());
+}
+
+#[test]
+fn a_leaf_past_its_length_is_refused() {
+    let mut events = all_kinds();
+    if let Some(Event::Intent(intent)) = events.get_mut(0) {
+        intent.content.arguments = vec![Provenance::Unknown; 7_000];
+    }
+    let entry = Entry::new(Moment::from_secs(1), events.remove(0));
+    assert!(matches!(entry.to_leaf(), Err(EntryError::TooLong { .. })));
+}
