@@ -7,11 +7,12 @@
 
 mod check;
 mod grant;
+mod keys;
 mod spec;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::Broken;
+pub use check::{Broken, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN, TOOL_NAME_BYTES_MAX};
 pub use grant::{Grant, GrantError, Pattern};
 pub use spec::{
     Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer,
@@ -82,13 +83,16 @@ impl Declarations {
     /// [`DeclareError::Syntax`] with line and column of the first thing that is wrong;
     /// [`DeclareError::Version`] for another `schema`.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, DeclareError> {
-        let read: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
+        let syntax = |span: Option<std::ops::Range<usize>>, why: &str| {
+            let at = span.map_or(0, |span| span.start);
             let before = text.get(..at).unwrap_or(text);
             let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
             let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-            DeclareError::Syntax { file: file.to_owned(), line, column, why: one_line(error.message()) }
-        })?;
+            DeclareError::Syntax { file: file.to_owned(), line, column, why: one_line(why) }
+        };
+        let tables = toml::de::DeTable::parse(text).map_err(|error| syntax(error.span(), error.message()))?;
+        keys::check(tables.get_ref()).map_err(|wrong| syntax(Some(wrong.span), &wrong.why))?;
+        let read: Self = toml::from_str(text).map_err(|error| syntax(error.span(), error.message()))?;
         if read.schema == SCHEMA_VERSION {
             Ok(read)
         } else {

@@ -46,12 +46,12 @@ fn intent(call: u128, effects: Vec<Effect>) -> Entry {
             },
             decided: Decided {
                 approval: None,
+                budget_used: 0,
                 decision: DecisionKind::Allow,
                 obligations: vec![],
                 plan: PlanNumber(1),
                 plan_digest: Digest::default(),
                 policies: vec![PolicyId::from_bits(1)],
-                request: Digest::default(),
                 shadow: None,
             },
             effects,

@@ -102,6 +102,8 @@ pub enum ObligationKind {
 pub struct Decided {
     /// Approval that was spent for it.
     pub approval: Option<ApprovalId>,
+    /// How much of the fullest budget was taken when it was made, in percent.
+    pub budget_used: u8,
     /// How it came out.
     pub decision: DecisionKind,
     /// What was demanded.
@@ -112,8 +114,6 @@ pub struct Decided {
     pub plan_digest: Digest,
     /// Policies that made it; empty means that none permitted.
     pub policies: Vec<PolicyId>,
-    /// Digest of the whole policy request, as canonical JSON.
-    pub request: Digest,
     /// What the shadow policies would have decided, where that differs.
     pub shadow: Option<DecisionKind>,
 }

@@ -63,12 +63,12 @@ fn content() -> Content {
 fn decided() -> Decided {
     Decided {
         approval: Some(ApprovalId::from_bits(9)),
+        budget_used: 12,
         decision: DecisionKind::Allow,
         obligations: vec![ObligationKind::Mask],
         plan: PlanNumber(3),
         plan_digest: Digest([1; 32]),
         policies: vec![PolicyId::from_bits(10)],
-        request: Digest([2; 32]),
         shadow: Some(DecisionKind::Refuse),
     }
 }

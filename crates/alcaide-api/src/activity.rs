@@ -1,0 +1,87 @@
+//! What was called, by whom, what it used; orders; questions.
+
+use alcaide_control::{
+    ActivityFilter, ApprovalView, CallView, OfficeError, OrderView, Page, UsageFilter, UsageView,
+};
+use alcaide_inventory::{ApprovalId, CallId};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+
+use crate::Api;
+use crate::auth::Caller;
+use crate::declarations::PageQuery;
+use crate::problem::Answer;
+
+pub(crate) async fn calls(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Query(filter): Query<CallsQuery>,
+) -> Result<Json<Page<CallView>>, Answer> {
+    let actor = filter.actor.as_deref().map(|text| api.office.resolve_actor(text)).transpose()?;
+    let wanted = ActivityFilter { actor, state: filter.state, ..ActivityFilter::default() };
+    let page = PageQuery { limit: filter.limit, cursor: filter.cursor };
+    Ok(Json(api.office.activity(&by, wanted, page.into()).await?))
+}
+
+/// Which calls.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallsQuery {
+    actor: Option<String>,
+    state: Option<alcaide_control::CallState>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+pub(crate) async fn call(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(call): Path<String>,
+) -> Result<Json<CallView>, Answer> {
+    let id: CallId = call.parse().map_err(|_| OfficeError::Request { why: "the id is none of a call" })?;
+    Ok(Json(api.office.call(&by, id).await?))
+}
+
+pub(crate) async fn usage(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Query(filter): Query<UsageFilter>,
+) -> Result<Json<Vec<UsageView>>, Answer> {
+    Ok(Json(api.office.usage(&by, filter).await?))
+}
+
+pub(crate) async fn orders(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<OrderView>>, Answer> {
+    Ok(Json(api.office.orders(&by, page.into()).await?))
+}
+
+pub(crate) async fn approvals(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ApprovalView>>, Answer> {
+    Ok(Json(api.office.approvals(&by, page.into()).await?))
+}
+
+pub(crate) async fn approve(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(approval): Path<String>,
+) -> Result<Json<OrderView>, Answer> {
+    Ok(Json(api.office.approve(&by, approval_id(&approval)?).await?))
+}
+
+pub(crate) async fn deny(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(approval): Path<String>,
+) -> Result<Json<OrderView>, Answer> {
+    Ok(Json(api.office.deny(&by, approval_id(&approval)?).await?))
+}
+
+fn approval_id(text: &str) -> Result<ApprovalId, OfficeError> {
+    text.parse().map_err(|_| OfficeError::Request { why: "the id is none of a question" })
+}

@@ -1,0 +1,100 @@
+//! Errors of the office as problem documents (RFC 9457).
+
+use alcaide_control::{Blame, OfficeError};
+use alcaide_serve::{CodeEntry, Problem};
+use axum::response::{IntoResponse, Response};
+
+macro_rules! codes {
+    ($($code:literal, $status:literal, $title:literal, $what:literal, $why:literal, $cure:literal;)*) => {
+        /// All codes of the office, for the catalogue.
+        pub static TABLE: &[CodeEntry] = &[$(CodeEntry {
+            code: $code, status: $status, title: $title, what: $what, why: $why, cure: $cure,
+        }),*];
+    };
+}
+
+codes! {
+    "ALC-OFFICE-0001", 403, "not allowed", "the operation is not among what the caller's roles allow", "each operation names the roles that may; the attempt is in the record", "ask an administrator for one of the roles that the answer names";
+    "ALC-OFFICE-0002", 422, "declarations break rules", "the declarations were not applied; every broken rule is listed", "a plan comes into force whole or not at all", "mend what is listed and apply again";
+    "ALC-OFFICE-0003", 409, "another plan is in force", "another plan came into force since the caller looked", "an apply on top of a plan nobody has seen could undo somebody's change", "look at the plan in force and try again on top of it";
+    "ALC-OFFICE-0004", 404, "no such thing", "nothing of that name or id is known", "names are in lower case and belong to one kind", "look it up in the list";
+    "ALC-OFFICE-0005", 409, "there is one already", "a thing of that kind and name is there already", "names are unique per kind", "choose another name, or change what is there";
+    "ALC-OFFICE-0006", 400, "name is ambiguous", "more than one of agent, workload and human has that name", "an order to stop somebody must name exactly one", "give the id in place of the name";
+    "ALC-OFFICE-0007", 409, "secret in use", "upstreams refer to the secret", "without it their calls would fail", "let those upstreams refer to another secret first";
+    "ALC-OFFICE-0008", 400, "secret has a wrong form", "the secret is empty, too long, or has characters that no header takes", "it is sent in a header", "give the secret itself, without line breaks";
+    "ALC-OFFICE-0009", 401, "enrolment not accepted", "the enrolment token is unknown, used or too old", "it works once and lives 10 minutes", "open a new enrolment";
+    "ALC-OFFICE-0010", 401, "proof not accepted", "the proof of possession does not hold", "who enrols a key must have it", "sign the proof anew, with the key that is to be enrolled";
+    "ALC-OFFICE-0011", 409, "too many credentials", "the actor has as many client credentials as it may", "a bound on what can be stolen", "remove one that is no longer used";
+    "ALC-OFFICE-0012", 401, "client not accepted", "the client assertion does not hold", "it must be signed with an enrolled key, for this issuer, minutes ago (RFC 7523)", "sign a new assertion; enrol the key if it was removed";
+    "ALC-OFFICE-0013", 401, "proof used before", "an assertion or proof was seen before", "each works once, so that a copied one is worth nothing", "make a new one for each request";
+    "ALC-OFFICE-0014", 503, "too many proofs in flight", "the replay memory is full", "a bound on memory; nothing is forgotten early", "try again in a minute";
+    "ALC-OFFICE-0015", 401, "DPoP proof not accepted", "the proof does not fit this request", "a proof is for one method, URL and time (RFC 9449)", "make a new proof for each request";
+    "ALC-OFFICE-0016", 401, "key-bound tokens only", "the agent's declaration asks for key-bound tokens", "a token without its key may have been stolen", "send a `DPoP` header with the token request";
+    "ALC-OFFICE-0017", 403, "actor is barred", "the actor was stopped, is quarantined or has left", "who may not act gets no token", "ask the owner; an administrator can lift a stop";
+    "ALC-OFFICE-0018", 401, "token not accepted", "the access token is malformed, of another issuer or audience, or has ended", "tokens live minutes", "get a new one";
+    "ALC-OFFICE-0019", 401, "token revoked", "the token or one that it descends from was revoked, or its holder was stopped", "a revocation holds at once", "get a new one, if you may";
+    "ALC-OFFICE-0020", 400, "exchange refused", "the exchange would widen what the subject token allows", "a chain only ever shrinks (RFC 8693)", "ask for no more than the subject token has";
+    "ALC-OFFICE-0021", 400, "request not understood", "a value is missing or of a wrong form", "what is not clear is not done", "compare the request with the API reference";
+    "ALC-OFFICE-0022", 409, "question cannot be answered so", "the question is answered already, too old, or not yours to answer", "who asked, and who is in the chain, never approves", "ask another approver, or send the call again";
+    "ALC-OFFICE-0023", 400, "cursor not accepted", "the cursor is none that a list gave", "cursors are opaque", "begin the list anew";
+    "ALC-OFFICE-0024", 409, "state is there already", "the state was begun before", "state is never begun twice", "start without `--init`";
+    "ALC-OFFICE-0025", 500, "state was never begun", "there is a store but no plan in it", "state is never begun by accident", "begin it with `alcaide up --init`";
+    "ALC-OFFICE-0026", 500, "store and ledger do not belong together", "the store knows of entries that the ledger has not", "one of them was restored without the other", "restore both from one backup";
+    "ALC-OFFICE-0027", 500, "backup failed", "the copy could not be made or is not whole", "a backup is checked when it is made", "see the detail; give a folder that is not there yet";
+    "ALC-OFFICE-0028", 400, "declarations cannot be read", "the declarations are not of the known format", "unknown keys are refused, so that a misspelt limit never means none", "mend the place that the detail names";
+    "ALC-OFFICE-0029", 503, "the record cannot be written", "the ledger is full, busy or failed", "nothing changes without a durable record", "see `alcaide doctor`";
+    "ALC-OFFICE-0030", 500, "the record cannot be read", "an entry of the ledger cannot be read", "the state rests on the record", "see `alcaide log verify`";
+    "ALC-OFFICE-0031", 500, "the store failed", "the database answered with an error", "nothing was changed", "see `alcaide doctor`";
+    "ALC-OFFICE-0032", 500, "a key operation failed", "sealing, signing or randomness failed", "nothing was changed", "see the log";
+    "ALC-OFFICE-0033", 503, "shutting down", "the office is going down", "what was begun is finished first", "try again in a moment";
+}
+
+/// An error of the office on its way out.
+pub(crate) struct Answer(OfficeError);
+
+impl From<OfficeError> for Answer {
+    fn from(error: OfficeError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let code = error.code();
+        if error.blame() == Blame::Office {
+            tracing::error!(code, %error, "an operation of the office failed");
+        }
+        let Some(entry) = TABLE.iter().find(|entry| entry.code == code) else {
+            return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let faults = match &error {
+            OfficeError::Faults { faults } => serde_json::to_value(faults).ok(),
+            _ => None,
+        };
+        let problem = Problem::new(entry).detail(error.to_string()).help(error.help());
+        let response = problem.into_response().map(axum::body::Body::new);
+        match faults {
+            None => response,
+            Some(faults) => with_faults(&response, entry, &error, faults),
+        }
+    }
+}
+
+/// The same document with one more member, as RFC 9457, section 3.2, allows.
+fn with_faults(
+    like: &Response,
+    entry: &CodeEntry,
+    error: &OfficeError,
+    faults: serde_json::Value,
+) -> Response {
+    let body = serde_json::json!({
+        "type": format!("/problems/{}", entry.code), "title": entry.title, "status": entry.status,
+        "detail": error.to_string(), "help": error.help(), "code": entry.code, "faults": faults,
+    });
+    let mut response = Response::new(axum::body::Body::from(body.to_string()));
+    *response.status_mut() = like.status();
+    *response.headers_mut() = like.headers().clone();
+    response.headers_mut().remove(http::header::CONTENT_LENGTH);
+    response
+}

@@ -1,0 +1,188 @@
+//! Who does it, and who may: one table from operation to roles.
+
+use alcaide_inventory::HumanId;
+use alcaide_inventory::declare::Role;
+
+/// Who asks the office for something.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum By {
+    /// The operator of the machine, through the socket in the data directory: whoever can write that folder can
+    /// change everything in it anyway. The operator is nobody in particular and so approves nothing.
+    Operator,
+    /// A person whose token was verified.
+    Human {
+        /// Who.
+        id: HumanId,
+        /// The roles that count now: those of the token that the plan in force still gives.
+        roles: Vec<Role>,
+    },
+}
+
+impl By {
+    /// The person, if it is one.
+    #[must_use]
+    pub const fn human(&self) -> Option<HumanId> {
+        match self {
+            Self::Operator => None,
+            Self::Human { id, .. } => Some(*id),
+        }
+    }
+
+    /// Whether the table lets them.
+    #[must_use]
+    pub fn may(&self, operation: Operation) -> bool {
+        match self {
+            Self::Operator => operation.is_for_operator(),
+            Self::Human { roles, .. } => roles.iter().any(|role| operation.roles().contains(role)),
+        }
+    }
+}
+
+/// Everything that the office does for someone.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Bring a whole set of declarations into force.
+    Apply,
+    /// Bring declarations into force that differ in policies alone.
+    ApplyPolicies,
+    /// Bring an earlier plan into force again.
+    Rollback,
+    /// See plans, differences, declarations, agents and credentials' metadata.
+    See,
+    /// See what was called, by whom, and what it used.
+    SeeActivity,
+    /// Seal or remove an upstream secret.
+    SecretChange,
+    /// Open an enrolment for any actor. An agent's owner and sponsor may do it for that agent without the role.
+    Enrol,
+    /// Remove a client credential.
+    CredentialRemove,
+    /// Start a task for another person. Each person may start tasks of their own.
+    TaskForOthers,
+    /// Mint an office token for another person.
+    OfficeTokenForOthers,
+    /// Stop an actor. An agent's owner and sponsor may do it without the role.
+    Kill,
+    /// Let a stopped actor act again.
+    Unkill,
+    /// Revoke a token. The subject of the token may do it without the role.
+    Revoke,
+    /// Accept a tool as it is now.
+    AcceptPin,
+    /// Answer a question of the gate with yes.
+    Approve,
+    /// Answer a question of the gate with no.
+    Deny,
+    /// Copy the office's state.
+    Backup,
+}
+
+impl Operation {
+    /// All of them, for tests and for the page that explains roles.
+    pub const ALL: [Self; 17] = [
+        Self::Apply,
+        Self::ApplyPolicies,
+        Self::Rollback,
+        Self::See,
+        Self::SeeActivity,
+        Self::SecretChange,
+        Self::Enrol,
+        Self::CredentialRemove,
+        Self::TaskForOthers,
+        Self::OfficeTokenForOthers,
+        Self::Kill,
+        Self::Unkill,
+        Self::Revoke,
+        Self::AcceptPin,
+        Self::Approve,
+        Self::Deny,
+        Self::Backup,
+    ];
+
+    /// The roles that may; any one of them is enough.
+    #[must_use]
+    pub const fn roles(self) -> &'static [Role] {
+        use Role::{Administrator, Approver, Auditor, PolicyAuthor, Viewer};
+        match self {
+            Self::Apply
+            | Self::Rollback
+            | Self::SecretChange
+            | Self::Enrol
+            | Self::CredentialRemove
+            | Self::TaskForOthers
+            | Self::Unkill
+            | Self::Revoke
+            | Self::Backup => &[Administrator],
+            Self::ApplyPolicies => &[Administrator, PolicyAuthor],
+            Self::See | Self::SeeActivity => &[Viewer, Approver, PolicyAuthor, Administrator, Auditor],
+            // A person's token is minted for that person alone; the operator bootstraps.
+            Self::OfficeTokenForOthers => &[],
+            Self::Kill | Self::AcceptPin => &[Administrator, Approver],
+            Self::Approve | Self::Deny => &[Approver],
+        }
+    }
+
+    /// Whether the operator of the machine may: everything but saying yes in a person's place.
+    #[must_use]
+    pub const fn is_for_operator(self) -> bool {
+        !matches!(self, Self::Approve)
+    }
+
+    /// The words for a message.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply declarations",
+            Self::ApplyPolicies => "apply policies",
+            Self::Rollback => "roll back to an earlier plan",
+            Self::See => "see what is declared",
+            Self::SeeActivity => "see what was called",
+            Self::SecretChange => "change upstream secrets",
+            Self::Enrol => "open an enrolment",
+            Self::CredentialRemove => "remove a credential",
+            Self::TaskForOthers => "start a task for somebody else",
+            Self::OfficeTokenForOthers => "mint an office token for somebody else",
+            Self::Kill => "stop an actor",
+            Self::Unkill => "let a stopped actor act again",
+            Self::Revoke => "revoke a token",
+            Self::AcceptPin => "accept a tool as it is now",
+            Self::Approve => "approve a call",
+            Self::Deny => "deny a call",
+            Self::Backup => "make a backup",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(role: Role) -> By {
+        By::Human { id: HumanId::from_bits(1), roles: vec![role] }
+    }
+
+    #[test]
+    fn the_table_is_what_the_design_says() {
+        let by_role = |role| Operation::ALL.into_iter().filter(|op| with(role).may(*op)).collect::<Vec<_>>();
+        use Operation::*;
+        assert_eq!(by_role(Role::Viewer), [See, SeeActivity]);
+        assert_eq!(by_role(Role::Auditor), [See, SeeActivity]);
+        assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity]);
+        assert_eq!(by_role(Role::Approver), [See, SeeActivity, Kill, AcceptPin, Approve, Deny]);
+        let administrator = by_role(Role::Administrator);
+        assert_eq!(administrator.len(), Operation::ALL.len() - 3);
+        for never in [OfficeTokenForOthers, Approve, Deny] {
+            assert!(!administrator.contains(&never), "{never:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_without_a_role_may_anything_and_the_operator_approves_nothing() {
+        let nobody = By::Human { id: HumanId::from_bits(1), roles: Vec::new() };
+        for operation in Operation::ALL {
+            assert!(!nobody.may(operation), "{operation:?}");
+            assert_eq!(By::Operator.may(operation), operation != Operation::Approve, "{operation:?}");
+        }
+    }
+}

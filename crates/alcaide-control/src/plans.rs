@@ -1,0 +1,527 @@
+//! Declarations come into force: difference, faults, plan, entry, swap.
+
+use std::sync::Arc;
+
+use alcaide_inventory::declare::{Agent, Declarations, Human, Named};
+use alcaide_inventory::{HumanId, Name, Plan, PlanNumber, ToolId};
+use alcaide_ledger::AppendError;
+use alcaide_policy::{Action, CaseReport, Compiled, Who};
+use alcaide_record::{Digest, Event, Planned};
+use alcaide_seal::digest::sha256;
+use alcaide_store::Transaction;
+use alcaide_store::rusqlite::{OptionalExtension as _, params};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::by::{By, Operation};
+use crate::change::{self, Edit, Thing};
+use crate::error::OfficeError;
+use crate::office::{Office, detached, digest_of};
+use crate::place::{Ids, Rest, declarations_of, plan_of};
+use crate::query;
+use crate::sql::{from_json, int, moment, parsed, text_of};
+use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
+
+/// Code of a fault in the declarations themselves.
+const CODE_DECLARED: &str = "ALC-DECLARE-0001";
+/// Code of an upstream that refers to a secret that nobody has sealed.
+const CODE_NO_SECRET: &str = "ALC-DECLARE-0002";
+
+/// What is to come into force.
+pub(crate) struct Wanted {
+    pub(crate) declared: Declarations,
+    /// Secrets in place of those of the current plan.
+    pub(crate) secrets: Option<alcaide_inventory::plan::Kind<alcaide_inventory::SecretId, alcaide_inventory::plan::SealedSecret>>,
+    /// Ids that were drawn for secrets.
+    pub(crate) ids: Ids,
+    /// What changed beside the declarations, for the answer.
+    pub(crate) besides: Vec<Change>,
+    pub(crate) repeats: Option<PlanNumber>,
+    pub(crate) by: Option<HumanId>,
+    /// A plan is made even if nothing differs: the first one.
+    pub(crate) always: bool,
+}
+
+impl Wanted {
+    pub(crate) fn new(declared: Declarations, by: Option<HumanId>) -> Self {
+        Self {
+            declared,
+            secrets: None,
+            ids: Ids::default(),
+            besides: Vec::new(),
+            repeats: None,
+            by,
+            always: false,
+        }
+    }
+
+    pub(crate) fn first(declared: Declarations) -> Self {
+        Self { always: true, ..Self::new(declared, None) }
+    }
+}
+
+/// A plan that could come into force, or why not.
+struct Drafted {
+    plan: Plan,
+    ids: Ids,
+    changes: Vec<Change>,
+    faults: Vec<Fault>,
+    differs: bool,
+}
+
+impl Office {
+    /// What an apply would do, and all that keeps it from being done. Changes nothing.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`]; faults of the declarations stand in the preview.
+    pub async fn preview(&self, by: &By, wanted: Declarations) -> Result<Preview, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let base = self.current();
+        let drafted = self.draft(&base, Wanted::new(wanted, by.human())).await?;
+        Ok(Preview { base: base.number, changes: drafted.changes, faults: drafted.faults })
+    }
+
+    /// Brings declarations into force, whole or not at all. With `expected`, only on top of that plan.
+    ///
+    /// Agents of people who are no longer active are quarantined in the same plan, and the changes say so. If nothing
+    /// differs, the plan in force stays.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Conflict`], [`OfficeError::Faults`]; else what store and ledger say,
+    /// and then nothing is in force that was not before.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn apply(
+        &self,
+        by: &By,
+        wanted: Declarations,
+        expected: Option<PlanNumber>,
+    ) -> Result<Applied, OfficeError> {
+        if !by.may(Operation::ApplyPolicies) {
+            return Err(self.denied(by, Operation::Apply).await);
+        }
+        if !by.may(Operation::Apply) {
+            // Who may change policies alone is let in only if nothing else differs.
+            let mut settled = wanted.clone();
+            let current = declarations_of(&self.current());
+            change::settle(&current, &mut settled);
+            if change::diff(&current, &settled).iter().any(|one| one.kind != Kind::Policy) {
+                return Err(self.denied(by, Operation::Apply).await);
+            }
+            // Between this look and the commit another plan may come into force: then it is a conflict.
+            let base = expected.unwrap_or(self.current().number);
+            let desk = Arc::clone(&self.0.desk).lock_owned().await;
+            return self.commit(desk, Some(base), Wanted::new(wanted, by.human())).await;
+        }
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+    }
+
+    /// Brings the declarations of an earlier plan into force again, under a new number. Secrets and accepted tools stay
+    /// as they are now.
+    ///
+    /// # Errors
+    /// As [`Office::apply`], and [`OfficeError::Unknown`] if there is no such plan.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn rollback(
+        &self,
+        by: &By,
+        to: PlanNumber,
+        expected: Option<PlanNumber>,
+    ) -> Result<Applied, OfficeError> {
+        self.allow(by, Operation::Rollback).await?;
+        let declared = declarations_of(&self.load(to).await?);
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        self.commit(desk, expected, Wanted { repeats: Some(to), ..Wanted::new(declared, by.human()) }).await
+    }
+
+    /// One small change on top of what is declared.
+    ///
+    /// # Errors
+    /// As [`Office::apply`], and [`OfficeError::Exists`] or [`OfficeError::Unknown`] if the edit does not fit.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn edit(&self, by: &By, edit: Edit, expected: Option<PlanNumber>) -> Result<Applied, OfficeError> {
+        let kind = match &edit {
+            Edit::Create(thing) | Edit::Replace(thing) => match thing {
+                Thing::Policy(_) => Kind::Policy,
+                _ => Kind::Agent,
+            },
+            Edit::Remove { kind, .. } => *kind,
+        };
+        let operation = if kind == Kind::Policy { Operation::ApplyPolicies } else { Operation::Apply };
+        self.allow(by, operation).await?;
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        let wanted = edit.on(declarations_of(&self.current()))?;
+        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+    }
+
+    /// Adds an agent.
+    ///
+    /// # Errors
+    /// As [`Office::edit`].
+    pub async fn agent_create(&self, by: &By, name: Name, spec: Agent) -> Result<Applied, OfficeError> {
+        self.edit(by, Edit::Create(Thing::Agent(Named { name, spec })), None).await
+    }
+
+    /// Puts another declaration in the place of an agent's.
+    ///
+    /// # Errors
+    /// As [`Office::edit`].
+    pub async fn agent_edit(
+        &self,
+        by: &By,
+        name: Name,
+        spec: Agent,
+        expected: Option<PlanNumber>,
+    ) -> Result<Applied, OfficeError> {
+        self.edit(by, Edit::Replace(Thing::Agent(Named { name, spec })), expected).await
+    }
+
+    /// Adds a person.
+    ///
+    /// # Errors
+    /// As [`Office::edit`].
+    pub async fn human_create(&self, by: &By, name: Name, spec: Human) -> Result<Applied, OfficeError> {
+        self.edit(by, Edit::Create(Thing::Human(Named { name, spec })), None).await
+    }
+
+    /// Puts another declaration in the place of a person's.
+    ///
+    /// # Errors
+    /// As [`Office::edit`].
+    pub async fn human_edit(
+        &self,
+        by: &By,
+        name: Name,
+        spec: Human,
+        expected: Option<PlanNumber>,
+    ) -> Result<Applied, OfficeError> {
+        self.edit(by, Edit::Replace(Thing::Human(Named { name, spec })), expected).await
+    }
+
+    /// The declarations in force; Cedar text included.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`].
+    pub async fn export(&self, by: &By) -> Result<Declarations, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        Ok(declarations_of(&self.current()))
+    }
+
+    /// All plans that were ever in force, newest first.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Cursor`], or what the store says.
+    pub async fn plans(&self, by: &By, paging: Paging) -> Result<Page<PlanView>, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let (limit, before) = query::window(&paging)?;
+        let current = self.current().number;
+        self.0.store.read(move |tx| plans_page(tx, current, limit, before)).await
+    }
+
+    /// A plan of the past or present, whole.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], or what the store says.
+    pub async fn plan_at(&self, by: &By, number: PlanNumber) -> Result<Plan, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        self.load(number).await
+    }
+
+    /// What is wrong with a Cedar text on top of the plan in force.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`].
+    pub async fn policy_check(&self, by: &By, file: &str, cedar: &str) -> Result<Vec<Fault>, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let (file, cedar, plan) = (file.to_owned(), cedar.to_owned(), self.current());
+        let faults = blocking(move || alcaide_policy::check(&file, &cedar, &plan)).await?;
+        Ok(faults.into_iter().map(policy_fault).collect())
+    }
+
+    /// Runs declared examples against the plan in force, or against declarations that are not in force yet.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Faults`] for declarations or examples that cannot be read.
+    pub async fn policy_test(
+        &self,
+        by: &By,
+        wanted: Option<Declarations>,
+        file: &str,
+        cases: &str,
+    ) -> Result<CaseReport, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let base = self.current();
+        let plan = match wanted {
+            None => Arc::clone(&base),
+            Some(declared) => {
+                let drafted = self.draft(&base, Wanted::new(declared, by.human())).await?;
+                if !drafted.faults.is_empty() {
+                    return Err(OfficeError::Faults { faults: drafted.faults });
+                }
+                Arc::new(drafted.plan)
+            }
+        };
+        let (file, cases) = (file.to_owned(), cases.to_owned());
+        let place = file.clone();
+        let tested = blocking(move || match Compiled::compile(&plan) {
+            Err(faults) => Err(faults.into_iter().map(policy_fault).collect()),
+            Ok(compiled) => compiled.test(&file, &cases).map_err(|error| {
+                let fix = "see `alcaide policy test --help` for the form of examples".to_owned();
+                vec![Fault { code: CODE_DECLARED.into(), place, why: error.to_string(), fix }]
+            }),
+        });
+        tested.await?.map_err(|faults| OfficeError::Faults { faults })
+    }
+
+    /// What is decided for everybody in the plan in force, each on their own, about one thing: a model's name,
+    /// `server/tool`, `service/operation`.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`] if the plan holds nothing of that name.
+    pub async fn who_can(&self, by: &By, action: Action, resource: &str) -> Result<Vec<Who>, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let (resource, plan) = (resource.to_owned(), self.current());
+        let found = blocking(move || {
+            let compiled = Compiled::compile(&plan)
+                .map_err(|faults| OfficeError::Faults { faults: faults.into_iter().map(policy_fault).collect() })?;
+            let target = compiled.resource(action, &resource);
+            let target = target.ok_or_else(|| OfficeError::unknown("resource", &crate::error::cut(&resource)))?;
+            Ok(compiled.who_can(action, target))
+        });
+        found.await?
+    }
+
+    async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
+        let sql = "SELECT body FROM plan WHERE number = ?1 AND entry IS NOT NULL";
+        let body: Option<String> = self
+            .0
+            .store
+            .read(move |tx| {
+                Ok::<_, OfficeError>(tx.query_row(sql, [int(number.0)], |row| row.get(0)).optional()?)
+            })
+            .await?;
+        from_json("plan", &body.ok_or_else(|| OfficeError::unknown("plan", &number))?)
+    }
+
+    /// Makes the plan that would be next, finds all faults.
+    async fn draft(&self, base: &Arc<Plan>, wanted: Wanted) -> Result<Drafted, OfficeError> {
+        let (ids, pins) = self.0.store.read(|tx| Ok::<_, OfficeError>((Ids::load(tx)?, pins(tx)?))).await?;
+        let (base, entropy, made) = (Arc::clone(base), Arc::clone(&self.0.entropy), self.now());
+        blocking(move || drafted(&base, wanted, ids, pins, &*entropy, made)).await?
+    }
+
+    /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
+    pub(crate) async fn commit(
+        &self,
+        desk: OwnedMutexGuard<()>,
+        expected: Option<PlanNumber>,
+        wanted: Wanted,
+    ) -> Result<Applied, OfficeError> {
+        let own = self.clone();
+        detached(async move {
+            let _desk = desk;
+            let base = own.current();
+            if let Some(expected) = expected
+                && expected != base.number
+            {
+                return Err(OfficeError::Conflict { expected, found: base.number });
+            }
+            let (by, repeats, always) = (wanted.by, wanted.repeats, wanted.always);
+            let drafted = own.draft(&base, wanted).await?;
+            if !drafted.faults.is_empty() {
+                return Err(OfficeError::Faults { faults: drafted.faults });
+            }
+            if !drafted.differs && !always {
+                return Ok(Applied { number: base.number, changes: Vec::new() });
+            }
+            let number = drafted.plan.number;
+            let planned = own.keep(drafted.plan, drafted.ids, by, repeats).await?;
+            match own.record(Event::Planned(planned)).await {
+                Ok(_) => Ok(Applied { number, changes: drafted.changes }),
+                Err(error) => {
+                    // Certainly not written: the row goes. Else the follower decides when the ledger is open again.
+                    if matches!(
+                        error,
+                        OfficeError::Append(
+                            AppendError::Busy | AppendError::DiskFull { .. } | AppendError::TooLong { .. }
+                        )
+                    ) {
+                        let sql = "DELETE FROM plan WHERE number = ?1 AND entry IS NULL";
+                        let gone = own.0.store.run(move |tx| Ok::<_, OfficeError>(tx.execute(sql, [int(number.0)])?));
+                        gone.await?;
+                    }
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Writes the plan's row, not in force yet.
+    async fn keep(
+        &self,
+        plan: Plan,
+        ids: Ids,
+        by: Option<HumanId>,
+        repeats: Option<PlanNumber>,
+    ) -> Result<Planned, OfficeError> {
+        let body = plan_bytes(&plan)?;
+        let digest = digest_of(sha256(body.as_bytes()));
+        let (number, made) = (plan.number, plan.made);
+        self.0
+            .store
+            .run(move |tx| {
+                ids.save(tx)?;
+                tx.execute("DELETE FROM plan WHERE entry IS NULL", [])?;
+                tx.execute(
+                    "INSERT INTO plan (number, made, by, digest, repeats, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        int(number.0),
+                        moment(made),
+                        text_of(by),
+                        digest.to_string(),
+                        repeats.map(|number| int(number.0)),
+                        body,
+                    ],
+                )?;
+                Ok::<_, OfficeError>(Planned { by, digest, number, repeats })
+            })
+            .await
+    }
+
+    /// Makes a plan if accepted tools are not in the one in force: an order whose plan was cut off by a crash.
+    pub(crate) async fn converge(&self) -> Result<(), OfficeError> {
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        let declared = declarations_of(&self.current());
+        match self.commit(desk, None, Wanted::new(declared, None)).await {
+            Ok(_) => Ok(()),
+            Err(OfficeError::Faults { faults }) => {
+                // The plan in force was sound when it was made; a newer program may be stricter. It stays in force.
+                tracing::warn!(faults = faults.len(), "the plan in force breaks rules of this program");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The bytes of a plan that its digest is over: its JSON as serde writes it, members in the order of the type's fields
+/// and things in the order of their names, so that one plan has one form.
+///
+/// # Errors
+/// [`OfficeError::Row`] if a value has no form in JSON.
+pub fn plan_bytes(plan: &Plan) -> Result<String, OfficeError> {
+    crate::sql::to_json("plan", plan)
+}
+
+fn drafted(
+    base: &Plan,
+    mut wanted: Wanted,
+    mut ids: Ids,
+    pins: Pins,
+    entropy: &dyn alcaide_seal::Entropy,
+    made: alcaide_inventory::Moment,
+) -> Result<Drafted, OfficeError> {
+    let current = declarations_of(base);
+    let told = change::settle(&current, &mut wanted.declared);
+    let mut changes = change::diff(&current, &wanted.declared);
+    change::explain(&mut changes, &told);
+    changes.extend(wanted.besides);
+    let rest = Rest { secrets: wanted.secrets.unwrap_or_else(|| base.secrets.clone()), pins };
+    let mut faults: Vec<Fault> = wanted.declared.check().into_iter().map(broken).collect();
+    missing_secrets(&wanted.declared, &rest, &mut faults);
+    ids.adopt(wanted.ids);
+    let number = PlanNumber(base.number.0.saturating_add(1));
+    let plan = plan_of(&wanted.declared, number, made, &rest, &mut ids, entropy)?;
+    let differs = !changes.is_empty() || plan.secrets != base.secrets || plan.tools != base.tools;
+    // Cedar is read only once all references hold: else each broken one would be told twice.
+    if faults.is_empty()
+        && (differs || wanted.always)
+        && let Err(found) = Compiled::compile(&plan)
+    {
+        faults.extend(found.into_iter().map(policy_fault));
+    }
+    Ok(Drafted { plan, ids, changes, faults, differs })
+}
+
+type Pins = std::collections::BTreeMap<ToolId, (String, Option<String>)>;
+
+fn pins(tx: &Transaction<'_>) -> Result<Pins, OfficeError> {
+    let sql = "SELECT p.tool, p.pin, s.input_schema FROM tool_pin p \
+               LEFT JOIN tool_schema s ON s.tool = p.tool AND s.pin = p.pin";
+    let mut select = tx.prepare(sql)?;
+    let mut rows = select.query([])?;
+    let mut all = Pins::new();
+    while let Some(row) = rows.next()? {
+        let tool: String = row.get(0)?;
+        all.insert(parsed("tool", &tool)?, (row.get(1)?, row.get(2)?));
+    }
+    Ok(all)
+}
+
+fn missing_secrets(declared: &Declarations, rest: &Rest, faults: &mut Vec<Fault>) {
+    for upstream in &declared.upstreams {
+        let Some(secret) = secret_of(&upstream.spec) else { continue };
+        if !rest.secrets.contains_key(secret) {
+            faults.push(Fault {
+                code: CODE_NO_SECRET.into(),
+                place: format!("upstream/{}", upstream.name),
+                why: format!("its secret `{secret}` was not sealed"),
+                fix: format!("run `alcaide secret set {secret}` first"),
+            });
+        }
+    }
+}
+
+/// The secret that an upstream is shown.
+pub(crate) fn secret_of(upstream: &alcaide_inventory::declare::Upstream) -> Option<&Name> {
+    use alcaide_inventory::declare::CredentialUse;
+    upstream.credential.as_ref().map(|credential| match credential {
+        CredentialUse::Header { secret, .. } | CredentialUse::ClientCredentials { secret, .. } => secret,
+    })
+}
+
+fn broken(one: alcaide_inventory::declare::Broken) -> Fault {
+    Fault { code: CODE_DECLARED.into(), place: one.place, why: one.why, fix: one.fix }
+}
+
+fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {
+    let place = format!("{}:{}:{}", one.file, one.line, one.column);
+    Fault { code: one.code().to_owned(), place, why: one.why, fix: one.fix }
+}
+
+fn plans_page(
+    tx: &Transaction<'_>,
+    current: PlanNumber,
+    limit: u32,
+    before: i64,
+) -> Result<Page<PlanView>, OfficeError> {
+    let sql = "SELECT number, made, by, digest, repeats, entry FROM plan \
+               WHERE entry IS NOT NULL AND number < ?1 ORDER BY number DESC LIMIT ?2";
+    let mut select = tx.prepare(sql)?;
+    let mut rows = select.query(params![before, i64::from(limit) + 1])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number = PlanNumber(crate::sql::nat(row.get(0)?));
+        let (by, digest): (Option<String>, String) = (row.get(2)?, row.get(3)?);
+        items.push(PlanView {
+            number,
+            made: alcaide_inventory::Moment::from_micros(crate::sql::nat(row.get(1)?)),
+            by: by.map(|by| parsed("plan", &by)).transpose()?,
+            digest: parsed::<Digest>("plan", &digest)?,
+            repeats: row.get::<_, Option<i64>>(4)?.map(|number| PlanNumber(crate::sql::nat(number))),
+            index: crate::sql::nat(row.get(5)?),
+            in_force: number == current,
+        });
+    }
+    Ok(query::page(items, limit, |plan| plan.number.0))
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OfficeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| OfficeError::Stopping)
+}

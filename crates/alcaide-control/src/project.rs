@@ -1,0 +1,328 @@
+//! What the follower makes of each entry: the projections. Each entry changes them once, in the transaction that also
+//! moves the follower on, so that following again changes nothing.
+
+use alcaide_inventory::{Actor, Moment};
+use alcaide_record::{Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage};
+use alcaide_store::Transaction;
+use alcaide_store::rusqlite::{OptionalExtension as _, params};
+
+use crate::error::OfficeError;
+use crate::orders::{APPROVAL_LIFE, question_digest};
+use crate::sql::{from_json, int, moment, nat, text_of, to_json, word};
+use crate::view::{CallState, CallView};
+
+/// Issued tokens are remembered this long after their end, in microseconds: one day, for questions about them.
+const ISSUED_KEPT_US: u64 = 86_400_000_000;
+/// Microseconds of a day.
+pub(crate) const DAY_US: u64 = 86_400_000_000;
+
+/// What following an entry asks the office to do next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Then {
+    /// Nothing more.
+    Nothing,
+    /// A plan came into force.
+    Swap,
+}
+
+/// The index of the first entry that was not followed yet.
+pub(crate) fn next(tx: &Transaction<'_>) -> Result<u64, OfficeError> {
+    Ok(nat(tx.query_row("SELECT next FROM follower", [], |row| row.get(0))?))
+}
+
+pub(crate) fn moved(tx: &Transaction<'_>, next: u64) -> Result<(), OfficeError> {
+    tx.execute("UPDATE follower SET next = ?1", [int(next)])?;
+    Ok(())
+}
+
+pub(crate) fn follow(tx: &Transaction<'_>, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+    match &entry.event {
+        Event::Planned(planned) => {
+            let fits = "UPDATE plan SET entry = ?1 WHERE number = ?2 AND digest = ?3 AND entry IS NULL";
+            let changed = tx.execute(fits, params![int(index), int(planned.number.0), planned.digest.to_string()])?;
+            if changed == 1 {
+                return Ok(Then::Swap);
+            }
+            let why = format!("entry {index} brings plan {} into force, which the store does not hold", planned.number);
+            Err(OfficeError::Diverged { why })
+        }
+        Event::Enrolled(enrolled) => {
+            let sql = "UPDATE credential SET entry = ?1 WHERE id = ?2 AND key = ?3";
+            let changed =
+                tx.execute(sql, params![int(index), enrolled.credential.to_string(), enrolled.key.to_string()])?;
+            if changed == 1 {
+                return Ok(Then::Nothing);
+            }
+            let why = format!("entry {index} enrols `{}`, which the store does not hold", enrolled.credential);
+            Err(OfficeError::Diverged { why })
+        }
+        Event::Issued(issued) => follow_issued(tx, index, entry.at, issued).map(|()| Then::Nothing),
+        Event::Order(order) => follow_order(tx, index, entry.at, order).map(|()| Then::Nothing),
+        Event::Office(OfficeAct::CredentialRemoved { credential, .. }) => {
+            tx.execute("DELETE FROM credential WHERE id = ?1", [credential.to_string()])?;
+            Ok(Then::Nothing)
+        }
+        Event::Intent(intent) => follow_intent(tx, index, entry.at, intent).map(|()| Then::Nothing),
+        Event::Outcome(outcome) => follow_outcome(tx, index, entry.at, outcome).map(|()| Then::Nothing),
+        Event::Refused(refused) => follow_refused(tx, index, entry.at, refused).map(|()| Then::Nothing),
+        // Nothing is kept of the others: they are in the ledger.
+        _ => Ok(Then::Nothing),
+    }
+}
+
+fn follow_issued(tx: &Transaction<'_>, index: u64, at: Moment, issued: &Issued) -> Result<(), OfficeError> {
+    if issued.kind != TokenKind::Enrolment {
+        let sql = "INSERT OR REPLACE INTO issued (token, kind, actor, subject, task, expires, entry) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        tx.prepare(sql)?.execute(params![
+            issued.token.to_string(),
+            word(&issued.kind)?,
+            issued.actor.to_string(),
+            issued.subject.to_string(),
+            text_of(issued.task),
+            moment(issued.expires),
+            int(index),
+        ])?;
+    }
+    let old = int(at.micros().saturating_sub(ISSUED_KEPT_US));
+    tx.prepare("DELETE FROM issued WHERE expires < ?1")?.execute([old])?;
+    Ok(())
+}
+
+fn follow_order(tx: &Transaction<'_>, index: u64, at: Moment, order: &Order) -> Result<(), OfficeError> {
+    tx.execute(
+        "INSERT INTO given_order (entry, id, at, by, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![int(index), order.id.to_string(), moment(at), text_of(order.by), to_json("order", &order.order)?],
+    )?;
+    match &order.order {
+        OrderKind::Kill { actor, epoch } => {
+            // An epoch never falls, in whatever order two gates gave it.
+            tx.execute(
+                "INSERT INTO actor_state (actor, epoch, killed, entry) VALUES (?1, ?2, 1, ?3) ON CONFLICT (actor) \
+                 DO UPDATE SET epoch = max(epoch, excluded.epoch), killed = 1, entry = excluded.entry",
+                params![actor.to_string(), int(*epoch), int(index)],
+            )?;
+        }
+        OrderKind::Unkill { actor } => {
+            tx.execute(
+                "UPDATE actor_state SET killed = 0, entry = ?2 WHERE actor = ?1",
+                params![actor.to_string(), int(index)],
+            )?;
+        }
+        OrderKind::Revoke { token } => {
+            let sql = "INSERT OR IGNORE INTO revoked (token, entry) VALUES (?1, ?2)";
+            tx.execute(sql, params![token.to_string(), int(index)])?;
+        }
+        OrderKind::AcceptPin { pin, tool } => {
+            tx.execute(
+                "INSERT OR REPLACE INTO tool_pin (tool, pin, entry) VALUES (?1, ?2, ?3)",
+                params![tool.to_string(), pin.to_string(), int(index)],
+            )?;
+        }
+        OrderKind::Approve { approval, .. } => answer(tx, &approval.to_string(), "approved")?,
+        OrderKind::Deny { approval } => answer(tx, &approval.to_string(), "denied")?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The first answer holds.
+fn answer(tx: &Transaction<'_>, approval: &str, state: &str) -> Result<(), OfficeError> {
+    tx.execute("UPDATE approval SET state = ?2 WHERE id = ?1 AND state = 'open'", [approval, state])?;
+    Ok(())
+}
+
+fn follow_intent(tx: &Transaction<'_>, index: u64, at: Moment, intent: &Intent) -> Result<(), OfficeError> {
+    let (key, mut call) = match load(tx, &intent.call.to_string())? {
+        Some(known) => known,
+        None => (int(index), blank(intent.call, at)),
+    };
+    let who = &intent.who;
+    call.state = CallState::Unknown;
+    call.actor = Some(who.actor);
+    call.subject = Some(who.subject);
+    call.earlier.clone_from(&who.earlier);
+    call.unit = Some(who.unit);
+    call.task = Some(who.task);
+    call.run = who.run;
+    call.action = Some(intent.action);
+    call.route = intent.target.route;
+    call.tool = intent.target.tool;
+    call.decision = Some(intent.decided.decision);
+    call.policies.clone_from(&intent.decided.policies);
+    call.plan = Some(intent.decided.plan);
+    call.approval = intent.decided.approval;
+    call.attempts = call.attempts.max(intent.attempt.number);
+    call.end = None;
+    call.status = None;
+    call.entries.push(index);
+    save(tx, key, &call)?;
+    add(tx, at, &call, Counted { requests: 1, ..Counted::default() })
+}
+
+fn follow_outcome(tx: &Transaction<'_>, index: u64, at: Moment, outcome: &Outcome) -> Result<(), OfficeError> {
+    // An outcome without its intent says nothing about whom; the gate never writes one, and the entry stays.
+    let Some((key, mut call)) = load(tx, &outcome.call.to_string())? else { return Ok(()) };
+    call.state = CallState::Ended;
+    call.status = outcome.status;
+    call.end = Some(outcome.end);
+    call.duration_us = Some(outcome.duration_us);
+    call.released_bytes = call.released_bytes.saturating_add(outcome.released_bytes);
+    call.usage = match (call.usage, outcome.usage) {
+        (Some(before), Some(now)) => Some(Usage {
+            cached_input: before.cached_input.saturating_add(now.cached_input),
+            cost_micros: before.cost_micros.saturating_add(now.cost_micros),
+            estimated: before.estimated || now.estimated,
+            input: before.input.saturating_add(now.input),
+            output: before.output.saturating_add(now.output),
+        }),
+        (before, now) => now.or(before),
+    };
+    call.entries.push(index);
+    save(tx, key, &call)?;
+    let Some(usage) = outcome.usage else { return Ok(()) };
+    add(tx, at, &call, Counted { usage, ..Counted::default() })
+}
+
+fn follow_refused(tx: &Transaction<'_>, index: u64, at: Moment, refused: &Refused) -> Result<(), OfficeError> {
+    let (key, mut call) = match load(tx, &refused.call.to_string())? {
+        Some(known) => known,
+        None => (int(index), blank(refused.call, at)),
+    };
+    call.state = CallState::Refused;
+    if let Some(who) = &refused.who {
+        call.actor = Some(who.actor);
+        call.subject = Some(who.subject);
+        call.earlier.clone_from(&who.earlier);
+        call.unit = Some(who.unit);
+        call.task = Some(who.task);
+        call.run = who.run;
+    }
+    call.action = refused.action.or(call.action);
+    if let Some(target) = &refused.target {
+        call.route = target.route;
+        call.tool = target.tool;
+    }
+    if let Some(decided) = &refused.decided {
+        call.decision = Some(decided.decision);
+        call.policies.clone_from(&decided.policies);
+        call.plan = Some(decided.plan);
+    }
+    call.approval = refused.approval;
+    call.code = Some(refused.code.clone());
+    call.stage = Some(refused.stage);
+    call.entries.push(index);
+    save(tx, key, &call)?;
+    add(tx, at, &call, Counted { refused: 1, ..Counted::default() })?;
+    let (Some(approval), Some(who)) = (refused.approval, &refused.who) else { return Ok(()) };
+    // The same question asked again by a retry stands as it was first asked.
+    tx.execute(
+        "INSERT OR IGNORE INTO approval (entry, id, call, at, chain, action, digest, expires, state) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'open')",
+        params![
+            int(index),
+            approval.to_string(),
+            refused.call.to_string(),
+            moment(at),
+            to_json("chain", who)?,
+            refused.action.as_ref().map(word).transpose()?,
+            question_digest(refused)?.to_string(),
+            moment(at + APPROVAL_LIFE),
+        ],
+    )?;
+    Ok(())
+}
+
+fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {
+    CallView {
+        call,
+        state: CallState::Unknown,
+        at,
+        actor: None,
+        actor_name: None,
+        subject: None,
+        subject_name: None,
+        earlier: Vec::new(),
+        unit: None,
+        task: None,
+        run: None,
+        action: None,
+        route: None,
+        route_name: None,
+        tool: None,
+        tool_name: None,
+        decision: None,
+        policies: Vec::new(),
+        plan: None,
+        approval: None,
+        code: None,
+        stage: None,
+        status: None,
+        end: None,
+        usage: None,
+        duration_us: None,
+        released_bytes: 0,
+        attempts: 0,
+        entries: Vec::new(),
+    }
+}
+
+fn load(tx: &Transaction<'_>, call: &str) -> Result<Option<(i64, CallView)>, OfficeError> {
+    let mut select = tx.prepare("SELECT entry, body FROM call WHERE call = ?1")?;
+    let found: Option<(i64, String)> =
+        select.query_row([call], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(key, body)| Ok((key, from_json("call", &body)?))).transpose()
+}
+
+fn save(tx: &Transaction<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
+    let sql = "INSERT OR REPLACE INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    tx.prepare(sql)?.execute(params![
+        key,
+        call.call.to_string(),
+        moment(call.at),
+        text_of(call.actor),
+        text_of(call.subject),
+        text_of(call.unit),
+        text_of(call.task),
+        text_of(call.run),
+        text_of(call.route),
+        text_of(call.tool),
+        word(&call.state)?,
+        to_json("call", call)?,
+    ])?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counted {
+    requests: u64,
+    refused: u64,
+    usage: Usage,
+}
+
+fn add(tx: &Transaction<'_>, at: Moment, call: &CallView, more: Counted) -> Result<(), OfficeError> {
+    let sql = "INSERT INTO usage_day \
+        (day, actor, subject, unit, route, requests, refused, input, cached_input, output, cost_micros) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+        ON CONFLICT (day, actor, subject, unit, route) DO UPDATE SET \
+        requests = requests + excluded.requests, refused = refused + excluded.refused, \
+        input = input + excluded.input, cached_input = cached_input + excluded.cached_input, \
+        output = output + excluded.output, cost_micros = cost_micros + excluded.cost_micros";
+    let day = at.micros() / DAY_US * DAY_US;
+    let actor = |actor: Option<Actor>| text_of(actor).unwrap_or_default();
+    tx.prepare(sql)?.execute(params![
+        int(day),
+        actor(call.actor),
+        actor(call.subject),
+        text_of(call.unit).unwrap_or_default(),
+        text_of(call.route).unwrap_or_default(),
+        int(more.requests),
+        int(more.refused),
+        int(more.usage.input),
+        int(more.usage.cached_input),
+        int(more.usage.output),
+        int(more.usage.cost_micros),
+    ])?;
+    Ok(())
+}

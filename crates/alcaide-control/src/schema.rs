@@ -1,0 +1,79 @@
+//! The tables. Text ids are the typed ids as written; moments are microseconds; `entry` is a ledger index.
+//!
+//! Two kinds of table. **Own**: `name_id`, `plan`, `tool_schema`, `enrolment`, `credential` hold what the ledger must
+//! not (names, keys, Cedar text); a row whose `entry` is absent is not in force. **Projections**: all others are made
+//! from the ledger by the follower alone and could be made again from its beginning.
+
+use alcaide_store::Migration;
+
+/// Migrations of the office's store, for `Store::create` and `Store::open`.
+pub const MIGRATIONS: &[Migration] = &[Migration { number: 1, sql: FIRST }];
+
+const FIRST: &str = "
+CREATE TABLE follower (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL CHECK (next >= 0)) STRICT;
+INSERT INTO follower (one, next) VALUES (1, 0);
+
+CREATE TABLE name_id (
+    kind TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL UNIQUE, PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE plan (
+    number INTEGER PRIMARY KEY CHECK (number > 0), made INTEGER NOT NULL, by TEXT, digest TEXT NOT NULL,
+    repeats INTEGER, body TEXT NOT NULL, entry INTEGER UNIQUE
+) STRICT;
+
+CREATE TABLE tool_schema (
+    tool TEXT NOT NULL, pin TEXT NOT NULL, input_schema TEXT NOT NULL, PRIMARY KEY (tool, pin)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE enrolment (
+    hash TEXT PRIMARY KEY, actor TEXT NOT NULL, token TEXT NOT NULL UNIQUE, expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE credential (
+    id TEXT PRIMARY KEY, actor TEXT NOT NULL, key TEXT NOT NULL, jwk TEXT NOT NULL, enrolled INTEGER NOT NULL,
+    entry INTEGER UNIQUE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX credential_actor ON credential (actor);
+
+CREATE TABLE tool_pin (tool TEXT PRIMARY KEY, pin TEXT NOT NULL, entry INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE actor_state (
+    actor TEXT PRIMARY KEY, epoch INTEGER NOT NULL, killed INTEGER NOT NULL, entry INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE issued (
+    token TEXT PRIMARY KEY, kind TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL, task TEXT,
+    expires INTEGER NOT NULL, entry INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX issued_task ON issued (task);
+CREATE INDEX issued_expires ON issued (expires);
+
+CREATE TABLE revoked (token TEXT PRIMARY KEY, entry INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE given_order (
+    entry INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, by TEXT, body TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE approval (
+    entry INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, call TEXT NOT NULL, at INTEGER NOT NULL, chain TEXT NOT NULL,
+    action TEXT, digest TEXT NOT NULL, expires INTEGER NOT NULL, state TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE call (
+    entry INTEGER PRIMARY KEY, call TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, actor TEXT, subject TEXT, unit TEXT,
+    task TEXT, run TEXT, route TEXT, tool TEXT, state TEXT NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX call_actor ON call (actor, entry);
+CREATE INDEX call_subject ON call (subject, entry);
+CREATE INDEX call_task ON call (task, entry);
+CREATE INDEX call_route ON call (route, entry);
+CREATE INDEX call_at ON call (at);
+
+CREATE TABLE usage_day (
+    day INTEGER NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL, unit TEXT NOT NULL, route TEXT NOT NULL,
+    requests INTEGER NOT NULL, refused INTEGER NOT NULL, input INTEGER NOT NULL, cached_input INTEGER NOT NULL,
+    output INTEGER NOT NULL, cost_micros INTEGER NOT NULL,
+    PRIMARY KEY (day, actor, subject, unit, route)
+) STRICT, WITHOUT ROWID;
+";

@@ -1,0 +1,354 @@
+//! Who writes the outcome. From the moment an intent is queued, an [`Attempt`] owns the duty to say how it ended:
+//! whoever drops it — a caller that hung up, a cancelled task, a panic — writes an outcome.
+//!
+//! Outcomes are queued, not waited for; the [`Closer`], one task, waits for their receipts in order and only then
+//! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use alcaide_inventory::Moment;
+use alcaide_inventory::id::{BudgetId, CallId};
+use alcaide_ledger::{Ledger, Pending};
+use alcaide_memory::{Memory, Reservation};
+use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Settlement, Usage};
+use tokio::sync::mpsc;
+
+use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
+
+/// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
+const CLOSING_MAX: usize = 4_096;
+
+/// What every attempt needs.
+#[derive(Clone)]
+pub struct Closer {
+    ledger: Ledger,
+    memory: Arc<Memory>,
+    clock: crate::gate::Clock,
+    queue: mpsc::Sender<Closing>,
+}
+
+enum Closing {
+    /// An outcome whose receipt settles a reservation.
+    Outcome {
+        pending: Pending<OutcomeLeaf>,
+        reservation: Reservation,
+        settled: Vec<Settlement>,
+        effects: Vec<Effect>,
+    },
+    /// An intent that nobody waits for any more: its call was dropped while it was being written.
+    Intent { pending: Pending<IntentLeaf>, attempt: Box<Attempt> },
+    /// A refusal.
+    Refused { pending: Pending<RefusedLeaf> },
+    /// All before it is closed.
+    Barrier(tokio::sync::oneshot::Sender<()>),
+}
+
+impl Closer {
+    /// Starts the task that waits for receipts; it ends when every closer and attempt is gone.
+    #[must_use]
+    pub fn start(ledger: Ledger, memory: Arc<Memory>, clock: crate::gate::Clock) -> Self {
+        let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
+        let closer = Self { ledger, memory, clock, queue };
+        let memory = Arc::clone(&closer.memory);
+        tokio::spawn(async move {
+            while let Some(closing) = receipts.recv().await {
+                close(closing, &memory).await;
+            }
+        });
+        closer
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Memory.
+    #[must_use]
+    pub const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        (self.clock)()
+    }
+
+    /// Queues a refusal; when the ledger cannot take it the call stays refused all the same.
+    pub fn refused(&self, refused: alcaide_record::Refused) {
+        let pending = RefusedLeaf::new(self.now(), refused)
+            .map_err(|error| error.to_string())
+            .and_then(|leaf| self.ledger.enqueue(leaf).map_err(|error| error.to_string()));
+        match pending {
+            Ok(pending) => self.hand(Closing::Refused { pending }),
+            Err(error) => tracing::error!(error, "a refusal was not recorded"),
+        }
+    }
+
+    /// Waits until all that was queued before is settled.
+    pub async fn settled(&self) {
+        let (done, wait) = tokio::sync::oneshot::channel();
+        if self.queue.send(Closing::Barrier(done)).await.is_ok() {
+            // An error means that the task is gone, and with it everything that was queued.
+            let _ = wait.await;
+        }
+    }
+
+    fn hand(&self, closing: Closing) {
+        if let Err(error) = self.queue.try_send(closing) {
+            let closing = match error {
+                mpsc::error::TrySendError::Full(closing) | mpsc::error::TrySendError::Closed(closing) => {
+                    closing
+                }
+            };
+            let memory = Arc::clone(&self.memory);
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { close(closing, &memory).await });
+            }
+        }
+    }
+}
+
+async fn close(closing: Closing, memory: &Memory) {
+    match closing {
+        Closing::Outcome { pending, reservation, settled, effects } => match pending.await {
+            Ok(receipt) => reservation.settle(receipt.index(), &settled, &effects),
+            Err(error) => {
+                tracing::error!(%error, "an outcome was not recorded; its reservation stays charged")
+            }
+        },
+        Closing::Intent { pending, mut attempt } => {
+            if let Ok(receipt) = pending.await {
+                attempt.journalled(receipt.index());
+                attempt.finish(End::Withdrawn, Told::default());
+            }
+        }
+        Closing::Refused { pending } => match pending.await {
+            Ok(receipt) => memory.noted(receipt.index()),
+            Err(error) => tracing::error!(%error, "a refusal was not recorded"),
+        },
+        Closing::Barrier(done) => {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// What the outcome says besides why it ended.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// HTTP status of the upstream.
+    pub status: Option<u16>,
+    /// Bytes released to the caller.
+    pub released_bytes: u64,
+    /// SHA-256 of what was released, where the answer was no stream.
+    pub digest: Option<Digest>,
+    /// What was found in the answer.
+    pub findings: Vec<FindingCount>,
+    /// Tokens and money.
+    pub usage: Option<Usage>,
+    /// What memory must know.
+    pub effects: Vec<Effect>,
+}
+
+/// How much of each budget a call used.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    /// Budgets that count tokens.
+    pub tokens: Vec<BudgetId>,
+    /// Budgets that count money.
+    pub money: Vec<BudgetId>,
+    /// Budgets that count calls.
+    pub requests: Vec<BudgetId>,
+}
+
+impl Meter {
+    fn used(&self, budget: BudgetId, usage: Option<&Usage>, sent: bool) -> u64 {
+        if !sent {
+            return 0;
+        }
+        if self.requests.contains(&budget) {
+            return 1;
+        }
+        let Some(usage) = usage else { return 0 };
+        if self.money.contains(&budget) {
+            usage.cost_micros
+        } else {
+            usage.input.saturating_add(usage.output)
+        }
+    }
+}
+
+/// One attempt at one upstream, from its intent to its outcome.
+pub struct Attempt {
+    closer: Closer,
+    call: CallId,
+    number: u32,
+    intent: Option<u64>,
+    started: Instant,
+    reservation: Option<Reservation>,
+    meter: Arc<Meter>,
+    /// Whether a byte may have left us.
+    sent: bool,
+    /// What the outcome says if the attempt is dropped: kept up to date by whoever reads the answer.
+    pub told: Told,
+    /// What is charged where the upstream never told its usage.
+    fallback: Option<Usage>,
+}
+
+impl Attempt {
+    /// An attempt whose intent is about to be written.
+    #[must_use]
+    pub fn new(
+        closer: Closer,
+        call: CallId,
+        number: u32,
+        started: Instant,
+        reservation: Reservation,
+        meter: Arc<Meter>,
+        fallback: Option<Usage>,
+    ) -> Self {
+        Self {
+            closer,
+            call,
+            number,
+            intent: None,
+            started,
+            reservation: Some(reservation),
+            meter,
+            sent: false,
+            told: Told::default(),
+            fallback,
+        }
+    }
+
+    /// The intent's ledger index, once it is known.
+    #[must_use]
+    pub const fn intent(&self) -> Option<u64> {
+        self.intent
+    }
+
+    /// The gate's clock and ledger.
+    #[must_use]
+    pub const fn closer(&self) -> &Closer {
+        &self.closer
+    }
+
+    /// What is charged where the upstream never told its usage.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<Usage> {
+        self.fallback
+    }
+
+    /// The intent stands in the ledger at `index`.
+    pub fn journalled(&mut self, index: u64) {
+        self.intent = Some(index);
+        if let Some(reservation) = self.reservation.as_mut() {
+            reservation.journalled(index, self.call, self.number);
+        }
+    }
+
+    /// From here on bytes may have left us.
+    pub const fn sending(&mut self) {
+        self.sent = true;
+    }
+
+    /// Queues the intent and waits until it is on disk.
+    ///
+    /// # Errors
+    /// As [`Pending`]; nothing was sent and the reservation is given back.
+    ///
+    /// # Cancel safety
+    /// If it is dropped while it waits, the attempt is ended as withdrawn once its intent is on disk.
+    pub async fn record(
+        self,
+        leaf: IntentLeaf,
+    ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), alcaide_ledger::AppendError> {
+        let pending = self.closer.ledger.enqueue(leaf)?;
+        let mut waiting = Waiting { pending: Some(pending), attempt: Some(Box::new(self)) };
+        let receipt = match waiting.pending.as_mut() {
+            Some(pending) => pending.await,
+            None => Err(alcaide_ledger::AppendError::Closed),
+        };
+        waiting.pending = None;
+        let attempt = waiting.attempt.take();
+        let receipt = receipt?;
+        match attempt {
+            Some(mut attempt) => {
+                attempt.journalled(receipt.index());
+                Ok((*attempt, receipt))
+            }
+            None => Err(alcaide_ledger::AppendError::Closed),
+        }
+    }
+
+    /// Queues the outcome.
+    pub fn finish(mut self, end: End, told: Told) {
+        self.told = told;
+        self.end(end);
+    }
+
+    /// Queues the outcome with what was told so far.
+    pub fn finish_as_told(mut self, end: End) {
+        self.end(end);
+    }
+
+    fn end(&mut self, end: End) {
+        let (Some(intent), Some(reservation)) = (self.intent, self.reservation.take()) else { return };
+        let mut told = std::mem::take(&mut self.told);
+        let sent = self.sent && !matches!(end, End::Unreachable | End::Withdrawn);
+        if told.usage.is_none() && sent && !matches!(end, End::UpstreamRefused) {
+            told.usage = self.fallback;
+        }
+        let usage = told.usage;
+        let settled = reservation.settlement(|budget| self.meter.used(budget, usage.as_ref(), sent));
+        let now = self.closer.now();
+        let outcome = Outcome {
+            attempt: self.number,
+            call: self.call,
+            digest: told.digest,
+            duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            effects: told.effects.clone(),
+            end,
+            findings: told.findings,
+            intent,
+            released_bytes: told.released_bytes,
+            settled: settled.clone(),
+            status: told.status,
+            usage,
+        };
+        let pending = OutcomeLeaf::new(now, outcome)
+            .map_err(|error| error.to_string())
+            .and_then(|leaf| self.closer.ledger.enqueue(leaf).map_err(|error| error.to_string()));
+        match pending {
+            Ok(pending) => {
+                self.closer.hand(Closing::Outcome { pending, reservation, settled, effects: told.effects });
+            }
+            // Journalled and not settled: it stays charged in full, and the record says unknown.
+            Err(error) => tracing::error!(error, call = %self.call, "an outcome was not recorded"),
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.end(End::CallerGone);
+    }
+}
+
+/// An intent that is being written; dropped meanwhile, it is handed to the closer.
+struct Waiting {
+    pending: Option<Pending<IntentLeaf>>,
+    attempt: Option<Box<Attempt>>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let (Some(pending), Some(attempt)) = (self.pending.take(), self.attempt.take()) {
+            let closer = attempt.closer.clone();
+            closer.hand(Closing::Intent { pending, attempt });
+        }
+    }
+}

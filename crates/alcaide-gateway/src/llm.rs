@@ -1,0 +1,427 @@
+//! Model APIs: reads a request into the passage, binds it to an upstream, fails over before the first byte, and says how
+//! the answer is to be read.
+
+use std::sync::Arc;
+
+use alcaide_inventory::declare::{BudgetUnit, Price, Protocol};
+use alcaide_inventory::id::BudgetId;
+use alcaide_memory::{BudgetAsk, period_start};
+use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
+use alcaide_record::{ActionKind, Stage, Target, Usage};
+use alcaide_serve::{Body, BodyError, collect_limited};
+use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::llm::{Operation, Provider, RequestView, error_body};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+
+use crate::attempt::Meter;
+use crate::content::Demands;
+use crate::gate::{Shared, challenge};
+use crate::passage::{
+    Arrived, Decided, FoundText, Freeze, Known, KnownAs, OwnedResource, Passage, Read, Registry,
+    Request as ReadRequest,
+};
+use crate::plan::{BudgetPlan, ModelPlan};
+use crate::refusal::{self, Refusal};
+use crate::reply::{Lens, ReleasedBody};
+use crate::upstream::passed_headers;
+
+/// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
+const BYTES_PER_TOKEN: u64 = 3;
+/// Tokens that a protocol adds around the text.
+const TOKENS_AROUND: u64 = 64;
+/// Longest model name that is looked up.
+const MODEL_NAME_BYTES_MAX: usize = 128;
+
+/// One call to a model API.
+pub(crate) async fn handle(
+    shared: &Shared,
+    origin: &str,
+    passage: Passage<Arrived>,
+    operation: Operation,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let (head, body) = request.into_parts();
+    let url = format!("{origin}{}", head.uri.path());
+    let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
+    let known = passage.identify(&head.headers, head.method.as_str(), &url, &registry)?;
+    if !operation.has_body() {
+        return list(&known, operation, head.uri.path());
+    }
+    check_type(&head.headers).map_err(|refusal| known.refuse(refusal))?;
+    let collected =
+        collect_limited(body, shared.limits.body_bytes(), shared.limits.body_idle_timeout()).await;
+    let bytes = collected.map_err(|error| known.refuse(body_refusal(&error)))?;
+    let (read, asked) = read(shared, known, operation, &bytes)?;
+    let used = budget_used(&read, read.who(), &asked);
+    let decided = read.decide(used)?;
+    let asked = asked.edited(shared, &decided).map_err(|refusal| decided.refuse(refusal))?;
+    attempts(shared, decided, asked, &head.headers, head.uri.query()).await
+}
+
+/// A refusal in the protocol's own shape.
+pub(crate) fn refuse(operation: Operation, refusal: &Refusal) -> Response<Body> {
+    let message = if refusal.help.is_empty() {
+        refusal.detail.to_string()
+    } else {
+        format!("{}; {}", refusal.detail, refusal.help)
+    };
+    let body = error_body(operation, refusal.status.as_u16(), refusal.code, &message, None);
+    let mut response = Response::new(Body::Full(body.into()));
+    *response.status_mut() = refusal.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    challenge(refusal, &mut response);
+    response
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refused = || Refusal::of(refusal::CONTENT_TYPE, Stage::Known);
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(refused());
+    }
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(refused()) }
+}
+
+fn body_refusal(error: &BodyError) -> Refusal {
+    let code = match error {
+        BodyError::TooLarge { .. } => refusal::BODY_TOO_LARGE,
+        _ => refusal::BODY_BROKEN,
+    };
+    Refusal::of(code, Stage::Known).saying(error.to_string())
+}
+
+/// What the request asks for, beside what the passage keeps.
+struct Asked {
+    operation: Operation,
+    model: Arc<ModelPlan>,
+    /// Edits that every attempt needs.
+    splices: Vec<Splice>,
+    /// Where the model's name stands.
+    model_span: std::ops::Range<usize>,
+    /// Whether usage was asked for in the caller's stead.
+    hide_usage: bool,
+    demands: Option<Demands>,
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Edits that lower the output limit to a number, where a cap demands it.
+    limits: Vec<Splice>,
+}
+
+/// Reads the body strictly and looks at its texts.
+fn read(
+    shared: &Shared,
+    known: Passage<Known>,
+    operation: Operation,
+    bytes: &Bytes,
+) -> Result<(Passage<Read>, Asked), Refusal> {
+    let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
+    let document = Document::parse(bytes, &limits).map_err(|error| {
+        known.refuse(Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string()))
+    })?;
+    let view = RequestView::read(operation, &document).map_err(|error| {
+        known.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(error.to_string()))
+    })?;
+    let protocol = protocol_of(operation);
+    let model = (view.model.name.len() <= MODEL_NAME_BYTES_MAX)
+        .then(|| known.plan().model(&view.model.name))
+        .flatten()
+        .filter(|model| model.speaking(protocol).next().is_some())
+        .cloned()
+        .ok_or_else(|| known.refuse(Refusal::of(refusal::UNKNOWN_MODEL, Stage::Known)))?;
+    let mut found = Vec::new();
+    for segment in &view.segments {
+        let findings = shared.engine.scan(&segment.text);
+        if !findings.is_empty() {
+            found.push(FoundText {
+                span: segment.span.clone(),
+                text: segment.text.clone().into_owned(),
+                findings,
+                editable: !segment.sealed,
+            });
+        }
+    }
+    let hosted = view.hosted.iter().filter_map(|used| {
+        let (provider, tool) = used.resource.strip_prefix("hosted/")?.split_once('/')?;
+        Some((provider.into(), tool.into()))
+    });
+    let mut splices: Vec<Splice> = Vec::new();
+    let usage_edit = view.ask_for_usage();
+    let hide_usage = usage_edit.is_some();
+    splices.extend(usage_edit);
+    splices.extend(view.refuse_storage());
+    let declared = view.output_tokens_max.unwrap_or(model.max_output_tokens);
+    let asked = Asked {
+        operation,
+        splices,
+        model_span: view.model.span.clone(),
+        hide_usage,
+        demands: None,
+        input_tokens: (view.text_bytes.saturating_add(view.opaque_bytes) / BYTES_PER_TOKEN)
+            .saturating_add(TOKENS_AROUND),
+        output_tokens: match operation {
+            Operation::Embeddings | Operation::CountTokens => 0,
+            _ => declared.saturating_mul(view.choices.max(1)),
+        },
+        limits: Vec::new(),
+        model: Arc::clone(&model),
+    };
+    let request = ReadRequest {
+        action: Action::UseModel,
+        kind: ActionKind::UseModel,
+        resource: OwnedResource::Model(model.route),
+        target: Target { name: model.commitment, route: Some(model.route), tool: None },
+        hosted: hosted.collect(),
+        body: bytes.clone(),
+        found,
+        args: None,
+        uninspected: !view.opaque.is_empty(),
+    };
+    Ok((known.read(request), asked))
+}
+
+impl Asked {
+    /// What the obligations make of the body.
+    fn edited(mut self, shared: &Shared, decided: &Passage<Decided>) -> Result<Self, Refusal> {
+        let obligations = &decided.allowed().obligations;
+        if let Some(unmet) = Demands::unmet(obligations) {
+            return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)
+                .saying(format!("the obligation `{unmet}` cannot be met")));
+        }
+        let demands = Demands::of(obligations, &shared.engine);
+        let request = decided.request();
+        for text in &request.found {
+            if text.findings.iter().any(|finding| demands.blocks(finding)) {
+                return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided));
+            }
+            if text.findings.iter().any(|finding| demands.hides(finding)) {
+                if !text.editable {
+                    return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)
+                        .saying("content that must be hidden stands in a part that is signed"));
+                }
+                let (safe, _) = alcaide_inspect::redact(&text.text, &text.findings, demands.mask);
+                self.splices.push(Splice::text(text.span.clone(), &safe));
+            }
+        }
+        if let Some(most) = demands.output_tokens
+            && self.output_tokens > most
+        {
+            let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
+            let broken = |why: String| Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(why);
+            let document =
+                Document::parse(&request.body, &limits).map_err(|error| broken(error.to_string()))?;
+            let view =
+                RequestView::read(self.operation, &document).map_err(|error| broken(error.to_string()))?;
+            self.limits = view.limit_output(most);
+            self.output_tokens = most.saturating_mul(view.choices.max(1));
+        }
+        self.demands = Some(demands);
+        Ok(self)
+    }
+
+    fn price(&self) -> Price {
+        self.model.price
+    }
+
+    /// Tokens and money that the call may come to.
+    fn reserved(&self) -> Usage {
+        let price = self.price();
+        let of = |tokens: u64, micros: u64| tokens.saturating_mul(micros).div_ceil(1_000_000);
+        Usage {
+            cached_input: 0,
+            cost_micros: of(self.input_tokens, price.input_micros)
+                .saturating_add(of(self.output_tokens, price.output_micros)),
+            estimated: true,
+            input: self.input_tokens,
+            output: self.output_tokens,
+        }
+    }
+}
+
+/// Budgets that a call counts against.
+fn budgets<'a>(who: &'a KnownAs, asked: &'a Asked) -> impl Iterator<Item = &'a Arc<BudgetPlan>> {
+    let own = who.actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
+    own.iter().chain(&asked.model.budgets)
+}
+
+/// How much of the fullest budget is taken, in percent.
+fn budget_used(read: &Passage<Read>, who: &KnownAs, asked: &Asked) -> u8 {
+    let memory = read.common.closer.memory();
+    let percent = |budget: &Arc<BudgetPlan>| {
+        let (used, reserved) = memory.taken(budget.id, period_start(budget.per, read.arrived()));
+        let taken = u128::from(used.saturating_add(reserved)) * 100;
+        u8::try_from((taken / u128::from(budget.limit.max(1))).min(100)).unwrap_or(100)
+    };
+    budgets(who, asked).map(percent).max().unwrap_or(0)
+}
+
+const fn protocol_of(operation: Operation) -> Protocol {
+    match operation.provider() {
+        Provider::Anthropic => Protocol::Anthropic,
+        _ => Protocol::Openai,
+    }
+}
+
+const fn path_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions => "/chat/completions",
+        Operation::Responses => "/responses",
+        Operation::Embeddings => "/embeddings",
+        Operation::Messages => "/v1/messages",
+        Operation::CountTokens => "/v1/messages/count_tokens",
+        _ => "/models",
+    }
+}
+
+/// Tries the route's upstreams in order, each with an intent of its own, until one answers.
+///
+/// The next is tried only while nothing was released: after no connection, no answer, or a status that says that
+/// another upstream may do better (429, 500, 502, 503, 504, 529).
+async fn attempts(
+    shared: &Shared,
+    mut decided: Passage<Decided>,
+    asked: Asked,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Response<Body>, Refusal> {
+    let bindings: Vec<_> = asked.model.speaking(protocol_of(asked.operation)).cloned().collect();
+    let reserved = asked.reserved();
+    let mut meter = Meter::default();
+    let mut asks = Vec::new();
+    for budget in budgets(decided.who(), &asked) {
+        let (list, amount): (&mut Vec<BudgetId>, u64) = match budget.of {
+            BudgetUnit::Tokens => (&mut meter.tokens, reserved.input.saturating_add(reserved.output)),
+            BudgetUnit::MoneyMicros => (&mut meter.money, reserved.cost_micros),
+            BudgetUnit::Requests => (&mut meter.requests, 1),
+        };
+        list.push(budget.id);
+        asks.push(BudgetAsk {
+            budget: budget.id,
+            name: budget.name.clone(),
+            limit: budget.limit,
+            period: budget.per,
+            amount,
+        });
+    }
+    let meter = Arc::new(meter);
+    let path = match query {
+        // The query is the caller's (`beta=true`); it never decides anything here.
+        Some(query) => format!("{}?{query}", path_of(asked.operation)),
+        None => path_of(asked.operation).to_owned(),
+    };
+    let count = bindings.len();
+    let mut last = Refusal::of(refusal::UNREACHABLE, Stage::Decided);
+    for (at, binding) in bindings.into_iter().enumerate() {
+        let mut splices = asked.splices.clone();
+        splices.extend(asked.limits.iter().cloned());
+        if let Some(model) = &binding.model {
+            splices.push(Splice::text(asked.model_span.clone(), model));
+        }
+        let edited = !splices.is_empty();
+        let body = &decided.request().body;
+        let bytes = if edited {
+            edit::apply(body, splices).map_err(|error| {
+                decided
+                    .refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
+            })?
+        } else {
+            body.clone()
+        };
+        let freeze = Freeze {
+            upstream: Arc::clone(&binding.upstream),
+            path: path.clone(),
+            bytes,
+            edited,
+            number: u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1),
+            budgets: asks.clone(),
+            meter: Arc::clone(&meter),
+            fallback: Some(reserved),
+            durability: asked.model.durability,
+        };
+        let who = decided.who().clone();
+        let recorded = decided.bind(freeze)?.record().await?;
+        match recorded.forward(Method::POST, passed_headers(headers), &shared.client).await {
+            Ok((reply, back)) => {
+                let status = reply.status().as_u16();
+                if at + 1 < count && matches!(status, 429 | 500 | 502 | 503 | 504 | 529) {
+                    reply.give_up();
+                    decided = back;
+                    continue;
+                }
+                let lens = Lens {
+                    operation: asked.operation,
+                    engine: Arc::clone(&shared.engine),
+                    demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine)),
+                    price: asked.price(),
+                    hide_usage: asked.hide_usage,
+                    who: Arc::clone(who.verified()),
+                    effects: Vec::new(),
+                };
+                let released = reply.label(lens).release().await?;
+                return Ok(released.into_response().map(|body| match body {
+                    ReleasedBody::Whole(bytes) => Body::from(bytes),
+                    ReleasedBody::Stream(stream) => Body::boxed(*stream),
+                }));
+            }
+            Err(failed) => {
+                let stopped = failed.refusal.code == refusal::STOPPED.code;
+                last = failed.refusal;
+                decided = failed.again;
+                if stopped {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The models that this caller may use, from the plan and its policies; nothing is asked of an upstream.
+fn list(known: &Passage<Known>, operation: Operation, path: &str) -> Result<Response<Body>, Refusal> {
+    let plan = known.plan();
+    let protocol = protocol_of(operation);
+    let credential = known.who().credential();
+    let context = Context { now: known.arrived(), key_bound: known.who().is_bound(), ..Context::default() };
+    let may = |model: &&Arc<ModelPlan>| {
+        let ask = Ask::of(&credential.principal, Action::UseModel, Resource::Model(model.route), context);
+        model.speaking(protocol).next().is_some()
+            && !matches!(plan.policies.decide(&ask).outcome, Outcome::Refuse { .. })
+    };
+    let mut models: Vec<&Arc<ModelPlan>> = plan.models().filter(may).collect();
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    let one = |model: &ModelPlan| match protocol {
+        Protocol::Anthropic => serde_json::json!({
+            "type": "model", "id": model.name.as_str(), "display_name": model.name.as_str(),
+            "created_at": "1970-01-01T00:00:00Z",
+        }),
+        _ => serde_json::json!({
+            "id": model.name.as_str(), "object": "model", "created": 0, "owned_by": "alcaide",
+        }),
+    };
+    let body = match operation {
+        Operation::ReadModel | Operation::ReadAnthropicModel => {
+            let wanted = path.rsplit('/').next().unwrap_or_default();
+            let model = models.iter().find(|model| model.name.as_str() == wanted);
+            let model =
+                model.ok_or_else(|| known.refuse(Refusal::of(refusal::UNKNOWN_MODEL, Stage::Known)))?;
+            one(model)
+        }
+        Operation::ListAnthropicModels => {
+            let data: Vec<_> = models.iter().map(|model| one(model)).collect();
+            let name = |model: Option<&&Arc<ModelPlan>>| model.map(|model| model.name.as_str().to_owned());
+            serde_json::json!({
+                "data": data, "has_more": false, "first_id": name(models.first()), "last_id": name(models.last()),
+            })
+        }
+        _ => {
+            let data: Vec<_> = models.iter().map(|model| one(model)).collect();
+            serde_json::json!({ "object": "list", "data": data })
+        }
+    };
+    let mut response = Response::new(Body::Full(body.to_string().into()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,122 @@
+//! The stages of one call. Each is a type; each is made by the stage before it alone.
+//!
+//! A stage cannot be skipped:
+//! ```compile_fail,E0599
+//! use alcaide_gateway::passage::{Arrived, Passage};
+//! async fn skip(call: Passage<Arrived>) {
+//!     let _ = call.forward(todo!()).await; // only `Passage<Recorded>` has `forward`
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! use alcaide_gateway::passage::{Known, Passage};
+//! fn skip(call: Passage<Known>) {
+//!     let _ = call.decide(todo!(), todo!()); // what was not read cannot be decided on
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! use alcaide_gateway::passage::{Bound, Passage};
+//! async fn skip(call: Passage<Bound>) {
+//!     let _ = call.forward(todo!()).await; // what is not on disk cannot be sent
+//! }
+//! ```
+//! Nor can it be made up:
+//! ```compile_fail,E0451
+//! use alcaide_gateway::passage::Recorded;
+//! let _ = Recorded { bound: todo!(), attempt: todo!() };
+//! ```
+
+mod arrived;
+mod bound;
+mod decided;
+mod known;
+mod recorded;
+mod request;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use alcaide_inventory::Moment;
+use alcaide_inventory::id::CallId;
+use alcaide_record::{Refused, Stage};
+
+use crate::attempt::Closer;
+use crate::plan::GatePlan;
+use crate::refusal::Refusal;
+
+pub(crate) use arrived::Registry;
+pub use arrived::{Arrived, Presented, presented};
+pub use bound::{Bound, Freeze};
+pub use decided::{Allowed, Decided};
+pub use known::{Known, KnownAs};
+pub(crate) use recorded::STOP_TICK;
+pub use recorded::{Failed, Recorded};
+pub use request::{FoundText, OwnedResource, Read, Request};
+
+/// A call on its way through the gate; `S` is how far it has come.
+pub struct Passage<S> {
+    pub(crate) common: Common,
+    pub(crate) stage: S,
+}
+
+/// What every stage has.
+pub(crate) struct Common {
+    pub(crate) call: CallId,
+    pub(crate) arrived: Moment,
+    pub(crate) started: Instant,
+    pub(crate) plan: Arc<GatePlan>,
+    pub(crate) closer: Closer,
+}
+
+/// What a refusal may say of a stage in the record.
+pub(crate) trait Describe {
+    const STAGE: Stage;
+
+    /// Adds what is known; the rest stays unsaid.
+    fn describe(&self, refused: &mut Refused);
+}
+
+impl<S> Passage<S> {
+    /// The call's id.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        self.common.call
+    }
+
+    /// The plan that the whole call is judged under.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<GatePlan> {
+        &self.common.plan
+    }
+
+    /// When it arrived.
+    #[must_use]
+    pub const fn arrived(&self) -> Moment {
+        self.common.arrived
+    }
+}
+
+#[expect(private_bounds, reason = "stages are made here alone, so only they describe themselves")]
+impl<S: Describe> Passage<S> {
+    /// Ends the call here: the refusal is queued for the record with all that is known of the call.
+    ///
+    /// Strangers are not recorded one by one: whoever can reach the port could fill the disk. They are counted.
+    pub(crate) fn refuse(&self, mut refusal: Refusal) -> Refusal {
+        refusal.stage = S::STAGE;
+        if S::STAGE != Stage::Arrived {
+            let mut refused = Refused {
+                action: None,
+                approval: None,
+                call: self.common.call,
+                code: refusal.code.to_owned(),
+                content: None,
+                decided: None,
+                stage: S::STAGE,
+                target: None,
+                who: None,
+            };
+            self.stage.describe(&mut refused);
+            self.common.closer.refused(refused);
+        }
+        refusal
+    }
+}

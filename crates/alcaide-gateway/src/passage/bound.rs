@@ -1,0 +1,118 @@
+//! The exact bytes to be sent, to exactly one upstream, with budgets set aside.
+
+use std::sync::Arc;
+
+use alcaide_inventory::declare::Durability;
+use alcaide_memory::{BudgetAsk, Reservation};
+use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
+use alcaide_seal::digest::sha256;
+use bytes::Bytes;
+
+use super::{Decided, Describe, Passage, Recorded};
+use crate::attempt::{Attempt, Meter};
+use crate::leaf::IntentLeaf;
+use crate::refusal::{self, Refusal};
+use crate::upstream::UpstreamPlan;
+
+/// What a protocol's handler fixes for one attempt.
+pub struct Freeze {
+    /// Where to.
+    pub upstream: Arc<UpstreamPlan>,
+    /// Path and query below the upstream's base, beginning with `/`.
+    pub path: String,
+    /// The bytes; the body as it came where nothing was edited.
+    pub bytes: Bytes,
+    /// Whether they differ from what came.
+    pub edited: bool,
+    /// 1 for the first attempt.
+    pub number: u32,
+    /// What to set aside.
+    pub budgets: Vec<BudgetAsk>,
+    /// What each budget counts.
+    pub meter: Arc<Meter>,
+    /// What is charged where the upstream never tells its usage.
+    pub fallback: Option<Usage>,
+    /// When the intent counts as recorded.
+    pub durability: Durability,
+}
+
+/// A call whose bytes are frozen.
+pub struct Bound {
+    pub(super) decided: Decided,
+    pub(super) freeze: Freeze,
+    digest: Digest,
+    reservation: Reservation,
+}
+
+impl Describe for Bound {
+    const STAGE: Stage = Stage::Bound;
+
+    fn describe(&self, refused: &mut Refused) {
+        self.decided.describe(refused);
+        refused.content =
+            Some(self.decided.read.content(&self.freeze.bytes, self.digest, self.freeze.edited));
+    }
+}
+
+impl Passage<Decided> {
+    /// Freezes the bytes and sets budgets aside.
+    ///
+    /// # Errors
+    /// A budget has not enough left; nothing is set aside then.
+    pub(crate) fn bind(self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+        let digest = Digest(*sha256(&freeze.bytes).as_bytes());
+        let now = self.common.closer.now();
+        match self.common.closer.memory().reserve(&freeze.budgets, now) {
+            Ok(reservation) => Ok(Passage {
+                common: self.common,
+                stage: Bound { decided: self.stage, freeze, digest, reservation },
+            }),
+            Err(full) => {
+                let wait = full.again.map(|again| again.since(now));
+                let refusal =
+                    Refusal::of(refusal::BUDGET, Stage::Decided).saying(full.to_string()).retry_in(wait);
+                Err(self.refuse(refusal))
+            }
+        }
+    }
+}
+
+impl Passage<Bound> {
+    /// Writes the intent; returns once it is on disk.
+    ///
+    /// # Errors
+    /// The ledger cannot take it: nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, the call is ended as withdrawn in the record.
+    pub(crate) async fn record(self) -> Result<Passage<Recorded>, Refusal> {
+        let Self { common, stage } = self;
+        let Bound { decided, freeze, digest, reservation } = stage;
+        let request = decided.read.request();
+        let intent = Intent {
+            action: request.kind,
+            attempt: AttemptRecord { number: freeze.number, upstream: freeze.upstream.id },
+            call: common.call,
+            content: decided.read.content(&freeze.bytes, digest, freeze.edited),
+            decided: decided.allowed.record.clone(),
+            effects: reservation.effects(),
+            relaxed: freeze.durability == Durability::Relaxed,
+            target: request.target.clone(),
+            who: decided.read.who().chain(),
+        };
+        let unwritten = |why: String| Refusal::of(refusal::LEDGER, Stage::Bound).because(why);
+        let leaf =
+            IntentLeaf::new(common.closer.now(), intent).map_err(|error| unwritten(error.to_string()))?;
+        let attempt = Attempt::new(
+            common.closer.clone(),
+            common.call,
+            freeze.number,
+            common.started,
+            reservation,
+            Arc::clone(&freeze.meter),
+            freeze.fallback,
+        );
+        let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| unwritten(error.to_string()))?;
+        Ok(Passage { common, stage: Recorded::new(decided, freeze, attempt, receipt) })
+    }
+}

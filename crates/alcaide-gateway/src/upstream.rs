@@ -1,0 +1,140 @@
+//! Connections to upstreams.
+
+use std::fmt;
+use std::time::Duration;
+
+use alcaide_inventory::declare::{Protocol, Transport, Upstream};
+use alcaide_inventory::id::UpstreamId;
+use alcaide_inventory::{Name, Plan};
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, Uri, header};
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::broker::{Broker, Credential};
+use crate::plan::{FIRST_BYTE_TIMEOUT, IDLE_TIMEOUT, PlanFault};
+
+/// Longest wait for a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept; shorter than the 60 s after which common servers close theirs.
+const POOL_IDLE: Duration = Duration::from_secs(45);
+/// Idle connections kept for one upstream.
+const POOL_IDLE_MAX: usize = 256;
+
+/// The client that all upstreams over HTTP share: pooled, HTTP/1.1, TLS by the public roots.
+pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Makes the client.
+#[must_use]
+pub fn http_client() -> HttpClient {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_IDLE_MAX)
+        .build(https)
+}
+
+/// An upstream over HTTP, resolved.
+pub struct UpstreamPlan {
+    /// Its id.
+    pub id: UpstreamId,
+    /// Its name.
+    pub name: Name,
+    /// The language that it speaks.
+    pub protocol: Protocol,
+    /// What it is shown.
+    pub credential: Credential,
+    /// Longest wait for the first byte.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer.
+    pub idle_timeout: Duration,
+    scheme: Scheme,
+    authority: Authority,
+    prefix: Box<str>,
+}
+
+impl fmt::Debug for UpstreamPlan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("UpstreamPlan")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpstreamPlan {
+    /// Resolves a declaration; `None` for one that is no HTTP upstream.
+    ///
+    /// # Errors
+    /// [`PlanFault::Upstream`] for a base URL that cannot be used.
+    pub fn of(
+        name: &Name,
+        id: UpstreamId,
+        spec: &Upstream,
+        plan: &Plan,
+        broker: &Broker,
+    ) -> Result<Option<Self>, PlanFault> {
+        let Transport::Http { base_url } = &spec.transport else { return Ok(None) };
+        let fail = |why: String| PlanFault::Upstream { upstream: name.clone(), why };
+        let parts = base_url.parse::<Uri>().map_err(|error| fail(error.to_string()))?.into_parts();
+        let scheme = parts.scheme.ok_or_else(|| fail("it has no scheme".into()))?;
+        let authority = parts.authority.ok_or_else(|| fail("it has no host".into()))?;
+        let prefix = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
+        let millis = |given: Option<u64>, or: Duration| given.map_or(or, Duration::from_millis);
+        Ok(Some(Self {
+            id,
+            name: name.clone(),
+            protocol: spec.protocol,
+            credential: broker.credential(spec.credential.as_ref(), plan),
+            first_byte_timeout: millis(spec.first_byte_timeout_ms, FIRST_BYTE_TIMEOUT),
+            idle_timeout: millis(spec.idle_timeout_ms, IDLE_TIMEOUT),
+            scheme,
+            authority,
+            prefix: prefix.into(),
+        }))
+    }
+
+    /// The URL of `path` (beginning with `/`, query included) below the base.
+    ///
+    /// # Errors
+    /// If both together are no URL.
+    pub fn url(&self, path: &str) -> Result<Uri, http::Error> {
+        let path = format!("{}{path}", self.prefix);
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+    }
+}
+
+/// Headers that are the caller's own affair and pass to the upstream; everything else is left behind.
+///
+/// A list of what passes, not of what does not: an unknown header may carry a credential or change how a body is read.
+const PASSED: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+const PASSED_NAMES: [&str; 4] = ["anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key"];
+
+/// The headers of a call that go on.
+#[must_use]
+pub fn passed_headers(from: &HeaderMap) -> HeaderMap {
+    let mut passed = HeaderMap::with_capacity(8);
+    for (name, value) in from {
+        if PASSED.contains(name) || PASSED_NAMES.contains(&name.as_str()) {
+            passed.append(name.clone(), value.clone());
+        }
+    }
+    passed
+}

@@ -1,0 +1,165 @@
+//! A folder of keys: the master key and, sealed under it, the keys that sign tokens and checkpoints.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use alcaide_seal::envelope::{self, OVERHEAD_BYTES};
+use alcaide_seal::note::{KeyName, NoteSigner};
+use alcaide_seal::{Entropy, MasterKey, SecretBytes, Signer, random};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::KeysError;
+use crate::file::{self, Wanted, draft_name, open_parent, read_judged, refused, split, write_new};
+
+/// All keys of one house.
+#[derive(Debug)]
+pub struct Keys {
+    /// What everything at rest hangs on.
+    pub master: MasterKey,
+    /// Signs access tokens and statements (ES256).
+    pub token: Signer,
+    /// Signs checkpoints of the log (Ed25519).
+    pub note: NoteSigner,
+    path: PathBuf,
+}
+
+impl Keys {
+    /// Draws all keys and writes them to a new folder `path`, mode 0700; they are on disk when it returns.
+    ///
+    /// `log_name` names the checkpoint key and so the log. An empty folder at `path` is replaced.
+    ///
+    /// # Errors
+    /// [`KeysError::Exists`] if there is a file or a folder with content at `path`; [`KeysError::Io`] if the
+    /// system refuses. The folder is then not there, in whole or in part.
+    pub fn create(path: &Path, log_name: KeyName, entropy: &dyn Entropy) -> Result<Self, KeysError> {
+        let (parent, name) = split(path)?;
+        let above = open_parent(parent)?;
+        let draft = draft_name(name, entropy)?;
+        let made = Self::draw(path, log_name, entropy).and_then(|(keys, master)| {
+            keys.write(&above, &draft, &master, entropy)?;
+            let moved = rustix::fs::renameat(&above, &draft, &above, name);
+            moved.map_err(|errno| match errno {
+                // A file stands where the folder should go.
+                Errno::NOTDIR => KeysError::Exists { at: path.to_owned() },
+                errno => refused(path, "create", errno),
+            })?;
+            rustix::fs::fsync(&above).map_err(|errno| refused(parent, "bring to disk the folder", errno))?;
+            Ok(keys)
+        });
+        if made.is_err() {
+            discard(&above, &draft);
+        }
+        made
+    }
+
+    /// Reads all keys from the folder `path`.
+    ///
+    /// # Errors
+    /// A [`KeysError`] that says which file breaks which rule.
+    pub fn open(path: &Path) -> Result<Self, KeysError> {
+        let (parent, name) = split(path)?;
+        let above = open_parent(parent)?;
+        let folder = open_folder(&above, name, path)?;
+        file::judge(&folder, path, Wanted::Folder)?;
+        let master = file::read_master(&folder, OsStr::new(MASTER), &path.join(MASTER))?;
+        let sealed = |name: &str| read_sealed(&folder, name, path, &master);
+        let token = Signer::from_pkcs8(&sealed(TOKEN)?).map_err(|_| no_key(path, TOKEN))?;
+        let text = sealed(NOTE)?.to_text().ok_or_else(|| no_key(path, NOTE))?;
+        let note = NoteSigner::from_secret_text(&text).map_err(|_| no_key(path, NOTE))?;
+        Ok(Self { master, token, note, path: path.to_owned() })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn draw(
+        path: &Path,
+        log_name: KeyName,
+        entropy: &dyn Entropy,
+    ) -> Result<(Self, zeroize::Zeroizing<[u8; 32]>), KeysError> {
+        let bytes = random::bytes32(entropy)?;
+        let master = MasterKey::from_bytes(&bytes)?;
+        let token = Signer::generate(entropy)?;
+        let note = NoteSigner::generate(log_name, entropy)?;
+        Ok((Self { master, token, note, path: path.to_owned() }, bytes))
+    }
+
+    fn write(
+        &self,
+        above: &OwnedFd,
+        draft: &OsStr,
+        master: &[u8; 32],
+        entropy: &dyn Entropy,
+    ) -> Result<(), KeysError> {
+        let path = self.path.as_path();
+        rustix::fs::mkdirat(above, draft, Mode::RWXU).map_err(|e| refused(path, "create", e))?;
+        let folder = open_folder(above, draft, path)?;
+        rustix::fs::fchmod(&folder, Mode::RWXU).map_err(|e| refused(path, "set the mode of", e))?;
+        let token = self.token.to_pkcs8()?;
+        let note = self.note.to_secret_text();
+        let text = file::encode(master);
+        write_new(&folder, OsStr::new(MASTER), &path.join(MASTER), text.as_bytes())?;
+        for (name, secret) in [(TOKEN, token.expose()), (NOTE, note.expose().as_bytes())] {
+            let sealed = envelope::seal(&self.master, context(name).as_bytes(), secret, entropy)?;
+            write_new(&folder, OsStr::new(name), &path.join(name), &sealed)?;
+        }
+        rustix::fs::fsync(&folder).map_err(|e| refused(path, "bring to disk", e))
+    }
+}
+
+fn open_folder(above: &OwnedFd, name: &OsStr, shown: &Path) -> Result<OwnedFd, KeysError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(above, name, flags, Mode::empty()).map_err(|errno| match errno {
+        // With both flags Linux says of a link what it says of a file: tell them apart.
+        Errno::NOTDIR | Errno::LOOP if is_link(above, name) => KeysError::Link { at: shown.to_owned() },
+        Errno::NOTDIR => KeysError::Kind { at: shown.to_owned(), expected: "folder" },
+        errno => refused(shown, "open", errno),
+    })
+}
+
+fn is_link(above: &OwnedFd, name: &OsStr) -> bool {
+    rustix::fs::readlinkat(above, name, Vec::new()).is_ok()
+}
+
+fn read_sealed(
+    folder: &OwnedFd,
+    name: &str,
+    path: &Path,
+    master: &MasterKey,
+) -> Result<SecretBytes, KeysError> {
+    let at = path.join(name);
+    let content = read_judged(folder, OsStr::new(name), &at, SEALED_BYTES, "97 to 4096")?;
+    let opened = envelope::open(master, context(name).as_bytes(), &content);
+    opened.map_err(|source| KeysError::Sealed { at, source })
+}
+
+fn no_key(path: &Path, name: &str) -> KeysError {
+    let what = if name == TOKEN { "token signing key" } else { "checkpoint signing key" };
+    KeysError::Content { at: path.join(name), what }
+}
+
+/// Removes a draft folder as far as it came; best effort, the error that counts came before.
+fn discard(above: &OwnedFd, draft: &OsStr) {
+    if let Ok(folder) = open_folder(above, draft, Path::new(draft)) {
+        for name in [MASTER, TOKEN, NOTE] {
+            let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
+        }
+    }
+    let _ = rustix::fs::unlinkat(above, draft, AtFlags::REMOVEDIR);
+}
+
+/// What a sealed file is bound to: its role, so that one cannot stand for another.
+fn context(name: &str) -> String {
+    format!("alcaide/keys/v1/{name}")
+}
+
+const MASTER: &str = "master.key";
+const TOKEN: &str = "token.key";
+const NOTE: &str = "note.key";
+/// Bytes that a sealed key file may have; ours have some 200 to 500.
+const SEALED_BYTES: std::ops::RangeInclusive<u64> = OVERHEAD_BYTES as u64..=4096;

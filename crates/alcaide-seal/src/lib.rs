@@ -1,0 +1,39 @@
+//! Who vouches? Digests, signatures, seals and the keys behind them; the only cryptography of the house.
+//!
+//! An engine: no socket, no file, no clock. Keys and randomness come in as values; text and bytes go out. The
+//! primitives are those of AWS-LC, the algorithms a closed list, and no message ever chooses one:
+//!
+//! | for | algorithm | module |
+//! |---|---|---|
+//! | digests, message authentication | SHA-256, HMAC-SHA-256 | [`digest`] |
+//! | tokens | ES256, EdDSA (Ed25519) | [`jwk`], [`jws`] |
+//! | checkpoints of the log | Ed25519 | [`note`] |
+//! | secrets at rest | AES-256-GCM-SIV under a wrapped key per value | [`envelope`] |
+//! | sub-keys | HKDF-SHA-256 | [`mod@derive`] |
+//! | randomness | the system's generator | [`random`] |
+//!
+//! Left out on purpose: RSA, `none`, HMAC tokens, JWE, key look-up by URL (`jku`, `x5u`), unencoded payloads.
+
+pub mod derive;
+pub mod digest;
+pub mod envelope;
+pub mod jwk;
+pub mod jws;
+pub mod note;
+pub mod random;
+pub mod secret;
+
+mod curve;
+mod json;
+
+pub use digest::{Sha256Digest, sha256};
+pub use envelope::MasterKey;
+pub use jwk::{Jwk, Thumbprint};
+pub use jws::{KeySet, Signer};
+pub use random::{Entropy, EntropyError, SystemEntropy};
+pub use secret::{SecretBytes, SecretText, TokenHash};
+
+/// Text from outside as an error may show it: at most 80 characters, control characters replaced.
+fn cut(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,13 @@
+//! Raw bytes over real sockets: what a client, honest or not, sees of a listener.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod certificate;
+mod second_reader;
+mod sockets;

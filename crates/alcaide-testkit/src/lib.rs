@@ -1,0 +1,35 @@
+//! What do tests run against? Small real peers on loopback: a model server, real programs, public clients, a clock.
+//!
+//! Nothing here is mocked in memory: peers speak over sockets and processes, as in the field, and end when they are
+//! dropped. Ports are always chosen by the system. What a test waits for is an event with a deadline, never a time.
+//!
+//! - [`ModelServer`]: speaks the OpenAI and Anthropic APIs, follows a [`Script`], keeps every request byte for byte.
+//! - [`Gate`]: holds an answer back until the test says so.
+//! - [`Child`]: a real program, its output captured, ended by its own process id.
+//! - [`python`] and [`node`]: a script of `tests/peers` run with the public client libraries.
+//! - [`node_server`]: a public server of the npm registry, on a free port of loopback.
+//! - [`Clock`]: moments that only the test moves on.
+
+mod child;
+mod clock;
+mod error;
+mod gate;
+mod gzip;
+mod model;
+mod peer;
+
+pub use child::{Child, Ended, Launch, Source};
+pub use clock::Clock;
+pub use error::KitError;
+pub use gate::Gate;
+pub use model::script::{Cut, Fail, Lie, Script, ToolCall, Usage};
+pub use model::{BODY_MAX, HEARD_MAX, Heard, ModelServer};
+pub use peer::{
+    node, node_program, node_server, npm_module, peer_script, python, python_program, workspace_root,
+};
+
+use std::time::Duration;
+
+/// How long anything here waits for an event before it gives up: far more than a loaded machine needs, less than the
+/// time after which the test runner ends a test without a word.
+pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -1,0 +1,296 @@
+//! The house: a data directory, and the rooms within it put together.
+//!
+//! ```text
+//! D/format           version of this layout
+//! D/settings.toml    settings
+//! D/keys/            master key, and sealed under it the keys that sign tokens and checkpoints
+//! D/ledger/          segments, tiles, checkpoint
+//! D/office.db        declarations and projections (SQLite)
+//! D/memory.snapshot  what the gate remembers, as of some ledger index; authenticated
+//! D/office.sock      the operator's own way in, mode 0600
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use alcaide_control::{Keys as OfficeKeys, MIGRATIONS, Office, Parts};
+use alcaide_gateway::broker::Broker;
+use alcaide_gateway::{Gate, GateParts, orders};
+use alcaide_identity::spiffe::TrustDomain;
+use alcaide_identity::{Audience, Verifier};
+use alcaide_inventory::{Moment, Plan};
+use alcaide_keys::Keys;
+use alcaide_ledger::{Ledger, Options};
+use alcaide_memory::Memory;
+use alcaide_seal::derive::{Purpose, SubKey};
+use alcaide_seal::digest::{HmacKey, Sha256Digest};
+use alcaide_seal::random::SystemEntropy;
+use alcaide_seal::{Entropy, KeySet, MasterKey, Signer};
+use alcaide_store::Store;
+use anyhow::{Context, Result, bail};
+use tokio::sync::watch;
+
+use crate::settings::Settings;
+
+/// Version of the layout of a data directory.
+const FORMAT: &str = "alcaide data directory, version 1\n";
+
+/// Where things are in a data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(PathBuf);
+
+impl Places {
+    /// The layout below `dir`.
+    pub(crate) fn of(dir: impl Into<PathBuf>) -> Self {
+        Self(dir.into())
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn format(&self) -> PathBuf {
+        self.0.join("format")
+    }
+
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.0.join("settings.toml")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.0.join("keys")
+    }
+
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.0.join("ledger")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.0.join("office.db")
+    }
+
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        self.0.join("memory.snapshot")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("office.sock")
+    }
+
+    /// Whether there is a finished data directory.
+    pub(crate) fn exists(&self) -> bool {
+        self.format().exists()
+    }
+
+    /// Refuses a directory of another version, or none.
+    pub(crate) fn check(&self) -> Result<()> {
+        match std::fs::read_to_string(self.format()) {
+            Ok(text) if text == FORMAT => Ok(()),
+            Ok(text) => bail!(
+                "`{}` is of another version ({}); this program reads version 1",
+                self.0.display(),
+                text.trim().chars().take(60).collect::<String>()
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "there is no data directory at `{}`; `alcaide up --init --data-dir {}` makes one",
+                self.0.display(),
+                self.0.display()
+            ),
+            Err(error) => Err(error).with_context(|| format!("data directory `{}`", self.0.display())),
+        }
+    }
+}
+
+/// The clock of the machine.
+pub(crate) fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// All rooms, put together.
+pub(crate) struct House {
+    pub(crate) places: Places,
+    pub(crate) settings: Settings,
+    pub(crate) ledger: Ledger,
+    pub(crate) office: Office,
+    pub(crate) gate: Gate,
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    memory: Arc<Memory>,
+    snapshot_key: SubKey,
+    /// Ledger index from which the gate follows what others write.
+    follow_from: u64,
+}
+
+impl House {
+    /// Makes a data directory. What a crash leaves unfinished is not taken for one, and is made anew.
+    pub(crate) async fn create(places: Places, settings: Settings) -> Result<Self> {
+        if places.exists() {
+            bail!("`{}` is a data directory already; start it without `--init`", places.dir().display());
+        }
+        let dir = places.dir();
+        if !dir.exists() {
+            use std::os::unix::fs::DirBuilderExt as _;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .with_context(|| format!("data directory `{}`", dir.display()))?;
+        }
+        let entropy = SystemEntropy::new();
+        // Nothing below is in use before `format` stands: leavings of an earlier try that did not end go away.
+        for half in [places.keys(), places.ledger()] {
+            if half.exists() {
+                std::fs::remove_dir_all(&half).with_context(|| format!("`{}`", half.display()))?;
+            }
+        }
+        for half in ["office.db", "office.db-wal", "office.db-shm"] {
+            match std::fs::remove_file(dir.join(half)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let keys = Keys::create(&places.keys(), settings.ledger.origin.parse()?, &entropy)?;
+        let Keys { master, token, note, .. } = keys;
+        let ledger = Ledger::create(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
+        let store = Store::create(&places.store(), MIGRATIONS)?;
+        if !places.settings().exists() {
+            std::fs::write(places.settings(), toml::to_string(&settings)?)?;
+        }
+        let house = Self::put_together(places, settings, (master, token), ledger, store, Begin::New).await?;
+        std::fs::write(house.places.format(), FORMAT)?;
+        std::fs::File::open(house.places.dir())?.sync_all()?;
+        Ok(house)
+    }
+
+    /// Opens a data directory; never makes one.
+    pub(crate) async fn open(places: Places, settings: Settings) -> Result<Self> {
+        places.check()?;
+        let Keys { master, token, note, .. } = Keys::open(&places.keys())?;
+        let ledger = Ledger::open(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
+        let store = Store::open(&places.store(), MIGRATIONS)?;
+        Self::put_together(places, settings, (master, token), ledger, store, Begin::There).await
+    }
+
+    async fn put_together(
+        places: Places,
+        settings: Settings,
+        (master, token): (MasterKey, Signer),
+        ledger: Ledger,
+        store: Store,
+        begin: Begin,
+    ) -> Result<Self> {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+        let clock: Arc<dyn Fn() -> Moment + Send + Sync> = Arc::new(now);
+        let trust_domain: TrustDomain = settings.office.trust_domain.parse()?;
+        let issuer = settings.issuer();
+        let commitments = SubKey::derive(&master, Purpose::Commitments)?;
+        let snapshot_key = SubKey::derive(&master, Purpose::SnapshotMac)?;
+        let mut trusted = KeySet::new();
+        trusted.insert(token.public().clone())?;
+        let master = Arc::new(master);
+        let (sender, plans) = watch::channel(Arc::new(Plan::default()));
+        let parts = Parts {
+            store,
+            ledger: ledger.clone(),
+            ledger_dir: places.ledger(),
+            keys: OfficeKeys {
+                tokens: token,
+                also_valid: Vec::new(),
+                master: Arc::clone(&master),
+                words: HmacKey::new(commitments.expose()),
+            },
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            issuer: issuer.clone(),
+            trust_domain: trust_domain.clone(),
+            plans: sender,
+        };
+        let office = match begin {
+            Begin::New => Office::create(parts).await?,
+            Begin::There => Office::open(parts).await?,
+        };
+        // Orders and labels come before the listener: a restart never resurrects a killed agent.
+        let memory = match begin {
+            Begin::New => Memory::empty(),
+            Begin::There => restore(&places.snapshot(), &snapshot_key),
+        };
+        orders::rebuild(&ledger, &memory)?;
+        let follow_from = ledger.size();
+        let gate = Gate::new(GateParts {
+            ledger: ledger.clone(),
+            memory: Arc::clone(&memory),
+            verifier: Verifier::new(issuer, trust_domain, Audience::Gate, trusted),
+            broker: Broker::new(master),
+            commitments: HmacKey::new(commitments.expose()),
+            clock,
+            entropy,
+            limits: settings.gate_limits()?,
+            origin: format!("http://{}", settings.gate.listen),
+        })?;
+        let plan = plans.borrow().clone();
+        gate.adopt(&plan).context("the plan in force cannot be used by the gate")?;
+        Ok(Self { places, settings, ledger, office, gate, plans, memory, snapshot_key, follow_from })
+    }
+
+    /// Follows what others write into the ledger: orders, issued tokens.
+    pub(crate) async fn follow(&self) -> Result<()> {
+        Ok(orders::follow(self.ledger.clone(), Arc::clone(&self.memory), self.follow_from).await?)
+    }
+
+    /// Writes the snapshot of memory; only once all that it rests on is on disk.
+    pub(crate) async fn remember(&self) -> Result<()> {
+        self.gate.settled().await;
+        let snapshot = self.memory.snapshot()?;
+        if snapshot.needs > self.ledger.size() {
+            return Ok(());
+        }
+        let mut bytes = self.snapshot_key.mac(&snapshot.bytes).as_bytes().to_vec();
+        bytes.extend_from_slice(&snapshot.bytes);
+        let path = self.places.snapshot();
+        let draft = path.with_extension("draft");
+        tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+            use std::io::Write as _;
+            let mut file = std::fs::File::create(&draft)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)
+        })
+        .await??;
+        Ok(())
+    }
+
+    /// Closes the ledger; what was accepted is on disk then.
+    pub(crate) async fn close(self) -> Result<()> {
+        self.remember().await?;
+        self.ledger.close().await?;
+        Ok(())
+    }
+}
+
+/// Whether the state is to be begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Begin {
+    New,
+    There,
+}
+
+fn options(settings: &Settings) -> Options {
+    Options { segment_bytes: settings.ledger.segment_bytes, ..Options::default() }
+}
+
+/// Memory from its snapshot; empty, to be replayed whole, if there is none that can be trusted.
+fn restore(path: &Path, key: &SubKey) -> Arc<Memory> {
+    let Ok(bytes) = std::fs::read(path) else { return Memory::empty() };
+    let Some((mac, snapshot)) = bytes.split_first_chunk::<32>() else { return Memory::empty() };
+    if !key.verify(snapshot, &Sha256Digest::from_bytes(*mac)) {
+        tracing::warn!(
+            "the snapshot of memory is not authentic and is ignored; the whole ledger is replayed"
+        );
+        return Memory::empty();
+    }
+    Memory::from_snapshot(snapshot).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the snapshot of memory is ignored; the whole ledger is replayed");
+        Memory::empty()
+    })
+}

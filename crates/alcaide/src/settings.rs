@@ -1,0 +1,130 @@
+//! `settings.toml` in the data directory: one file, every key with its unit, default and reason.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use alcaide_serve::Limits;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// All settings. A missing key has its default; an unknown key is refused.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// The gate: where agents call.
+    pub(crate) gate: GateSettings,
+    /// The office: where people and the command line come.
+    pub(crate) office: OfficeSettings,
+    /// The ledger.
+    pub(crate) ledger: LedgerSettings,
+}
+
+/// The gate.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GateSettings {
+    /// Address and port. Plain HTTP on loopback only. Default 127.0.0.1:7100: nothing is reachable from outside
+    /// until someone decides so.
+    pub(crate) listen: SocketAddr,
+    /// Host names that callers may use besides the loopback names.
+    pub(crate) names: Vec<String>,
+    /// Longest body of a request, in bytes. Default 16 MiB: a long conversation with a few pictures. Whoever can
+    /// raise it can make the gate use more memory.
+    pub(crate) body_bytes: usize,
+    /// Most connections at one time. Default 4,096.
+    pub(crate) connections: usize,
+}
+
+/// The office.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OfficeSettings {
+    /// Address and port. Default 127.0.0.1:7101.
+    pub(crate) listen: SocketAddr,
+    /// Host names that callers may use besides the loopback names.
+    pub(crate) names: Vec<String>,
+    /// URL that tokens name as their issuer; by default `http://` and the address.
+    pub(crate) issuer: Option<String>,
+    /// Trust domain of SPIFFE ids. Default `alcaide.local`. Cannot be changed without ending every credential.
+    pub(crate) trust_domain: String,
+}
+
+/// The ledger.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LedgerSettings {
+    /// First line of its checkpoints. Default `alcaide.local/ledger`; fixed when the ledger is begun.
+    pub(crate) origin: String,
+    /// Bytes of one segment. Default 64 MiB.
+    pub(crate) segment_bytes: u64,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7100)),
+            names: Vec::new(),
+            body_bytes: limits.body_bytes(),
+            connections: limits.connections(),
+        }
+    }
+}
+
+impl Default for OfficeSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7101)),
+            names: Vec::new(),
+            issuer: None,
+            trust_domain: "alcaide.local".into(),
+        }
+    }
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self { origin: "alcaide.local/ledger".into(), segment_bytes: 64 << 20 }
+    }
+}
+
+impl Settings {
+    /// Reads the file; all defaults if there is none.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text).with_context(|| format!("settings file `{}`", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("settings file `{}`", path.display())),
+        }
+    }
+
+    /// The URL that tokens name as their issuer.
+    pub(crate) fn issuer(&self) -> String {
+        self.office.issuer.clone().unwrap_or_else(|| format!("http://{}", self.office.listen))
+    }
+
+    /// Limits of the gate's listener.
+    pub(crate) fn gate_limits(&self) -> Result<Limits> {
+        Ok(Limits::default()
+            .with_body_bytes(self.gate.body_bytes)?
+            .with_connections(self.gate.connections)?)
+    }
+
+    /// How long a stop may take before what is left is cut.
+    pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_loopback_and_unknown_keys_are_refused() {
+        let settings: Settings = toml::from_str("").unwrap();
+        assert!(settings.gate.listen.ip().is_loopback() && settings.office.listen.ip().is_loopback());
+        assert!(toml::from_str::<Settings>("[gate]\nlisten = \"127.0.0.1:1\"\n").is_ok());
+        assert!(toml::from_str::<Settings>("[gate]\nlistn = \"127.0.0.1:1\"\n").is_err());
+        assert!(toml::from_str::<Settings>(&toml::to_string(&Settings::default()).unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,124 @@
+//! What does a developer run by hand or in CI? The layout check, the peers, and the test tiers.
+//!
+//! Everything here is a list of steps over other tools; the laws that `check` enforces are written in
+//! `docs/ARCHITECTURE.md`, and the bans it enforces are read from `deny.toml`.
+
+mod check;
+mod metadata;
+mod peers;
+mod spdx;
+mod step;
+mod suite;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::peers::Debian;
+use crate::suite::Tier;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+commands:
+  check            layout, edges between crates, file sizes, markers, licences, bans, sources
+  peers            install the public clients and servers that tests run against, into target/peers
+  test             peers, then every test of the workspace (minutes)
+  prove            the same with full trials (hours; sets ALCAIDE_TIER=hours)
+  help             this text
+
+options:
+  --debian         with peers, test and prove: also install nginx-light and chromium by apt-get (needs root)
+
+exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
+
+examples:
+  cargo xtask check
+  cargo xtask peers --debian
+  CI=true cargo xtask test
+";
+
+fn main() -> ExitCode {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = given.iter().map(String::as_str).collect();
+    let command = match parse(&words) {
+        Ok(command) => command,
+        Err(wrong) => {
+            eprintln!("error: {wrong}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thing to do, as asked for on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Command {
+    Check,
+    Peers(Debian),
+    Suite(Tier, Debian),
+    Help,
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        let root = step::workspace_root()?;
+        match self {
+            Self::Check => check::run(&root),
+            Self::Peers(debian) => peers::prepare(&root, debian),
+            Self::Suite(tier, debian) => suite::run(&root, tier, debian),
+            Self::Help => {
+                print!("{HELP}");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn parse(words: &[&str]) -> Result<Command> {
+    let (name, options) = words.split_first().context("a command is missing")?;
+    let debian = match options {
+        [] => Debian::Leave,
+        ["--debian"] => Debian::Install,
+        [other, ..] => bail!("`{name}` does not take `{other}`"),
+    };
+    match (*name, debian) {
+        ("help" | "--help" | "-h", Debian::Leave) => Ok(Command::Help),
+        ("check", Debian::Leave) => Ok(Command::Check),
+        ("peers", debian) => Ok(Command::Peers(debian)),
+        ("test", debian) => Ok(Command::Suite(Tier::Minutes, debian)),
+        ("prove", debian) => Ok(Command::Suite(Tier::Hours, debian)),
+        ("help" | "--help" | "-h" | "check", Debian::Install) => bail!("`{name}` does not take `--debian`"),
+        (other, _) => bail!("there is no command `{other}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_their_options_are_read() {
+        assert_eq!(parse(&["check"]).unwrap(), Command::Check);
+        assert_eq!(parse(&["peers", "--debian"]).unwrap(), Command::Peers(Debian::Install));
+        assert_eq!(parse(&["test"]).unwrap(), Command::Suite(Tier::Minutes, Debian::Leave));
+        assert_eq!(parse(&["prove"]).unwrap(), Command::Suite(Tier::Hours, Debian::Leave));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name() {
+        assert_eq!(parse(&[]).unwrap_err().to_string(), "a command is missing");
+        assert_eq!(parse(&["tset"]).unwrap_err().to_string(), "there is no command `tset`");
+        assert_eq!(parse(&["test", "--quick"]).unwrap_err().to_string(), "`test` does not take `--quick`");
+        assert_eq!(
+            parse(&["check", "--debian"]).unwrap_err().to_string(),
+            "`check` does not take `--debian`"
+        );
+    }
+}
