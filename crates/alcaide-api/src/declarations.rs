@@ -137,3 +137,46 @@ pub(crate) async fn policy_check(
 ) -> Result<Json<Vec<Fault>>, Answer> {
     Ok(Json(api.office.policy_check(&by, &check.file, &check.cedar).await?))
 }
+
+/// Declared examples to be run, against the plan in force or against declarations that are not in force yet.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Test {
+    file: String,
+    cases: String,
+    #[serde(default)]
+    declarations: Option<Declarations>,
+}
+
+/// How all examples came out.
+#[derive(Serialize)]
+pub(crate) struct Tested {
+    passed: bool,
+    cases: Vec<TestedCase>,
+}
+
+#[derive(Serialize)]
+struct TestedCase {
+    name: String,
+    expected: &'static str,
+    found: &'static str,
+    passed: bool,
+    policies: Vec<String>,
+}
+
+pub(crate) async fn policy_test(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Json(test): Json<Test>,
+) -> Result<Json<Tested>, Answer> {
+    let report = api.office.policy_test(&by, test.declarations, &test.file, &test.cases).await?;
+    let passed = report.passed();
+    let case = report.results.into_iter().map(|case| TestedCase {
+        expected: case.expected,
+        found: case.outcome.as_str(),
+        passed: case.passed(),
+        name: case.name,
+        policies: case.determining,
+    });
+    Ok(Json(Tested { passed, cases: case.collect() }))
+}

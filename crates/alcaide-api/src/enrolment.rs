@@ -27,7 +27,7 @@ pub(crate) async fn open(
     Path(actor): Path<String>,
 ) -> Result<Json<Opened>, Answer> {
     let actor = api.office.resolve_actor(&actor)?;
-    let Enrolment { token, actor, expires } = api.office.enrolment_open(&by, actor).await?;
+    let Enrolment { token, actor, expires, .. } = api.office.enrolment_open(&by, actor).await?;
     Ok(Json(Opened { token: token.expose().to_owned(), actor, expires }))
 }
 

@@ -66,6 +66,7 @@ routes! {
     post "/api/v1/plans/{number}/rollback" Known declarations::rollback, "bring an earlier plan into force again";
     post "/api/v1/edits" Known people::edit, "one small change of what is declared";
     post "/api/v1/policies/check" Known declarations::policy_check, "check a Cedar text";
+    post "/api/v1/policies/test" Known declarations::policy_test, "run declared examples";
     get "/api/v1/secrets" Known declarations::secrets, "names of upstream secrets";
     put "/api/v1/secrets/{name}" Known declarations::secret_set, "seal an upstream secret";
     delete "/api/v1/secrets/{name}" Known declarations::secret_remove, "remove an upstream secret";

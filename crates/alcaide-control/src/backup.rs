@@ -202,7 +202,11 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), OfficeError> {
         }
         length = length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
-    target.set_len(length).and_then(|()| target.flush()).and_then(|()| target.sync_all()).map_err(failed("write", to))
+    target
+        .set_len(length)
+        .and_then(|()| target.flush())
+        .and_then(|()| target.sync_all())
+        .map_err(failed("write", to))
 }
 
 fn create(path: &Path) -> Result<File, OfficeError> {
@@ -220,7 +224,9 @@ fn digests(root: &Path, folder: &Path, all: &mut BTreeMap<String, Digest>) -> Re
             let within = path.strip_prefix(root).unwrap_or(&path);
             all.insert(within.display().to_string(), digest_file(&path)?);
         } else {
-            return Err(OfficeError::Backup { why: format!("`{}` is no file", cut(&path.display().to_string())) });
+            return Err(OfficeError::Backup {
+                why: format!("`{}` is no file", cut(&path.display().to_string())),
+            });
         }
     }
     Ok(())

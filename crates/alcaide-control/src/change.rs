@@ -145,10 +145,16 @@ pub fn diff(current: &Declarations, wanted: &Declarations) -> Vec<Change> {
     changes
 }
 
-fn kind<T: Keyed + Serialize + PartialEq>(changes: &mut Vec<Change>, kind: Kind, current: &[T], wanted: &[T]) {
+fn kind<T: Keyed + Serialize + PartialEq>(
+    changes: &mut Vec<Change>,
+    kind: Kind,
+    current: &[T],
+    wanted: &[T],
+) {
     let current: BTreeMap<String, &T> = current.iter().map(|one| (one.key(), one)).collect();
     let wanted: BTreeMap<String, &T> = wanted.iter().map(|one| (one.key(), one)).collect();
-    let mut push = |name: &str, what| changes.push(Change { kind, name: name.to_owned(), what, because: None });
+    let mut push =
+        |name: &str, what| changes.push(Change { kind, name: name.to_owned(), what, because: None });
     for (name, one) in &wanted {
         match current.get(name) {
             None => push(name, What::Added),
@@ -167,8 +173,12 @@ fn fields(before: &impl Serialize, after: &impl Serialize) -> Vec<String> {
         _ => serde_json::Map::new(),
     };
     let (before, after) = (object(serde_json::to_value(before)), object(serde_json::to_value(after)));
-    let mut names: Vec<String> =
-        before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).cloned().collect();
+    let mut names: Vec<String> = before
+        .keys()
+        .chain(after.keys())
+        .filter(|name| before.get(*name) != after.get(*name))
+        .cloned()
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -211,15 +221,20 @@ pub(crate) fn settle(current: &Declarations, wanted: &mut Declarations) -> Vec<(
         }
     }
     for workload in &mut wanted.workloads {
-        let same = current.workloads.iter().any(|before| {
-            before.name == workload.name && before.spec.owner == workload.spec.owner
-        });
+        let same = current
+            .workloads
+            .iter()
+            .any(|before| before.name == workload.name && before.spec.owner == workload.spec.owner);
         if let Some(gone) = inactive.get(&workload.spec.owner)
             && same
             && workload.spec.standing == Standing::Active
         {
             workload.spec.standing = Standing::Quarantined;
-            told.push((Kind::Workload, workload.name.clone(), format!("its owner `{}` {gone}", workload.spec.owner)));
+            told.push((
+                Kind::Workload,
+                workload.name.clone(),
+                format!("its owner `{}` {gone}", workload.spec.owner),
+            ));
         }
     }
     told
@@ -271,11 +286,14 @@ mod tests {
         wanted.agents[0].spec.owner = "rui".parse().unwrap();
         wanted.units.push(Named { name: "v".parse().unwrap(), spec: Unit::default() });
         let told: Vec<_> = diff(&base(), &wanted).into_iter().map(|one| (one.name, one.what)).collect();
-        assert_eq!(told, [
-            ("v".into(), What::Added),
-            ("sponsored".into(), What::Changed { fields: vec!["owner".into(), "sponsor".into()] }),
-            ("bot".into(), What::Removed),
-        ]);
+        assert_eq!(
+            told,
+            [
+                ("v".into(), What::Added),
+                ("sponsored".into(), What::Changed { fields: vec!["owner".into(), "sponsor".into()] }),
+                ("bot".into(), What::Removed),
+            ]
+        );
     }
 
     #[test]
@@ -287,11 +305,14 @@ mod tests {
         explain(&mut changes, &told);
         let because: Vec<_> =
             changes.iter().filter_map(|one| Some((one.name.as_str(), one.because.as_deref()?))).collect();
-        assert_eq!(because, [
-            ("bot", "quarantined, because its owner `rui` left"),
-            ("sponsored", "quarantined, because its sponsor `rui` left"),
-            ("job", "quarantined, because its owner `rui` left"),
-        ]);
+        assert_eq!(
+            because,
+            [
+                ("bot", "quarantined, because its owner `rui` left"),
+                ("sponsored", "quarantined, because its sponsor `rui` left"),
+                ("job", "quarantined, because its owner `rui` left"),
+            ]
+        );
         assert_eq!(wanted.check(), []);
         // Applied again, the folder that still says `active` changes nothing.
         let after = wanted.clone();

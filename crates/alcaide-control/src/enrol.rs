@@ -100,7 +100,7 @@ impl Office {
                 Ok::<_, OfficeError>(())
             })
             .await?;
-        Ok(Enrolment { token, actor, expires })
+        Ok(Enrolment { token, id, actor, expires })
     }
 
     /// Binds `key` to the actor of the enrolment; `proof` is [`enrolment_proof`]. The token is used up by the first
@@ -112,7 +112,12 @@ impl Office {
     ///
     /// # Cancel safety
     /// Runs to its end once the proof was found good.
-    pub async fn enrol(&self, token: &SecretText, key: &Jwk, proof: &str) -> Result<CredentialId, OfficeError> {
+    pub async fn enrol(
+        &self,
+        token: &SecretText,
+        key: &Jwk,
+        proof: &str,
+    ) -> Result<CredentialId, OfficeError> {
         let wrong = |why: String| OfficeError::Proof { why };
         let mut keys = KeySet::new();
         keys.insert(key.clone()).map_err(|error| wrong(error.to_string()))?;
@@ -145,8 +150,11 @@ impl Office {
             .0
             .store
             .read(move |tx| {
-                let sql = "SELECT actor FROM enrolment WHERE hash = ?1 AND expires > ?2";
-                Ok::<_, OfficeError>(tx.query_row(sql, params![peek, moment(now)], |row| row.get(0)).optional()?)
+                let sql = "SELECT actor FROM enrolment WHERE hash = ?1 AND expires > ?2 \
+                           AND token NOT IN (SELECT token FROM revoked)";
+                Ok::<_, OfficeError>(
+                    tx.query_row(sql, params![peek, moment(now)], |row| row.get(0)).optional()?,
+                )
             })
             .await?;
         let holder = actor(&found.ok_or(OfficeError::Enrolment)?)?;
@@ -175,7 +183,10 @@ impl Office {
             Err(error) => {
                 if matches!(error, OfficeError::Append(AppendError::Busy | AppendError::DiskFull { .. })) {
                     let sql = "DELETE FROM credential WHERE id = ?1 AND entry IS NULL";
-                    self.0.store.run(move |tx| Ok::<_, OfficeError>(tx.execute(sql, [id.to_string()])?)).await?;
+                    self.0
+                        .store
+                        .run(move |tx| Ok::<_, OfficeError>(tx.execute(sql, [id.to_string()])?))
+                        .await?;
                 }
                 Err(error)
             }

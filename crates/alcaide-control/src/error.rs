@@ -25,7 +25,7 @@ pub enum OfficeError {
         operation: Operation,
     },
     /// The declarations break rules; all that were found are listed.
-    #[error("the declarations were not applied: {} rules are broken, the first at `{}`: {}", faults.len(),
+    #[error("the declarations were not applied (faults: {}), the first at `{}`: {}", faults.len(),
         faults.first().map_or("", |one| one.place.as_str()), faults.first().map_or("", |one| one.why.as_str()))]
     Faults {
         /// All of them.
@@ -298,7 +298,9 @@ impl OfficeError {
             Self::Enrolment => "open a new enrolment; a token works once and for 10 minutes".into(),
             Self::Proof { .. } => "sign the proof anew, with the key that is to be enrolled".into(),
             Self::TooManyCredentials { .. } => "remove one that is no longer used".into(),
-            Self::Assertion(_) | Self::Client => "enrol again if the credential was removed; check the clock".into(),
+            Self::Assertion(_) | Self::Client => {
+                "enrol again if the credential was removed; check the clock".into()
+            }
             Self::Replayed => "make a new proof with a new `jti` and the present time in `iat`".into(),
             Self::Crowded => "try again in a minute".into(),
             Self::Dpop(_) => "make a new proof for exactly this request (RFC 9449)".into(),
@@ -318,8 +320,12 @@ impl OfficeError {
             Self::LedgerRead(_) | Self::Ledger(_) | Self::Entry { .. } | Self::Record(_) => {
                 "run `alcaide log verify`".into()
             }
-            Self::Store(_) | Self::Row { .. } => "see to the data directory's disk; a backup can be restored".into(),
-            Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => "see to the keys in the data directory".into(),
+            Self::Store(_) | Self::Row { .. } => {
+                "see to the data directory's disk; a backup can be restored".into()
+            }
+            Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => {
+                "see to the keys in the data directory".into()
+            }
             Self::Stopping => "try again when it is up".into(),
         }
     }
@@ -389,4 +395,61 @@ impl From<alcaide_store::rusqlite::Error> for OfficeError {
 /// Text from outside as a message may show it.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(80).map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_code_and_help_and_keeps_the_form() {
+        let text = "x\ny".repeat(60);
+        let all = [
+            OfficeError::Forbidden { operation: Operation::Apply },
+            OfficeError::Forbidden { operation: Operation::OfficeTokenForOthers },
+            OfficeError::Faults { faults: Vec::new() },
+            OfficeError::Conflict { expected: PlanNumber(1), found: PlanNumber(2) },
+            OfficeError::unknown("agent", &cut(&text)),
+            OfficeError::Exists { what: "agent", given: cut(&text) },
+            OfficeError::Ambiguous { given: cut(&text) },
+            OfficeError::SecretInUse { name: "a".into(), used_by: vec!["b".into(), "c".into()] },
+            OfficeError::SecretForm,
+            OfficeError::Enrolment,
+            OfficeError::Proof { why: "it is old".into() },
+            OfficeError::TooManyCredentials { actor: "agt_".into(), most: 16 },
+            OfficeError::Client,
+            OfficeError::Replayed,
+            OfficeError::Crowded,
+            OfficeError::Unbound { actor: "agt_".into() },
+            OfficeError::Barred { actor: "agt_".into(), why: "it left" },
+            OfficeError::Revoked,
+            OfficeError::Exchange(ExchangeError::Ended),
+            OfficeError::Request { why: "the task is not one of this actor and person" },
+            OfficeError::Approval { approval: "apr_".into(), why: "it is too old" },
+            OfficeError::Cursor { given: "c".into() },
+            OfficeError::Made,
+            OfficeError::NotMade,
+            OfficeError::Diverged { why: "one is older".into() },
+            OfficeError::Backup { why: "a file is missing".into() },
+            OfficeError::Append(AppendError::Busy),
+            OfficeError::Ledger(LedgerError::Closed),
+            OfficeError::Store(StoreError::Stopped),
+            OfficeError::Entropy(EntropyError),
+            OfficeError::Stopping,
+        ];
+        let mut codes = std::collections::BTreeMap::new();
+        for error in &all {
+            let message = error.to_string();
+            assert!(!message.contains('\n') && !message.ends_with('.') && message.len() < 300, "{message}");
+            assert!(!message.starts_with(|first: char| first.is_uppercase() && first != 'D'), "{message}");
+            assert!(!error.help().is_empty() && !error.help().ends_with('.'), "{message}");
+            let number = error.code().strip_prefix("ALC-OFFICE-").unwrap();
+            assert!(number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit()));
+            // One code means one thing: whoever shares it shares the help.
+            let help = codes.entry(error.code()).or_insert_with(|| error.help()).clone();
+            assert!(help == error.help() || matches!(error, OfficeError::Forbidden { .. }), "{message}");
+        }
+        assert_eq!(OfficeError::Append(AppendError::Busy).blame(), Blame::Busy);
+        assert_eq!(OfficeError::Append(AppendError::Closed).blame(), Blame::Office);
+    }
 }

@@ -191,19 +191,26 @@ mod tests {
     fn files_are_joined_and_cedar_takes_the_name_of_its_path() {
         let folder = tempfile::tempdir().unwrap();
         put(folder.path(), "a.toml", "schema = 1\n[[unit]]\nname = \"x\"\n");
-        put(folder.path(), "sub/b.toml", "schema = 1\n[[policy]]\nname = \"sub.p\"\ncedar = \"\"\nmode = \"shadow\"\n");
+        put(
+            folder.path(),
+            "sub/b.toml",
+            "schema = 1\n[[policy]]\nname = \"sub.p\"\ncedar = \"\"\nmode = \"shadow\"\n",
+        );
         put(folder.path(), "sub/p.cedar", "permit (principal, action, resource);");
         put(folder.path(), "q.cedar", "forbid (principal, action, resource);");
         put(folder.path(), "README.md", "not ours");
         put(folder.path(), ".git/x.toml", "not [ toml");
         let read = read_folder(folder.path()).unwrap();
         assert_eq!(read.units.len(), 1);
-        let policies: Vec<_> =
-            read.policies.iter().map(|one| (one.name.as_str(), one.spec.file.as_str(), one.spec.mode)).collect();
-        assert_eq!(policies, [
-            ("sub.p", "sub/p.cedar", PolicyMode::Shadow),
-            ("q", "q.cedar", PolicyMode::Enforce)
-        ]);
+        let policies: Vec<_> = read
+            .policies
+            .iter()
+            .map(|one| (one.name.as_str(), one.spec.file.as_str(), one.spec.mode))
+            .collect();
+        assert_eq!(
+            policies,
+            [("sub.p", "sub/p.cedar", PolicyMode::Shadow), ("q", "q.cedar", PolicyMode::Enforce)]
+        );
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
 pub use tokens::{ClientCredentials, Exchange, TaskOrder};
 pub use view::{
-    ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState, CallView,
-    Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging, PlanView, Preview,
-    SecretView, UsageBy, UsageFilter, UsageView, What,
+    ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,
+    CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,
+    PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What,
 };

@@ -113,7 +113,8 @@ impl Office {
     /// # Errors
     /// [`OfficeError::Request`] if it is no EC P-256 or Ed25519 key.
     pub fn read_jwk(&self, json: &[u8]) -> Result<Jwk, OfficeError> {
-        Jwk::from_json(json).map_err(|_| OfficeError::Request { why: "the key is no JWK of EC P-256 or Ed25519" })
+        Jwk::from_json(json)
+            .map_err(|_| OfficeError::Request { why: "the key is no JWK of EC P-256 or Ed25519" })
     }
 
     /// The person who answers for an agent or workload; a person answers for themselves.
@@ -125,7 +126,9 @@ impl Office {
         let owner = match actor {
             Actor::Human(_) => return Ok(actor),
             Actor::Agent(id) => plan.agents.values().find(|one| one.id == id).map(|one| &one.spec.owner),
-            Actor::Workload(id) => plan.workloads.values().find(|one| one.id == id).map(|one| &one.spec.owner),
+            Actor::Workload(id) => {
+                plan.workloads.values().find(|one| one.id == id).map(|one| &one.spec.owner)
+            }
         };
         let human: Option<HumanId> = owner.and_then(|name| plan.humans.get(name)).map(|one| one.id);
         human.map(Actor::Human).ok_or_else(|| OfficeError::unknown("actor", &actor))
@@ -162,7 +165,19 @@ mod tests {
         for good in ["0/000", "0/x001/067", "1/000.p/17", "12/x123/x456/789"] {
             assert!(is_hash_tile(good), "{good}");
         }
-        for bad in ["entries/000", "0/../checkpoint", "0/00", "0/000.p/", "0/000.p/../x", "", "0", "/0/000", "0//000", "0/x1/000", "100/000"] {
+        for bad in [
+            "entries/000",
+            "0/../checkpoint",
+            "0/00",
+            "0/000.p/",
+            "0/000.p/../x",
+            "",
+            "0",
+            "/0/000",
+            "0//000",
+            "0/x1/000",
+            "100/000",
+        ] {
             assert!(!is_hash_tile(bad), "{bad}");
         }
     }

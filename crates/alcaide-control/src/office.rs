@@ -15,7 +15,7 @@ use std::sync::Arc;
 use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Issuer, Verifier};
 use alcaide_inventory::declare::{Declarations, Standing};
-use alcaide_inventory::{Actor, Moment, Plan, UnitId};
+use alcaide_inventory::{Actor, Moment, Plan, PlanNumber, UnitId};
 use alcaide_ledger::Ledger;
 use alcaide_record::{Digest, Entry, Event, Made, OfficeAct};
 use alcaide_seal::digest::{HmacKey, Sha256Digest, sha256};
@@ -30,7 +30,7 @@ use crate::error::{OfficeError, cut};
 use crate::plans::Wanted;
 use crate::project::{self, Then};
 use crate::replay::Replay;
-use crate::sql::{actor_of, from_json, nat};
+use crate::sql::{actor_of, from_json, int, nat};
 use crate::tokens::key_set;
 use crate::view::ActorState;
 
@@ -90,8 +90,11 @@ pub(crate) struct Inner {
     pub(crate) plans: watch::Sender<Arc<Plan>>,
     pub(crate) replay: Replay,
     pub(crate) started: Moment,
-    /// Held by whoever changes what is declared or enrolled, or gives an order: one after another.
+    /// Held by whoever changes what is declared or enrolled, or copies it: one after another.
     pub(crate) desk: Arc<Mutex<()>>,
+    /// Held by whoever gives an order that depends on the ones before; never for long, so that a kill waits for
+    /// nothing.
+    pub(crate) bench: Mutex<()>,
     /// Held by whoever follows the ledger.
     following: Mutex<()>,
 }
@@ -132,17 +135,21 @@ impl Office {
     pub async fn open(parts: Parts) -> Result<Self, OfficeError> {
         let office = Self::with(parts)?;
         let size = office.0.ledger.size();
-        let next = office.0.store.read(project::next).await?;
+        let next = office.0.store.read(|tx| project::next(tx)).await?;
         if next > size {
             let why = format!("the store has followed {next} entries, but the ledger has {size}");
             return Err(OfficeError::Diverged { why });
         }
         office.catch_up().await?;
-        office.0.store.run(|tx| {
-            tx.execute("DELETE FROM plan WHERE entry IS NULL", [])?;
-            tx.execute("DELETE FROM credential WHERE entry IS NULL", [])?;
-            Ok::<_, OfficeError>(())
-        }).await?;
+        office
+            .0
+            .store
+            .run(|tx| {
+                tx.execute("DELETE FROM plan WHERE entry IS NULL", [])?;
+                tx.execute("DELETE FROM credential WHERE entry IS NULL", [])?;
+                Ok::<_, OfficeError>(())
+            })
+            .await?;
         let Some(plan) = office.load_current().await? else { return Err(OfficeError::NotMade) };
         office.0.plans.send_replace(Arc::new(plan));
         office.converge().await?;
@@ -173,6 +180,7 @@ impl Office {
             replay: Replay::since(started),
             started,
             desk: Arc::new(Mutex::new(())),
+            bench: Mutex::new(()),
             following: Mutex::new(()),
         })))
     }
@@ -186,13 +194,11 @@ impl Office {
     /// # Cancel safety
     /// Cancel safe: an entry is followed wholly or not at all.
     pub async fn follow(&self) -> Result<(), OfficeError> {
-        let mut ahead = self.0.ledger.follow(self.0.ledger.size().saturating_sub(1));
         loop {
-            self.catch_up().await?;
-            // The entry itself is read again by `catch_up`: here it only says that there is something new.
-            let Some((index, _)) = ahead.next().await? else { return self.catch_up().await.map(|_| ()) };
-            if index.saturating_add(FOLLOW_BATCH) < self.0.ledger.size() {
-                ahead = self.0.ledger.follow(self.0.ledger.size().saturating_sub(1));
+            let next = self.catch_up().await?;
+            // The entry is read again by `catch_up`; here it only says that there is one.
+            if self.0.ledger.follow(next).next().await?.is_none() {
+                return Ok(());
             }
         }
     }
@@ -205,7 +211,7 @@ impl Office {
     pub async fn catch_up(&self) -> Result<u64, OfficeError> {
         let _alone = self.0.following.lock().await;
         let target = self.0.ledger.size();
-        let mut next = self.0.store.read(project::next).await?;
+        let mut next = self.0.store.read(|tx| project::next(tx)).await?;
         let mut reader = self.0.ledger.follow(next);
         while next < target {
             let mut batch = Vec::new();
@@ -237,7 +243,9 @@ impl Office {
     pub fn resolve_actor(&self, text: &str) -> Result<Actor, OfficeError> {
         let plan = self.current();
         if let Some(actor) = actor_of(text) {
-            return standing_of(&plan, actor).map(|_| actor).ok_or_else(|| OfficeError::unknown("actor", &text));
+            return standing_of(&plan, actor)
+                .map(|_| actor)
+                .ok_or_else(|| OfficeError::unknown("actor", &text));
         }
         let (kind, name) = text.split_once('/').unwrap_or(("", text));
         let wanted = |this: &str| kind.is_empty() || kind == this;
@@ -296,13 +304,35 @@ impl Office {
     }
 
     pub(crate) async fn load_current(&self) -> Result<Option<Plan>, OfficeError> {
-        let sql = "SELECT body FROM plan WHERE entry IS NOT NULL ORDER BY entry DESC LIMIT 1";
-        let body: Option<String> = self
-            .0
+        self.load_plan(None).await
+    }
+
+    /// A plan that is or was in force, the newest where no number is given; believed only with the digest that the
+    /// ledger holds, so that whoever changes the store changes no plan.
+    pub(crate) async fn load_plan(&self, number: Option<PlanNumber>) -> Result<Option<Plan>, OfficeError> {
+        let sql = "SELECT body, entry FROM plan WHERE entry IS NOT NULL AND (?1 IS NULL OR number = ?1) \
+                   ORDER BY entry DESC LIMIT 1";
+        let number = number.map(|number| int(number.0));
+        let ledger = self.0.ledger.clone();
+        self.0
             .store
-            .read(move |tx| Ok::<_, OfficeError>(tx.query_row(sql, [], |row| row.get(0)).optional()?))
-            .await?;
-        body.map(|body| from_json("plan", &body)).transpose()
+            .read(move |tx| {
+                let row = tx.query_row(sql, [number], |row| Ok((row.get(0)?, row.get(1)?)));
+                let Some((body, entry)): Option<(String, i64)> = row.optional()? else { return Ok(None) };
+                let index = nat(entry);
+                let recorded = Entry::from_leaf(&ledger.read(index)?);
+                let recorded = recorded.map_err(|source| OfficeError::Entry { index, source })?;
+                let digest = digest_of(sha256(body.as_bytes()));
+                match recorded.event {
+                    Event::Planned(planned) if planned.digest == digest => from_json("plan", &body).map(Some),
+                    _ => {
+                        let why =
+                            format!("a plan in the store has not the digest that entry {index} recorded");
+                        Err(OfficeError::Diverged { why })
+                    }
+                }
+            })
+            .await
     }
 
     /// Epoch of an actor, and whether an order stopped it.
@@ -313,7 +343,9 @@ impl Office {
             .store
             .read(move |tx| {
                 let mut select = tx.prepare("SELECT epoch, killed FROM actor_state WHERE actor = ?1")?;
-                Ok::<_, OfficeError>(select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+                Ok::<_, OfficeError>(
+                    select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?,
+                )
             })
             .await?;
         Ok(found.map_or_else(ActorState::default, |(epoch, killed)| ActorState { epoch: nat(epoch), killed }))
@@ -346,12 +378,13 @@ impl std::fmt::Debug for Office {
 fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Entry)]) -> Result<bool, OfficeError> {
     let mut next = project::next(tx)?;
     let mut swap = false;
+    let mut following = project::Following::within(tx)?;
     for (index, entry) in batch {
         // What was followed before is passed over.
         if *index != next {
             continue;
         }
-        swap |= project::follow(tx, *index, entry)? == Then::Swap;
+        swap |= following.follow(*index, entry)? == Then::Swap;
         next = index.saturating_add(1);
     }
     project::moved(tx, next)?;
@@ -372,8 +405,12 @@ pub(crate) const fn digest_of(digest: Sha256Digest) -> Digest {
 /// Standing and unit of an actor in a plan.
 pub(crate) fn standing_of(plan: &Plan, actor: Actor) -> Option<(Standing, UnitId)> {
     let (standing, unit) = match actor {
-        Actor::Agent(id) => plan.agents.values().find(|one| one.id == id).map(|one| (one.spec.standing, &one.spec.unit)),
-        Actor::Human(id) => plan.humans.values().find(|one| one.id == id).map(|one| (one.spec.standing, &one.spec.unit)),
+        Actor::Agent(id) => {
+            plan.agents.values().find(|one| one.id == id).map(|one| (one.spec.standing, &one.spec.unit))
+        }
+        Actor::Human(id) => {
+            plan.humans.values().find(|one| one.id == id).map(|one| (one.spec.standing, &one.spec.unit))
+        }
         Actor::Workload(id) => {
             plan.workloads.values().find(|one| one.id == id).map(|one| (one.spec.standing, &one.spec.unit))
         }

@@ -13,6 +13,8 @@ use alcaide_store::rusqlite::OptionalExtension as _;
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
+use crate::place::declarations_of;
+use crate::plans::Wanted;
 use crate::sql::{actor_of, from_json, nat, parsed};
 use crate::view::OrderView;
 
@@ -44,7 +46,7 @@ impl Office {
         }
         let (own, by) = (self.clone(), by.human());
         detached(async move {
-            let _desk = Arc::clone(&own.0.desk).lock_owned().await;
+            let _bench = own.0.bench.lock().await;
             // What a gate ordered by itself counts too.
             own.catch_up().await?;
             let epoch = own.state_of(actor).await?.epoch.saturating_add(1);
@@ -105,6 +107,7 @@ impl Office {
         }
         let (own, by) = (self.clone(), by.human());
         detached(async move {
+            let desk = Arc::clone(&own.0.desk).lock_owned().await;
             if let Some(schema) = input_schema {
                 let sql = "INSERT OR REPLACE INTO tool_schema (tool, pin, input_schema) VALUES (?1, ?2, ?3)";
                 let kept = own.0.store.run(move |tx| {
@@ -113,7 +116,8 @@ impl Office {
                 kept.await?;
             }
             let order = own.give(by, OrderKind::AcceptPin { pin, tool }).await?;
-            own.renew(by).await?;
+            let declared = declarations_of(&own.current());
+            own.commit(desk, None, Wanted::new(declared, by)).await?;
             Ok(order)
         })
         .await
@@ -152,7 +156,7 @@ impl Office {
         let (own, by) = (self.clone(), by.clone());
         detached(async move {
             // One answer after another: the second finds the question answered.
-            let _desk = Arc::clone(&own.0.desk).lock_owned().await;
+            let _bench = own.0.bench.lock().await;
             own.catch_up().await?;
             let wrong = |why| OfficeError::Approval { approval: approval.to_string(), why };
             let question = own.question(approval).await?;
@@ -213,13 +217,7 @@ impl Office {
         Ok(subject.and_then(|text| actor_of(&text)) == Some(Actor::Human(human)))
     }
 
-    /// Makes the plan anew with the tools that were accepted since.
-    async fn renew(&self, by: Option<HumanId>) -> Result<(), OfficeError> {
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let declared = crate::place::declarations_of(&self.current());
-        self.commit(desk, None, crate::plans::Wanted::new(declared, by)).await.map(|_| ())
-    }
-
+    /// Gives an order: durable when this returns. What cannot be followed now is followed later; the order stands.
     pub(crate) async fn give(&self, by: Option<HumanId>, order: OrderKind) -> Result<OrderView, OfficeError> {
         let id = OrderId::from_bits(self.bits()?);
         let given = Order { by, id, order: order.clone() };
@@ -228,7 +226,9 @@ impl Office {
             let at = own.now();
             let leaf = Entry::new(at, Event::Order(given)).to_leaf()?;
             let index = own.0.ledger.append(leaf).await?.index();
-            own.catch_up().await?;
+            if let Err(error) = own.catch_up().await {
+                tracing::error!(index, code = error.code(), "an order was given but could not be followed");
+            }
             Ok(OrderView { index, id, at, by, order })
         })
         .await

@@ -9,7 +9,7 @@ use alcaide_policy::{Action, CaseReport, Compiled, Who};
 use alcaide_record::{Digest, Event, Planned};
 use alcaide_seal::digest::sha256;
 use alcaide_store::Transaction;
-use alcaide_store::rusqlite::{OptionalExtension as _, params};
+use alcaide_store::rusqlite::params;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::by::{By, Operation};
@@ -18,7 +18,7 @@ use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
 use crate::place::{Ids, Rest, declarations_of, plan_of};
 use crate::query;
-use crate::sql::{from_json, int, moment, parsed, text_of};
+use crate::sql::{int, moment, parsed, text_of};
 use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
 
 /// Code of a fault in the declarations themselves.
@@ -30,7 +30,9 @@ const CODE_NO_SECRET: &str = "ALC-DECLARE-0002";
 pub(crate) struct Wanted {
     pub(crate) declared: Declarations,
     /// Secrets in place of those of the current plan.
-    pub(crate) secrets: Option<alcaide_inventory::plan::Kind<alcaide_inventory::SecretId, alcaide_inventory::plan::SealedSecret>>,
+    pub(crate) secrets: Option<
+        alcaide_inventory::plan::Kind<alcaide_inventory::SecretId, alcaide_inventory::plan::SealedSecret>,
+    >,
     /// Ids that were drawn for secrets.
     pub(crate) ids: Ids,
     /// What changed beside the declarations, for the answer.
@@ -144,7 +146,12 @@ impl Office {
     ///
     /// # Cancel safety
     /// Runs to its end even if dropped.
-    pub async fn edit(&self, by: &By, edit: Edit, expected: Option<PlanNumber>) -> Result<Applied, OfficeError> {
+    pub async fn edit(
+        &self,
+        by: &By,
+        edit: Edit,
+        expected: Option<PlanNumber>,
+    ) -> Result<Applied, OfficeError> {
         let kind = match &edit {
             Edit::Create(thing) | Edit::Replace(thing) => match thing {
                 Thing::Policy(_) => Kind::Policy,
@@ -287,25 +294,19 @@ impl Office {
         self.allow(by, Operation::See).await?;
         let (resource, plan) = (resource.to_owned(), self.current());
         let found = blocking(move || {
-            let compiled = Compiled::compile(&plan)
-                .map_err(|faults| OfficeError::Faults { faults: faults.into_iter().map(policy_fault).collect() })?;
+            let compiled = Compiled::compile(&plan).map_err(|faults| OfficeError::Faults {
+                faults: faults.into_iter().map(policy_fault).collect(),
+            })?;
             let target = compiled.resource(action, &resource);
-            let target = target.ok_or_else(|| OfficeError::unknown("resource", &crate::error::cut(&resource)))?;
+            let target =
+                target.ok_or_else(|| OfficeError::unknown("resource", &crate::error::cut(&resource)))?;
             Ok(compiled.who_can(action, target))
         });
         found.await?
     }
 
     async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
-        let sql = "SELECT body FROM plan WHERE number = ?1 AND entry IS NOT NULL";
-        let body: Option<String> = self
-            .0
-            .store
-            .read(move |tx| {
-                Ok::<_, OfficeError>(tx.query_row(sql, [int(number.0)], |row| row.get(0)).optional()?)
-            })
-            .await?;
-        from_json("plan", &body.ok_or_else(|| OfficeError::unknown("plan", &number))?)
+        self.load_plan(Some(number)).await?.ok_or_else(|| OfficeError::unknown("plan", &number))
     }
 
     /// Makes the plan that would be next, finds all faults.
@@ -352,7 +353,10 @@ impl Office {
                         )
                     ) {
                         let sql = "DELETE FROM plan WHERE number = ?1 AND entry IS NULL";
-                        let gone = own.0.store.run(move |tx| Ok::<_, OfficeError>(tx.execute(sql, [int(number.0)])?));
+                        let gone = own
+                            .0
+                            .store
+                            .run(move |tx| Ok::<_, OfficeError>(tx.execute(sql, [int(number.0)])?));
                         gone.await?;
                     }
                     Err(error)
@@ -522,6 +526,8 @@ fn plans_page(
     Ok(query::page(items, limit, |plan| plan.number.0))
 }
 
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OfficeError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, OfficeError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| OfficeError::Stopping)
 }

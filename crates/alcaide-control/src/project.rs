@@ -2,9 +2,10 @@
 //! moves the follower on, so that following again changes nothing.
 
 use alcaide_inventory::{Actor, Moment};
-use alcaide_record::{Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage};
-use alcaide_store::Transaction;
-use alcaide_store::rusqlite::{OptionalExtension as _, params};
+use alcaide_record::{
+    Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage,
+};
+use alcaide_store::rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::error::OfficeError;
 use crate::orders::{APPROVAL_LIFE, question_digest};
@@ -26,34 +27,61 @@ pub(crate) enum Then {
 }
 
 /// The index of the first entry that was not followed yet.
-pub(crate) fn next(tx: &Transaction<'_>) -> Result<u64, OfficeError> {
+pub(crate) fn next(tx: &Connection) -> Result<u64, OfficeError> {
     Ok(nat(tx.query_row("SELECT next FROM follower", [], |row| row.get(0))?))
 }
 
-pub(crate) fn moved(tx: &Transaction<'_>, next: u64) -> Result<(), OfficeError> {
+pub(crate) fn moved(tx: &Connection, next: u64) -> Result<(), OfficeError> {
     tx.execute("UPDATE follower SET next = ?1", [int(next)])?;
     Ok(())
 }
 
-pub(crate) fn follow(tx: &Transaction<'_>, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+/// Follows entries within one transaction; what every call needs is prepared once.
+pub(crate) struct Following<'t> {
+    tx: &'t Connection,
+    load: Statement<'t>,
+    save: Statement<'t>,
+    add: Statement<'t>,
+}
+
+impl<'t> Following<'t> {
+    pub(crate) fn within(tx: &'t Connection) -> Result<Self, OfficeError> {
+        Ok(Self { tx, load: tx.prepare(LOAD)?, save: tx.prepare(SAVE)?, add: tx.prepare(ADD)? })
+    }
+
+    /// Follows one entry.
+    pub(crate) fn follow(&mut self, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+        follow(self, index, entry)
+    }
+}
+
+fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+    let tx = on.tx;
     match &entry.event {
         Event::Planned(planned) => {
             let fits = "UPDATE plan SET entry = ?1 WHERE number = ?2 AND digest = ?3 AND entry IS NULL";
-            let changed = tx.execute(fits, params![int(index), int(planned.number.0), planned.digest.to_string()])?;
+            let changed =
+                tx.execute(fits, params![int(index), int(planned.number.0), planned.digest.to_string()])?;
             if changed == 1 {
                 return Ok(Then::Swap);
             }
-            let why = format!("entry {index} brings plan {} into force, which the store does not hold", planned.number);
+            let why = format!(
+                "entry {index} brings plan {} into force, which the store does not hold",
+                planned.number
+            );
             Err(OfficeError::Diverged { why })
         }
         Event::Enrolled(enrolled) => {
             let sql = "UPDATE credential SET entry = ?1 WHERE id = ?2 AND key = ?3";
-            let changed =
-                tx.execute(sql, params![int(index), enrolled.credential.to_string(), enrolled.key.to_string()])?;
+            let changed = tx.execute(
+                sql,
+                params![int(index), enrolled.credential.to_string(), enrolled.key.to_string()],
+            )?;
             if changed == 1 {
                 return Ok(Then::Nothing);
             }
-            let why = format!("entry {index} enrols `{}`, which the store does not hold", enrolled.credential);
+            let why =
+                format!("entry {index} enrols `{}`, which the store does not hold", enrolled.credential);
             Err(OfficeError::Diverged { why })
         }
         Event::Issued(issued) => follow_issued(tx, index, entry.at, issued).map(|()| Then::Nothing),
@@ -62,15 +90,15 @@ pub(crate) fn follow(tx: &Transaction<'_>, index: u64, entry: &Entry) -> Result<
             tx.execute("DELETE FROM credential WHERE id = ?1", [credential.to_string()])?;
             Ok(Then::Nothing)
         }
-        Event::Intent(intent) => follow_intent(tx, index, entry.at, intent).map(|()| Then::Nothing),
-        Event::Outcome(outcome) => follow_outcome(tx, index, entry.at, outcome).map(|()| Then::Nothing),
-        Event::Refused(refused) => follow_refused(tx, index, entry.at, refused).map(|()| Then::Nothing),
+        Event::Intent(intent) => follow_intent(on, index, entry.at, intent).map(|()| Then::Nothing),
+        Event::Outcome(outcome) => follow_outcome(on, index, entry.at, outcome).map(|()| Then::Nothing),
+        Event::Refused(refused) => follow_refused(on, index, entry.at, refused).map(|()| Then::Nothing),
         // Nothing is kept of the others: they are in the ledger.
         _ => Ok(Then::Nothing),
     }
 }
 
-fn follow_issued(tx: &Transaction<'_>, index: u64, at: Moment, issued: &Issued) -> Result<(), OfficeError> {
+fn follow_issued(tx: &Connection, index: u64, at: Moment, issued: &Issued) -> Result<(), OfficeError> {
     if issued.kind != TokenKind::Enrolment {
         let sql = "INSERT OR REPLACE INTO issued (token, kind, actor, subject, task, expires, entry) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -89,10 +117,16 @@ fn follow_issued(tx: &Transaction<'_>, index: u64, at: Moment, issued: &Issued) 
     Ok(())
 }
 
-fn follow_order(tx: &Transaction<'_>, index: u64, at: Moment, order: &Order) -> Result<(), OfficeError> {
+fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Result<(), OfficeError> {
     tx.execute(
         "INSERT INTO given_order (entry, id, at, by, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![int(index), order.id.to_string(), moment(at), text_of(order.by), to_json("order", &order.order)?],
+        params![
+            int(index),
+            order.id.to_string(),
+            moment(at),
+            text_of(order.by),
+            to_json("order", &order.order)?
+        ],
     )?;
     match &order.order {
         OrderKind::Kill { actor, epoch } => {
@@ -127,13 +161,13 @@ fn follow_order(tx: &Transaction<'_>, index: u64, at: Moment, order: &Order) -> 
 }
 
 /// The first answer holds.
-fn answer(tx: &Transaction<'_>, approval: &str, state: &str) -> Result<(), OfficeError> {
+fn answer(tx: &Connection, approval: &str, state: &str) -> Result<(), OfficeError> {
     tx.execute("UPDATE approval SET state = ?2 WHERE id = ?1 AND state = 'open'", [approval, state])?;
     Ok(())
 }
 
-fn follow_intent(tx: &Transaction<'_>, index: u64, at: Moment, intent: &Intent) -> Result<(), OfficeError> {
-    let (key, mut call) = match load(tx, &intent.call.to_string())? {
+fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent) -> Result<(), OfficeError> {
+    let (key, mut call) = match load(on, &intent.call.to_string())? {
         Some(known) => known,
         None => (int(index), blank(intent.call, at)),
     };
@@ -156,13 +190,17 @@ fn follow_intent(tx: &Transaction<'_>, index: u64, at: Moment, intent: &Intent) 
     call.end = None;
     call.status = None;
     call.entries.push(index);
-    save(tx, key, &call)?;
-    add(tx, at, &call, Counted { requests: 1, ..Counted::default() })
+    save(on, key, &call)?;
+    add(on, at, &call, Counted { requests: 1, ..Counted::default() })
 }
 
-fn follow_outcome(tx: &Transaction<'_>, index: u64, at: Moment, outcome: &Outcome) -> Result<(), OfficeError> {
+fn follow_outcome(on: &mut Following<'_>,
+    index: u64,
+    at: Moment,
+    outcome: &Outcome,
+) -> Result<(), OfficeError> {
     // An outcome without its intent says nothing about whom; the gate never writes one, and the entry stays.
-    let Some((key, mut call)) = load(tx, &outcome.call.to_string())? else { return Ok(()) };
+    let Some((key, mut call)) = load(on, &outcome.call.to_string())? else { return Ok(()) };
     call.state = CallState::Ended;
     call.status = outcome.status;
     call.end = Some(outcome.end);
@@ -179,13 +217,17 @@ fn follow_outcome(tx: &Transaction<'_>, index: u64, at: Moment, outcome: &Outcom
         (before, now) => now.or(before),
     };
     call.entries.push(index);
-    save(tx, key, &call)?;
+    save(on, key, &call)?;
     let Some(usage) = outcome.usage else { return Ok(()) };
-    add(tx, at, &call, Counted { usage, ..Counted::default() })
+    add(on, at, &call, Counted { usage, ..Counted::default() })
 }
 
-fn follow_refused(tx: &Transaction<'_>, index: u64, at: Moment, refused: &Refused) -> Result<(), OfficeError> {
-    let (key, mut call) = match load(tx, &refused.call.to_string())? {
+fn follow_refused(on: &mut Following<'_>,
+    index: u64,
+    at: Moment,
+    refused: &Refused,
+) -> Result<(), OfficeError> {
+    let (key, mut call) = match load(on, &refused.call.to_string())? {
         Some(known) => known,
         None => (int(index), blank(refused.call, at)),
     };
@@ -212,11 +254,11 @@ fn follow_refused(tx: &Transaction<'_>, index: u64, at: Moment, refused: &Refuse
     call.code = Some(refused.code.clone());
     call.stage = Some(refused.stage);
     call.entries.push(index);
-    save(tx, key, &call)?;
-    add(tx, at, &call, Counted { refused: 1, ..Counted::default() })?;
+    save(on, key, &call)?;
+    add(on, at, &call, Counted { refused: 1, ..Counted::default() })?;
     let (Some(approval), Some(who)) = (refused.approval, &refused.who) else { return Ok(()) };
     // The same question asked again by a retry stands as it was first asked.
-    tx.execute(
+    on.tx.execute(
         "INSERT OR IGNORE INTO approval (entry, id, call, at, chain, action, digest, expires, state) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'open')",
         params![
@@ -267,17 +309,14 @@ fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {
     }
 }
 
-fn load(tx: &Transaction<'_>, call: &str) -> Result<Option<(i64, CallView)>, OfficeError> {
-    let mut select = tx.prepare("SELECT entry, body FROM call WHERE call = ?1")?;
+fn load(on: &mut Following<'_>, call: &str) -> Result<Option<(i64, CallView)>, OfficeError> {
     let found: Option<(i64, String)> =
-        select.query_row([call], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        on.load.query_row([call], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     found.map(|(key, body)| Ok((key, from_json("call", &body)?))).transpose()
 }
 
-fn save(tx: &Transaction<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
-    let sql = "INSERT OR REPLACE INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    tx.prepare(sql)?.execute(params![
+fn save(on: &mut Following<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
+    on.save.execute(params![
         key,
         call.call.to_string(),
         moment(call.at),
@@ -294,6 +333,17 @@ fn save(tx: &Transaction<'_>, key: i64, call: &CallView) -> Result<(), OfficeErr
     Ok(())
 }
 
+const LOAD: &str = "SELECT entry, body FROM call WHERE call = ?1";
+const SAVE: &str = "INSERT OR REPLACE INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+const ADD: &str = "INSERT INTO usage_day \
+    (day, actor, subject, unit, route, requests, refused, input, cached_input, output, cost_micros) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+    ON CONFLICT (day, actor, subject, unit, route) DO UPDATE SET \
+    requests = requests + excluded.requests, refused = refused + excluded.refused, \
+    input = input + excluded.input, cached_input = cached_input + excluded.cached_input, \
+    output = output + excluded.output, cost_micros = cost_micros + excluded.cost_micros";
+
 #[derive(Default)]
 struct Counted {
     requests: u64,
@@ -301,17 +351,10 @@ struct Counted {
     usage: Usage,
 }
 
-fn add(tx: &Transaction<'_>, at: Moment, call: &CallView, more: Counted) -> Result<(), OfficeError> {
-    let sql = "INSERT INTO usage_day \
-        (day, actor, subject, unit, route, requests, refused, input, cached_input, output, cost_micros) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-        ON CONFLICT (day, actor, subject, unit, route) DO UPDATE SET \
-        requests = requests + excluded.requests, refused = refused + excluded.refused, \
-        input = input + excluded.input, cached_input = cached_input + excluded.cached_input, \
-        output = output + excluded.output, cost_micros = cost_micros + excluded.cost_micros";
+fn add(on: &mut Following<'_>, at: Moment, call: &CallView, more: Counted) -> Result<(), OfficeError> {
     let day = at.micros() / DAY_US * DAY_US;
     let actor = |actor: Option<Actor>| text_of(actor).unwrap_or_default();
-    tx.prepare(sql)?.execute(params![
+    on.add.execute(params![
         int(day),
         actor(call.actor),
         actor(call.subject),

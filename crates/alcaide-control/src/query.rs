@@ -15,8 +15,8 @@ use crate::place::name_in;
 use crate::project::DAY_US;
 use crate::sql::{from_json, int, moment, nat, parsed, word};
 use crate::view::{
-    ActivityFilter, ActorState, AgentView, ApprovalState, ApprovalView, CallView, Cursor, OrderView, Page, Paging,
-    UsageBy, UsageFilter, UsageView,
+    ActivityFilter, ActorState, AgentView, ApprovalState, ApprovalView, CallView, Cursor, OrderView, Page,
+    Paging, UsageBy, UsageFilter, UsageView,
 };
 
 /// How many things a page has where nothing is said.
@@ -59,7 +59,8 @@ impl Office {
                 Ok::<_, OfficeError>(tx.query_row(sql, [call.to_string()], |row| row.get(0)).optional()?)
             })
             .await?;
-        let mut view: CallView = from_json("call", &body.ok_or_else(|| OfficeError::unknown("call", &call))?)?;
+        let mut view: CallView =
+            from_json("call", &body.ok_or_else(|| OfficeError::unknown("call", &call))?)?;
         Names::of(&self.current()).put(&mut view);
         Ok(view)
     }
@@ -86,7 +87,10 @@ impl Office {
     pub async fn agents(&self, by: &By) -> Result<Vec<AgentView>, OfficeError> {
         self.allow(by, Operation::See).await?;
         let plan = self.current();
-        self.0.store.read(move |tx| plan.agents.iter().map(|(name, one)| agent(tx, name, one)).collect()).await
+        self.0
+            .store
+            .read(move |tx| plan.agents.iter().map(|(name, one)| agent(tx, name, one)).collect())
+            .await
     }
 
     /// Orders that were given, newest first.
@@ -305,7 +309,10 @@ impl Names {
         names.extend(plan.agents.iter().map(|(name, one)| (one.id.to_string(), name.clone())));
         names.extend(plan.workloads.iter().map(|(name, one)| (one.id.to_string(), name.clone())));
         names.extend(plan.routes.iter().map(|(name, one)| (one.id.to_string(), name.clone())));
-        let tools = plan.tools.iter().map(|one| (one.id.to_string(), format!("{}/{}", one.spec.server, one.spec.name)));
+        let tools = plan
+            .tools
+            .iter()
+            .map(|one| (one.id.to_string(), format!("{}/{}", one.spec.server, one.spec.name)));
         Self(names, tools.collect())
     }
 

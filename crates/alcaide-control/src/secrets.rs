@@ -99,7 +99,8 @@ impl Office {
         if !used_by.is_empty() {
             return Err(OfficeError::SecretInUse { name: name.to_string(), used_by });
         }
-        let change = Change { kind: Kind::Secret, name: name.to_string(), what: What::Removed, because: None };
+        let change =
+            Change { kind: Kind::Secret, name: name.to_string(), what: What::Removed, because: None };
         let wanted = Wanted {
             secrets: Some(secrets),
             besides: vec![change],

@@ -107,8 +107,7 @@ impl Office {
         access_token: Option<&str>,
     ) -> Result<String, OfficeError> {
         let now = self.now();
-        let request =
-            DpopRequest { method, url, access_token, bound_to: None, not_before: self.0.started };
+        let request = DpopRequest { method, url, access_token, bound_to: None, not_before: self.0.started };
         let proof = DpopProof::verify(proof, &request, now)?;
         // Its time was compared with the office's start already.
         self.0.replay.take(proof.id, now, proof.forget, now)?;
@@ -171,7 +170,9 @@ impl Office {
         self.bound_if_required(actor, asked.dpop.as_deref())?;
         let proven = match &from.get().bound_to {
             None => true,
-            Some(key) => [&asked.subject_proof, &asked.dpop].into_iter().flatten().any(|proved| proved == key),
+            Some(key) => {
+                [&asked.subject_proof, &asked.dpop].into_iter().flatten().any(|proved| proved == key)
+            }
         };
         let parent = from.get().principal.token;
         let narrowed = Narrowed {
@@ -251,7 +252,12 @@ impl Office {
     /// # Errors
     /// [`OfficeError::Forbidden`], [`OfficeError::Barred`], [`OfficeError::Token`] for a life out of bounds; else what
     /// store and ledger say.
-    pub async fn office_token(&self, by: &By, human: HumanId, life: Duration) -> Result<Granted, OfficeError> {
+    pub async fn office_token(
+        &self,
+        by: &By,
+        human: HumanId,
+        life: Duration,
+    ) -> Result<Granted, OfficeError> {
         if !by.may(Operation::OfficeTokenForOthers) && by.human() != Some(human) {
             return Err(self.denied(by, Operation::OfficeTokenForOthers).await);
         }
@@ -350,7 +356,11 @@ impl Office {
     fn bound_if_required(&self, actor: Actor, key: Option<&str>) -> Result<(), OfficeError> {
         let Actor::Agent(id) = actor else { return Ok(()) };
         let required = self.current().agent(id).is_some_and(|(_, agent)| agent.dpop == DpopRule::Required);
-        if required && key.is_none() { Err(OfficeError::Unbound { actor: actor.to_string() }) } else { Ok(()) }
+        if required && key.is_none() {
+            Err(OfficeError::Unbound { actor: actor.to_string() })
+        } else {
+            Ok(())
+        }
     }
 
     async fn is_task_of(&self, task: TaskId, actor: Actor, subject: Actor) -> Result<(), OfficeError> {
@@ -418,7 +428,9 @@ pub(crate) fn key_set(keys: &[Jwk]) -> Result<KeySet, OfficeError> {
 
 /// The task of an actor that starts by itself.
 fn own_task(actor: Actor, state: ActorState) -> TaskId {
-    TaskId::from_bits(sha256(format!("alcaide own task\n{actor}\n{}", state.epoch).as_bytes()).leading_bits128())
+    TaskId::from_bits(
+        sha256(format!("alcaide own task\n{actor}\n{}", state.epoch).as_bytes()).leading_bits128(),
+    )
 }
 
 /// `iat` of a token whose signature was verified.

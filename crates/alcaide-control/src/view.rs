@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use alcaide_inventory::declare::{Grant, Standing};
 use alcaide_inventory::id::{
-    AgentId, ApprovalId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId, SecretId, TaskId, TokenId,
-    ToolId, UnitId,
+    AgentId, ApprovalId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId, SecretId, TaskId,
+    TokenId, ToolId, UnitId,
 };
 use alcaide_inventory::{Actor, Moment, Name, PlanNumber};
 use alcaide_record::{ActionKind, DecisionKind, Digest, End, OrderKind, Stage, Usage};
@@ -154,6 +154,8 @@ pub struct SecretView {
 pub struct Enrolment {
     /// The secret.
     pub token: SecretText,
+    /// Its id in the record, by which it can be revoked.
+    pub id: TokenId,
     /// For whom.
     pub actor: Actor,
     /// Good until.

@@ -1,9 +1,13 @@
 //! What was found in texts, counted for the record; and what obligations make of it.
 
-use alcaide_finding::{Class, Finding};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use alcaide_finding::{Class, Finding, RuleId};
 use alcaide_inspect::{Engine, Mask, Style};
 use alcaide_policy::{Cap, Obligation};
 use alcaide_record::FindingCount;
+use alcaide_wire::json::{Kind, Value};
 
 /// Counts a finding by its rule.
 pub fn count(counts: &mut Vec<FindingCount>, finding: &Finding) {
@@ -11,6 +15,37 @@ pub fn count(counts: &mut Vec<FindingCount>, finding: &Finding) {
         Some(known) => known.count = known.count.saturating_add(1),
         None => counts.push(FindingCount { class: finding.class, count: 1, rule: finding.rule.clone() }),
     }
+}
+
+/// Says of a body that it could not be looked into.
+#[must_use]
+pub const fn uninspected() -> FindingCount {
+    FindingCount { class: Class::Uninspected, count: 1, rule: RuleId::fixed("uninspected") }
+}
+
+/// Every string of a JSON value, keys too, with its bytes within the document.
+#[must_use]
+pub fn strings<'a>(root: Value<'_, 'a>) -> Vec<(Range<usize>, Cow<'a, str>)> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(value) = open.pop() {
+        match value.kind() {
+            Kind::String => {
+                if let Some(text) = value.as_str() {
+                    found.push((value.span(), text));
+                }
+            }
+            Kind::Array => open.extend(value.items()),
+            Kind::Object => {
+                for entry in value.entries() {
+                    found.push((entry.key_span.clone(), entry.key.clone()));
+                    open.push(entry.value);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// What obligations demand of content that is found.

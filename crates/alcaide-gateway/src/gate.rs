@@ -20,12 +20,12 @@ use hyper::body::Incoming;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
-use crate::llm;
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
 use crate::upstream::{HttpClient, http_client};
+use crate::{api, llm};
 
 /// The time, as a value from outside.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
@@ -150,10 +150,13 @@ impl Gate {
         self.shared.metrics.text()
     }
 
-    fn find(method: &http::Method, path: &str) -> Result<Operation, Refusal> {
+    fn find(method: &http::Method, path: &str) -> Result<Destination, Refusal> {
+        if path.starts_with(api::PREFIX) {
+            return Ok(Destination::Api);
+        }
         let (provider, rest) = match path.strip_prefix("/anthropic/") {
             Some(rest) => (Provider::Anthropic, rest),
-            None => (Provider::OpenAi, path.trim_start_matches('/')),
+            None => (Provider::OpenAi, path.strip_prefix('/').unwrap_or(path)),
         };
         let stage = Stage::Arrived;
         if !rest.starts_with("v1/") {
@@ -161,7 +164,8 @@ impl Gate {
         }
         // Anthropic's own clients with a bare base URL send `/v1/messages`; no path of OpenAI's is called so.
         let provider = if rest.starts_with("v1/messages") { Provider::Anthropic } else { provider };
-        Operation::recognise(provider, method.as_str(), rest).ok_or_else(|| {
+        let found = Operation::recognise(provider, method.as_str(), rest).map(Destination::Model);
+        found.ok_or_else(|| {
             let other = if *method == http::Method::GET { "POST" } else { "GET" };
             if Operation::recognise(provider, other, rest).is_some() {
                 Refusal::of(refusal::METHOD, stage)
@@ -172,17 +176,36 @@ impl Gate {
     }
 }
 
+/// Whose handler a request goes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Destination {
+    /// A model API.
+    Model(Operation),
+    /// A plain API.
+    Api,
+}
+
+impl Destination {
+    /// A refusal in the shape that the caller's client reads.
+    fn refuse(self, refusal: &Refusal) -> Response<Body> {
+        match self {
+            Self::Model(operation) => llm::refuse(operation, refusal),
+            Self::Api => problem(refusal),
+        }
+    }
+}
+
 impl Service for Gate {
     async fn call(&self, request: Request<Incoming>, _peer: &Peer) -> Response<Body> {
         let started = Instant::now();
         let shared = &self.shared;
-        let operation = match Self::find(request.method(), request.uri().path()) {
-            Ok(operation) => operation,
+        let destination = match Self::find(request.method(), request.uri().path()) {
+            Ok(destination) => destination,
             Err(refusal) => {
                 // Whether a path exists is told to those who are let in.
-                let refusal = match crate::passage::presented(request.headers()) {
-                    Ok(_) => refusal,
-                    Err(stranger) => stranger,
+                let refusal = match self.stranger(&request) {
+                    Some(stranger) => stranger,
+                    None => refusal,
                 };
                 shared.metrics.refused(refusal.code);
                 return problem(&refusal);
@@ -193,7 +216,12 @@ impl Service for Gate {
             Some(plan) => {
                 let passage =
                     Passage::<Arrived>::arrive(shared.calls.next(), plan, shared.closer.clone(), started);
-                llm::handle(shared, &shared.origin, passage, operation, request).await
+                match destination {
+                    Destination::Model(operation) => {
+                        llm::handle(shared, &shared.origin, passage, operation, request).await
+                    }
+                    Destination::Api => api::handle(shared, &shared.origin, passage, request).await,
+                }
             }
         };
         match response {
@@ -206,9 +234,24 @@ impl Service for Gate {
                 if let Some(internal) = &refusal.internal {
                     tracing::info!(code = refusal.code, why = internal, "refused");
                 }
-                llm::refuse(operation, &refusal)
+                destination.refuse(&refusal)
             }
         }
+    }
+}
+
+impl Gate {
+    /// The refusal of somebody who is not known, whatever they ask for.
+    fn stranger(&self, request: &Request<Incoming>) -> Option<Refusal> {
+        let shown = match crate::passage::presented(request.headers()) {
+            Ok(shown) => shown,
+            Err(refusal) => return Some(refusal),
+        };
+        let shared = &self.shared;
+        let verified = shared.cache.verify(&shared.verifier, shown.token, shared.closer.now());
+        verified
+            .err()
+            .map(|error| Refusal::of(refusal::BAD_CREDENTIAL, Stage::Arrived).because(error.to_string()))
     }
 }
 
@@ -252,11 +295,13 @@ mod tests {
     #[test]
     fn paths_are_found_byte_by_byte() {
         let found = |method: Method, path: &str| Gate::find(&method, path).map_err(|refusal| refusal.code);
-        assert_eq!(found(Method::POST, "/v1/chat/completions"), Ok(Operation::ChatCompletions));
-        assert_eq!(found(Method::POST, "/v1/messages"), Ok(Operation::Messages));
-        assert_eq!(found(Method::POST, "/anthropic/v1/messages"), Ok(Operation::Messages));
-        assert_eq!(found(Method::GET, "/v1/models"), Ok(Operation::ListModels));
-        assert_eq!(found(Method::GET, "/anthropic/v1/models"), Ok(Operation::ListAnthropicModels));
+        let model = |operation| Ok(Destination::Model(operation));
+        assert_eq!(found(Method::POST, "/v1/chat/completions"), model(Operation::ChatCompletions));
+        assert_eq!(found(Method::POST, "/v1/messages"), model(Operation::Messages));
+        assert_eq!(found(Method::POST, "/anthropic/v1/messages"), model(Operation::Messages));
+        assert_eq!(found(Method::GET, "/v1/models"), model(Operation::ListModels));
+        assert_eq!(found(Method::GET, "/anthropic/v1/models"), model(Operation::ListAnthropicModels));
+        assert_eq!(found(Method::PUT, "/api/erp/invoices"), Ok(Destination::Api));
         assert_eq!(found(Method::GET, "/v1/chat/completions"), Err("ALC-GATE-0011"));
         for path in [
             "/",

@@ -6,11 +6,14 @@
 //!
 //! - [`gate`]: the service: routes a request to its protocol's handler.
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
-//! - [`llm`]: model APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
+//! - [`llm`]: model APIs. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
+pub mod api;
 pub mod attempt;
+mod body;
 pub mod broker;
+mod budget;
 pub mod content;
 pub mod gate;
 pub mod leaf;

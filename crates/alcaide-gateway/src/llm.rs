@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use alcaide_inventory::declare::{BudgetUnit, Price, Protocol};
-use alcaide_inventory::id::BudgetId;
-use alcaide_memory::{BudgetAsk, period_start};
+use alcaide_inventory::declare::{Price, Protocol};
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
 use alcaide_record::{ActionKind, Stage, Target, Usage};
-use alcaide_serve::{Body, BodyError, collect_limited};
+use alcaide_serve::Body;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Limits};
 use alcaide_wire::llm::{Operation, Provider, RequestView, error_body};
@@ -16,16 +14,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 
-use crate::attempt::Meter;
+use crate::body::{self, Masking};
+use crate::budget;
 use crate::content::Demands;
 use crate::gate::{Shared, challenge};
 use crate::passage::{
-    Arrived, Decided, FoundText, Freeze, Known, KnownAs, OwnedResource, Passage, Read, Registry,
-    Request as ReadRequest,
+    Arrived, Decided, Freeze, Known, OwnedResource, Passage, Read, Registry, Request as ReadRequest,
 };
-use crate::plan::{BudgetPlan, ModelPlan};
+use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
-use crate::reply::{Lens, ReleasedBody};
+use crate::reply::{Lens, Reader, ReleasedBody};
 use crate::upstream::passed_headers;
 
 /// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
@@ -50,12 +48,11 @@ pub(crate) async fn handle(
     if !operation.has_body() {
         return list(&known, operation, head.uri.path());
     }
-    check_type(&head.headers).map_err(|refusal| known.refuse(refusal))?;
-    let collected =
-        collect_limited(body, shared.limits.body_bytes(), shared.limits.body_idle_timeout()).await;
-    let bytes = collected.map_err(|error| known.refuse(body_refusal(&error)))?;
+    let bytes = body::json(&known, &head.headers, body, &shared.limits).await?;
     let (read, asked) = read(shared, known, operation, &bytes)?;
-    let used = budget_used(&read, read.who(), &asked);
+    let own = read.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
+    let used =
+        budget::used(read.common.closer.memory(), own.iter().chain(&asked.model.budgets), read.arrived());
     let decided = read.decide(used)?;
     let asked = asked.edited(shared, &decided).map_err(|refusal| decided.refuse(refusal))?;
     attempts(shared, decided, asked, &head.headers, head.uri.query()).await
@@ -74,24 +71,6 @@ pub(crate) fn refuse(operation: Operation, refusal: &Refusal) -> Response<Body> 
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     challenge(refusal, &mut response);
     response
-}
-
-fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = || Refusal::of(refusal::CONTENT_TYPE, Stage::Known);
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(refused());
-    }
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(refused()) }
-}
-
-fn body_refusal(error: &BodyError) -> Refusal {
-    let code = match error {
-        BodyError::TooLarge { .. } => refusal::BODY_TOO_LARGE,
-        _ => refusal::BODY_BROKEN,
-    };
-    Refusal::of(code, Stage::Known).saying(error.to_string())
 }
 
 /// What the request asks for, beside what the passage keeps.
@@ -132,18 +111,8 @@ fn read(
         .filter(|model| model.speaking(protocol).next().is_some())
         .cloned()
         .ok_or_else(|| known.refuse(Refusal::of(refusal::UNKNOWN_MODEL, Stage::Known)))?;
-    let mut found = Vec::new();
-    for segment in &view.segments {
-        let findings = shared.engine.scan(&segment.text);
-        if !findings.is_empty() {
-            found.push(FoundText {
-                span: segment.span.clone(),
-                text: segment.text.clone().into_owned(),
-                findings,
-                editable: !segment.sealed,
-            });
-        }
-    }
+    let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, !segment.sealed));
+    let found = body::found(&shared.engine, texts);
     let hosted = view.hosted.iter().filter_map(|used| {
         let (provider, tool) = used.resource.strip_prefix("hosted/")?.split_once('/')?;
         Some((provider.into(), tool.into()))
@@ -193,19 +162,7 @@ impl Asked {
         }
         let demands = Demands::of(obligations, &shared.engine);
         let request = decided.request();
-        for text in &request.found {
-            if text.findings.iter().any(|finding| demands.blocks(finding)) {
-                return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided));
-            }
-            if text.findings.iter().any(|finding| demands.hides(finding)) {
-                if !text.editable {
-                    return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)
-                        .saying("content that must be hidden stands in a part that is signed"));
-                }
-                let (safe, _) = alcaide_inspect::redact(&text.text, &text.findings, demands.mask);
-                self.splices.push(Splice::text(text.span.clone(), &safe));
-            }
-        }
+        self.splices.extend(body::masked(request, &demands, Masking::Allowed)?);
         if let Some(most) = demands.output_tokens
             && self.output_tokens > most
         {
@@ -241,23 +198,6 @@ impl Asked {
     }
 }
 
-/// Budgets that a call counts against.
-fn budgets<'a>(who: &'a KnownAs, asked: &'a Asked) -> impl Iterator<Item = &'a Arc<BudgetPlan>> {
-    let own = who.actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
-    own.iter().chain(&asked.model.budgets)
-}
-
-/// How much of the fullest budget is taken, in percent.
-fn budget_used(read: &Passage<Read>, who: &KnownAs, asked: &Asked) -> u8 {
-    let memory = read.common.closer.memory();
-    let percent = |budget: &Arc<BudgetPlan>| {
-        let (used, reserved) = memory.taken(budget.id, period_start(budget.per, read.arrived()));
-        let taken = u128::from(used.saturating_add(reserved)) * 100;
-        u8::try_from((taken / u128::from(budget.limit.max(1))).min(100)).unwrap_or(100)
-    };
-    budgets(who, asked).map(percent).max().unwrap_or(0)
-}
-
 const fn protocol_of(operation: Operation) -> Protocol {
     match operation.provider() {
         Provider::Anthropic => Protocol::Anthropic,
@@ -289,24 +229,8 @@ async fn attempts(
 ) -> Result<Response<Body>, Refusal> {
     let bindings: Vec<_> = asked.model.speaking(protocol_of(asked.operation)).cloned().collect();
     let reserved = asked.reserved();
-    let mut meter = Meter::default();
-    let mut asks = Vec::new();
-    for budget in budgets(decided.who(), &asked) {
-        let (list, amount): (&mut Vec<BudgetId>, u64) = match budget.of {
-            BudgetUnit::Tokens => (&mut meter.tokens, reserved.input.saturating_add(reserved.output)),
-            BudgetUnit::MoneyMicros => (&mut meter.money, reserved.cost_micros),
-            BudgetUnit::Requests => (&mut meter.requests, 1),
-        };
-        list.push(budget.id);
-        asks.push(BudgetAsk {
-            budget: budget.id,
-            name: budget.name.clone(),
-            limit: budget.limit,
-            period: budget.per,
-            amount,
-        });
-    }
-    let meter = Arc::new(meter);
+    let own = decided.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
+    let (asks, meter) = budget::asks(own.iter().chain(&asked.model.budgets), &reserved);
     let path = match query {
         // The query is the caller's (`beta=true`); it never decides anything here.
         Some(query) => format!("{}?{query}", path_of(asked.operation)),
@@ -352,11 +276,13 @@ async fn attempts(
                     continue;
                 }
                 let lens = Lens {
-                    operation: asked.operation,
+                    reader: Reader::Model {
+                        operation: asked.operation,
+                        price: asked.price(),
+                        hide_usage: asked.hide_usage,
+                    },
                     engine: Arc::clone(&shared.engine),
                     demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine)),
-                    price: asked.price(),
-                    hide_usage: asked.hide_usage,
                     who: Arc::clone(who.verified()),
                     effects: Vec::new(),
                 };

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alcaide_inventory::declare::{
-    Binding, BudgetOver, BudgetUnit, DpopRule, Durability, Period, Price, Protocol, Route, Standing,
+    Binding, BudgetOver, BudgetUnit, DpopRule, Durability, Operation, Period, Price, Protocol, Route,
+    Standing,
 };
+use alcaide_inventory::fact::Effect;
 use alcaide_inventory::id::{BudgetId, HumanId, RouteId, UnitId};
 use alcaide_inventory::{Actor, Name, Plan, PlanNumber};
 use alcaide_policy::{Compiled, PolicyFault};
@@ -120,6 +122,50 @@ pub struct ModelPlan {
     pub budgets: Vec<Arc<BudgetPlan>>,
 }
 
+/// One operation of a service.
+#[derive(Clone, Debug)]
+pub struct OperationPlan {
+    /// Its name.
+    pub name: Name,
+    /// HTTP method, upper case.
+    pub method: Box<str>,
+    /// Segments of its path; `None` for one that is a parameter.
+    segments: Vec<Option<Box<str>>>,
+    /// What it does.
+    pub effect: Effect,
+    /// Keyed commitment of `service/operation`, for the record.
+    pub commitment: Digest,
+}
+
+impl OperationPlan {
+    /// Whether a path (beginning with `/`, already free of dot segments and encoded separators) is one of the operation's.
+    #[must_use]
+    pub fn fits(&self, path: &str) -> bool {
+        let mut given = path.trim_start_matches('/').split('/');
+        let all = self.segments.iter().all(|wanted| match (wanted, given.next()) {
+            (Some(wanted), Some(given)) => **wanted == *given,
+            (None, Some(given)) => !given.is_empty(),
+            (_, None) => false,
+        });
+        all && given.next().is_none()
+    }
+}
+
+/// A plain HTTP API.
+#[derive(Clone, Debug)]
+pub struct ServicePlan {
+    /// What callers call it.
+    pub name: Name,
+    /// The route.
+    pub route: RouteId,
+    /// The upstream.
+    pub upstream: Arc<UpstreamPlan>,
+    /// All that may be called.
+    pub operations: Vec<OperationPlan>,
+    /// When an intent counts as recorded.
+    pub durability: Durability,
+}
+
 /// A whole plan, compiled.
 pub struct GatePlan {
     /// Its number.
@@ -130,6 +176,7 @@ pub struct GatePlan {
     pub policies: Compiled,
     actors: HashMap<Actor, Arc<ActorPlan>>,
     models: HashMap<Box<str>, Arc<ModelPlan>>,
+    services: HashMap<Box<str>, Arc<ServicePlan>>,
 }
 
 impl GatePlan {
@@ -154,6 +201,7 @@ impl GatePlan {
         }
         let budgets = Budgets::of(plan);
         let commit = |name: &str| Digest(*commitments.mac(name.as_bytes()).as_bytes());
+        let services = services(plan, &upstreams, &commit);
         let mut models = HashMap::new();
         for (name, placed) in &plan.routes {
             let Route::Model(model) = &placed.spec else { continue };
@@ -183,6 +231,7 @@ impl GatePlan {
             policies,
             actors: actors(plan, &budgets),
             models,
+            services,
         })
     }
 
@@ -198,6 +247,12 @@ impl GatePlan {
         self.models.get(name)
     }
 
+    /// The service of this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Arc<ServicePlan>> {
+        self.services.get(name)
+    }
+
     /// All models, in no order.
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelPlan>> {
         self.models.values()
@@ -209,6 +264,41 @@ impl ModelPlan {
     pub fn speaking(&self, protocol: Protocol) -> impl Iterator<Item = &BindingPlan> {
         self.bindings.iter().filter(move |binding| binding.upstream.protocol == protocol)
     }
+}
+
+type Upstreams = HashMap<Name, Arc<UpstreamPlan>>;
+
+fn services(
+    plan: &Plan,
+    upstreams: &Upstreams,
+    commit: &impl Fn(&str) -> Digest,
+) -> HashMap<Box<str>, Arc<ServicePlan>> {
+    let mut services = HashMap::new();
+    for (name, placed) in &plan.routes {
+        let Route::Service(service) = &placed.spec else { continue };
+        let Some(upstream) = upstreams.get(&service.upstream) else { continue };
+        let operation = |declared: &Operation| OperationPlan {
+            name: declared.name.clone(),
+            method: declared.method.as_str().into(),
+            segments: declared
+                .path
+                .trim_start_matches('/')
+                .split('/')
+                .map(|segment| if segment.starts_with('{') { None } else { Some(segment.into()) })
+                .collect(),
+            effect: declared.effect,
+            commitment: commit(&format!("{name}/{}", declared.name)),
+        };
+        let made = ServicePlan {
+            name: name.clone(),
+            route: placed.id,
+            upstream: Arc::clone(upstream),
+            operations: service.operations.iter().map(operation).collect(),
+            durability: service.durability,
+        };
+        services.insert(name.as_str().into(), Arc::new(made));
+    }
+    services
 }
 
 fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
@@ -322,5 +412,25 @@ impl Budgets {
             next = plan.units.get(unit).and_then(|placed| placed.spec.parent.as_ref());
         }
         over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_fits_whole_segments_only() {
+        let operation = OperationPlan {
+            name: "read".parse().unwrap(),
+            method: "GET".into(),
+            segments: vec![Some("invoices".into()), None],
+            effect: Effect::Read,
+            commitment: Digest::default(),
+        };
+        assert!(operation.fits("/invoices/17"));
+        for other in ["/invoices", "/invoices/", "/invoices/1/2", "/invoice/1", "/", "/x/invoices/1"] {
+            assert!(!operation.fits(other), "{other}");
+        }
     }
 }

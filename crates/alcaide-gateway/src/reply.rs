@@ -66,18 +66,30 @@ pub enum ReleasedBody {
     Stream(Box<StreamBody>),
 }
 
+/// How an answer is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Reader {
+    /// As a model's answer, whole or as a stream.
+    Model {
+        /// What was asked.
+        operation: Operation,
+        /// What tokens cost.
+        price: Price,
+        /// Whether the gate asked for the usage of a stream in the caller's stead.
+        hide_usage: bool,
+    },
+    /// As the answer of a plain API: every string of a JSON body; what is no JSON cannot be looked into.
+    Plain,
+}
+
 /// How an answer is read, and what must be made of it.
 pub struct Lens {
-    /// What was asked.
-    pub operation: Operation,
+    /// How it is read.
+    pub reader: Reader,
     /// Finds things in texts.
     pub engine: Arc<Engine>,
     /// What obligations demand.
     pub demands: Demands,
-    /// What tokens cost.
-    pub price: Price,
-    /// Whether the gate asked for the usage of a stream in the caller's stead.
-    pub hide_usage: bool,
     /// Whose call it is: asked again and again whether it was stopped.
     pub who: Arc<Verified<Credential>>,
     /// What memory must know of the answer.
@@ -125,14 +137,16 @@ impl Reply<Labelled> {
         let is_stream = head.status.is_success() && is_type(&head.headers, "text/event-stream");
         let status = head.status;
         let mut headers = released_headers(&head.headers);
-        if is_stream {
+        if let (true, Reader::Model { operation, price, hide_usage }) = (is_stream, self.stage.lens.reader) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             let Labelled { raw, lens } = self.stage;
+            let how = (operation, price, hide_usage);
             let body = ReleasedBody::Stream(Box::new(StreamBody::new(
                 raw.body,
                 raw.attempt,
                 raw.idle_timeout,
                 lens,
+                how,
             )));
             return Ok(Reply { stage: Released { status, headers, body } });
         }

@@ -1,9 +1,18 @@
 //! The office with a real store, a real ledger and real keys.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
+
 mod activity;
 mod backups;
 mod house;
 mod plans;
+mod properties;
 mod restart;
 mod roles;
 mod tokens;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use alcaide_control::{By, Edit, Kind, OfficeError, Operation, Paging, TaskOrder, Thing};
 use alcaide_inventory::PlanNumber;
-use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Role, Standing};
+use alcaide_inventory::declare::{Named, Policy, PolicyMode, Role, Standing};
 use alcaide_inventory::id::{ApprovalId, CredentialId, TokenId};
 use alcaide_record::{Digest, Event, OfficeAct, OrderKind};
 use alcaide_seal::SecretText;
 
-use crate::house::{House, chain, declared, refused};
+use crate::house::{House, chain, declared, declared_with, refused};
 
 /// Tries an operation as `by`; `None` where the refusal is not about the role.
 async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeError> {
@@ -17,7 +17,10 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
     let name = || "x".parse().unwrap();
     let bot = house.agent("bot");
     let result = match operation {
-        Operation::Apply => office.apply(by, Declarations::empty(), None).await.map(|_| ()),
+        Operation::Apply => {
+            let faulty = declared_with("owner = \"rui\"\nmay", "owner = \"nobody\"\nmay");
+            office.apply(by, faulty, None).await.map(|_| ())
+        }
         Operation::ApplyPolicies => {
             let spec = Policy { cedar: "permit (".into(), file: String::new(), mode: PolicyMode::Enforce };
             let edit = Edit::Create(Thing::Policy(Named { name: name(), spec }));

@@ -88,29 +88,54 @@ async fn an_enrolment_works_once_and_for_ten_minutes() {
     let office = &house.office;
     // Another key, another token, another office, an old proof: none of them, and the token is still good.
     let thief = Signer::generate(&SystemEntropy::new()).unwrap();
-    assert_eq!(office.enrol(&opened.token, thief.public(), &proof).await.unwrap_err().code(), "ALC-OFFICE-0010");
+    assert_eq!(
+        office.enrol(&opened.token, thief.public(), &proof).await.unwrap_err().code(),
+        "ALC-OFFICE-0010"
+    );
     let other = enrolment_proof(&signer, &SecretText::copy_of("alcenr_x"), ISSUER, house.now()).unwrap();
-    assert_eq!(office.enrol(&opened.token, signer.public(), &other).await.unwrap_err().code(), "ALC-OFFICE-0010");
+    assert_eq!(
+        office.enrol(&opened.token, signer.public(), &other).await.unwrap_err().code(),
+        "ALC-OFFICE-0010"
+    );
     let other = enrolment_proof(&signer, &opened.token, "https://other.test", house.now()).unwrap();
-    assert_eq!(office.enrol(&opened.token, signer.public(), &other).await.unwrap_err().code(), "ALC-OFFICE-0010");
+    assert_eq!(
+        office.enrol(&opened.token, signer.public(), &other).await.unwrap_err().code(),
+        "ALC-OFFICE-0010"
+    );
     let guess = SecretText::copy_of("alcenr_guess");
     let over_guess = enrolment_proof(&signer, &guess, ISSUER, house.now()).unwrap();
     assert!(matches!(office.enrol(&guess, signer.public(), &over_guess).await, Err(OfficeError::Enrolment)));
     let before = house.ledger.size();
     let id = office.enrol(&opened.token, signer.public(), &proof).await.unwrap();
     assert!(matches!(house.events(before).as_slice(), [Event::Enrolled(one)] if one.credential == id));
-    assert!(matches!(office.enrol(&opened.token, signer.public(), &proof).await, Err(OfficeError::Enrolment)));
+    assert!(matches!(
+        office.enrol(&opened.token, signer.public(), &proof).await,
+        Err(OfficeError::Enrolment)
+    ));
     let late = office.enrolment_open(&OP, house.agent("bot")).await.unwrap();
     house.pass(Duration::from_secs(600));
     let proof = enrolment_proof(&signer, &late.token, ISSUER, house.now()).unwrap();
     assert!(matches!(office.enrol(&late.token, signer.public(), &proof).await, Err(OfficeError::Enrolment)));
+    let undone = office.enrolment_open(&OP, house.agent("bot")).await.unwrap();
+    office.revoke(&OP, undone.id).await.unwrap();
+    let proof = enrolment_proof(&signer, &undone.token, ISSUER, house.now()).unwrap();
+    assert!(matches!(
+        office.enrol(&undone.token, signer.public(), &proof).await,
+        Err(OfficeError::Enrolment)
+    ));
     let listed = office.credentials(&OP, Some(house.agent("bot"))).await.unwrap();
     assert_eq!((listed.len(), listed[0].id), (1, id));
     // The store holds the hash, never the token.
     let opened = office.enrolment_open(&OP, house.agent("bot")).await.unwrap();
     let hash: String = house
         .store
-        .look(|tx| Ok::<_, OfficeError>(tx.query_row("SELECT hash FROM enrolment", [], |row| row.get(0))?))
+        .look(|tx| {
+            Ok::<_, OfficeError>(tx.query_row(
+                "SELECT hash FROM enrolment WHERE token = ?1",
+                [opened.id.to_string()],
+                |row| row.get(0),
+            )?)
+        })
         .unwrap();
     assert_eq!(hash, opened.token.hash().to_string());
 }
@@ -163,7 +188,10 @@ async fn a_client_gets_a_token_that_the_gate_believes_and_the_record_knows() {
     assert_eq!((granted.expires_in_s, granted.bound), (600, false));
     let events = house.events(before);
     let [Event::Issued(issued)] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!((issued.token, issued.kind, issued.task), (granted.token, TokenKind::Gate, Some(granted.task)));
+    assert_eq!(
+        (issued.token, issued.kind, issued.task),
+        (granted.token, TokenKind::Gate, Some(granted.task))
+    );
     // Asking again sheds no task.
     let again = client.token(&house, "two").await.unwrap();
     assert_eq!(again.task, granted.task);
@@ -253,7 +281,10 @@ async fn an_exchange_only_shrinks_and_dies_with_its_chain() {
     assert_eq!(credential.principal.subject, house.human("ana"));
     assert_eq!(credential.principal.actor, house.agent("helper"));
     assert_eq!(credential.principal.earlier, [house.agent("bot")]);
-    assert_eq!((credential.principal.task, credential.ancestors.as_slice()), (first.task, &[first.token][..]));
+    assert_eq!(
+        (credential.principal.task, credential.ancestors.as_slice()),
+        (first.task, &[first.token][..])
+    );
     assert!(granted.expires <= first.expires);
     assert!(credential.words.is_some());
     let wide = Exchange { scope: grants("use:tool/files"), ..helper.exchange(&house, "b", &first) };
@@ -321,7 +352,10 @@ async fn office_tokens_carry_the_roles_that_count_now() {
     assert_eq!(by, house.by("ana"));
     // For oneself, not for others.
     house.office.office_token(&by, ana, life).await.unwrap();
-    assert_eq!(house.office.office_token(&by, house.human_id("vera"), life).await.unwrap_err().code(), "ALC-OFFICE-0001");
+    assert_eq!(
+        house.office.office_token(&by, house.human_id("vera"), life).await.unwrap_err().code(),
+        "ALC-OFFICE-0001"
+    );
     // A role that is taken away is gone at once; one that is given needs a new token.
     let mut spec = house.office.current().humans["ana"].spec.clone();
     spec.roles = vec![Role::Administrator, Role::Auditor];
@@ -330,14 +364,23 @@ async fn office_tokens_carry_the_roles_that_count_now() {
     assert_eq!(now, By::Human { id: ana, roles: vec![Role::Administrator] });
     // A gate token opens no office, nor does a forged or ended one.
     let gate = house.office.task_token(&OP, task(&house, "bot", "ana")).await.unwrap();
-    assert_eq!(house.office.verify_office(gate.access_token.expose(), None).await.unwrap_err().code(), "ALC-OFFICE-0018");
+    assert_eq!(
+        house.office.verify_office(gate.access_token.expose(), None).await.unwrap_err().code(),
+        "ALC-OFFICE-0018"
+    );
     let forged = granted.access_token.expose().replace('.', "..");
     assert!(house.office.verify_office(&forged, None).await.is_err());
     house.office.revoke(&OP, granted.token).await.unwrap();
-    assert!(matches!(house.office.verify_office(granted.access_token.expose(), None).await, Err(OfficeError::Revoked)));
+    assert!(matches!(
+        house.office.verify_office(granted.access_token.expose(), None).await,
+        Err(OfficeError::Revoked)
+    ));
     let last = house.office.office_token(&OP, ana, life).await.unwrap();
     house.pass(life);
-    assert_eq!(house.office.verify_office(last.access_token.expose(), None).await.unwrap_err().code(), "ALC-OFFICE-0018");
+    assert_eq!(
+        house.office.verify_office(last.access_token.expose(), None).await.unwrap_err().code(),
+        "ALC-OFFICE-0018"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

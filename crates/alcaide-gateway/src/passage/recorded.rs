@@ -81,7 +81,7 @@ impl Passage<Recorded> {
             let mut request = Request::new(Full::new(freeze.bytes.clone()));
             *request.method_mut() = method;
             *request.uri_mut() = url;
-            if !freeze.bytes.is_empty() {
+            if !freeze.bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
             *request.headers_mut() = headers;

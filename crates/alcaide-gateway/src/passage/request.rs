@@ -38,13 +38,53 @@ pub enum OwnedResource {
     Model(RouteId),
     /// A declared tool.
     Tool(ToolId),
+    /// A tool that a server offers but the plan knows nothing of.
+    UndeclaredTool {
+        /// The route of the server.
+        server: RouteId,
+        /// The tool's own name.
+        name: Box<str>,
+    },
+    /// A method of a tool server.
+    Method {
+        /// The route of the server; all of them at once where it is none.
+        server: Option<RouteId>,
+        /// The method.
+        name: Box<str>,
+    },
+    /// A prompt of a tool server.
+    Prompt {
+        /// The route of the server.
+        server: RouteId,
+        /// The prompt's name.
+        name: Box<str>,
+    },
+    /// A resource of a tool server.
+    Document {
+        /// The route of the server.
+        server: RouteId,
+        /// The resource's URI.
+        uri: Box<str>,
+    },
+    /// An operation of a plain API.
+    Operation {
+        /// The route of the service.
+        service: RouteId,
+        /// The operation's declared name.
+        name: Box<str>,
+    },
 }
 
 impl OwnedResource {
-    const fn view(&self) -> Resource<'_> {
+    fn view(&self) -> Resource<'_> {
         match self {
             Self::Model(route) => Resource::Model(*route),
             Self::Tool(tool) => Resource::Tool(*tool),
+            Self::UndeclaredTool { server, name } => Resource::UndeclaredTool { server: *server, name },
+            Self::Method { server, name } => Resource::Method { server: *server, name },
+            Self::Prompt { server, name } => Resource::Prompt { server: *server, name },
+            Self::Document { server, uri } => Resource::Document { server: *server, uri },
+            Self::Operation { service, name } => Resource::Operation { service: *service, name },
         }
     }
 }

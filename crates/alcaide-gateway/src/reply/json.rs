@@ -1,14 +1,17 @@
-//! A JSON answer, read whole.
+//! An answer that is no stream, read whole.
 
+use std::ops::Range;
+
+use alcaide_inventory::declare::Price;
 use alcaide_record::{Digest, End, Stage};
 use alcaide_seal::digest::sha256;
 use alcaide_wire::json::{Document, Limits, NumberRule, edit};
-use alcaide_wire::llm::{OpaqueKind, ReplyView};
+use alcaide_wire::llm::{OpaqueKind, Operation, ReplyView};
 use bytes::Bytes;
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::{Labelled, Lens, REPLY_BYTES_MAX, priced};
+use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, priced};
 use crate::attempt::{Attempt, Told};
 use crate::content::count;
 use crate::refusal::{self, Refusal};
@@ -67,29 +70,29 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
 
 /// What may go to the caller of a whole answer.
 fn look(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<Bytes, (End, Refusal)> {
-    let broken =
-        |why: String| (End::UpstreamBroken, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why));
-    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(error.to_string()))?;
-    let view = ReplyView::read(lens.operation, &document).map_err(|error| broken(error.to_string()))?;
+    match lens.reader {
+        Reader::Model { operation, price, .. } => look_as_model(bytes, lens, (operation, price), attempt),
+        Reader::Plain => look_as_plain(bytes, lens, attempt),
+    }
+}
+
+fn broken(why: &dyn std::fmt::Display) -> (End, Refusal) {
+    (End::UpstreamBroken, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why.to_string()))
+}
+
+fn look_as_model(
+    bytes: &Bytes,
+    lens: &Lens,
+    (operation, price): (Operation, Price),
+    attempt: &mut Attempt,
+) -> Result<Bytes, (End, Refusal)> {
+    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error))?;
+    let view = ReplyView::read(operation, &document).map_err(|error| broken(&error))?;
     if let Some(usage) = view.usage {
-        attempt.told.usage = Some(priced(usage, lens.price));
+        attempt.told.usage = Some(priced(usage, price));
     }
-    let mut splices = Vec::new();
-    for segment in &view.segments {
-        let findings = lens.engine.scan(&segment.text);
-        let mut hides = false;
-        for finding in &findings {
-            count(&mut attempt.told.findings, finding);
-            if lens.demands.blocks(finding) || (lens.demands.hides(finding) && segment.sealed) {
-                return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
-            }
-            hides |= lens.demands.hides(finding);
-        }
-        if hides {
-            let (safe, _) = alcaide_inspect::redact(&segment.text, &findings, lens.demands.mask);
-            splices.push(edit::Splice::text(segment.span.clone(), &safe));
-        }
-    }
+    let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, segment.sealed));
+    let mut splices = edits(texts, lens, attempt)?;
     if splices.is_empty() {
         return Ok(bytes.clone());
     }
@@ -97,7 +100,50 @@ fn look(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<Bytes, (End
     for part in view.opaque.iter().filter(|part| part.kind == OpaqueKind::LogProbabilities) {
         splices.push(edit::Splice::new(part.span.clone(), Bytes::from_static(b"null")));
     }
-    edit::apply(bytes, splices).map_err(|error| broken(error.to_string()))
+    edit::apply(bytes, splices).map_err(|error| broken(&error))
+}
+
+fn look_as_plain(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<Bytes, (End, Refusal)> {
+    if bytes.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let Ok(document) = Document::parse(bytes, &reply_limits()) else {
+        // Not JSON that is read alike everywhere: it passes only where nothing has to be found in it.
+        attempt.told.findings.push(crate::content::uninspected());
+        return if lens.demands.lets_all() {
+            Ok(bytes.clone())
+        } else {
+            Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)))
+        };
+    };
+    let found = crate::content::strings(document.root());
+    let splices = edits(found.iter().map(|(span, text)| (span, &**text, false)), lens, attempt)?;
+    edit::apply(bytes, splices).map_err(|error| broken(&error))
+}
+
+/// Scans texts, counts what is found, and says what is to be written in the place of what must be hidden.
+fn edits<'t>(
+    texts: impl Iterator<Item = (&'t Range<usize>, &'t str, bool)>,
+    lens: &Lens,
+    attempt: &mut Attempt,
+) -> Result<Vec<edit::Splice>, (End, Refusal)> {
+    let mut splices = Vec::new();
+    for (span, text, sealed) in texts {
+        let findings = lens.engine.scan(text);
+        let mut hides = false;
+        for finding in &findings {
+            count(&mut attempt.told.findings, finding);
+            if lens.demands.blocks(finding) || (lens.demands.hides(finding) && sealed) {
+                return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
+            }
+            hides |= lens.demands.hides(finding);
+        }
+        if hides {
+            let (safe, _) = alcaide_inspect::redact(text, &findings, lens.demands.mask);
+            splices.push(edit::Splice::text(span.clone(), &safe));
+        }
+    }
+    Ok(splices)
 }
 
 fn end(mut attempt: Attempt, ended: End, refusal: Refusal) -> Refusal {

@@ -95,18 +95,24 @@ struct Cut {
 }
 
 impl StreamBody {
-    pub(super) fn new(upstream: Incoming, attempt: Attempt, idle_timeout: Duration, lens: Lens) -> Self {
+    pub(super) fn new(
+        upstream: Incoming,
+        attempt: Attempt,
+        idle_timeout: Duration,
+        lens: Lens,
+        (operation, price, hide_usage): (Operation, Price, bool),
+    ) -> Self {
         let now = Instant::now();
         let bytes_max = lens.demands.reply_bytes.unwrap_or(STREAM_BYTES_MAX).min(STREAM_BYTES_MAX);
         Self {
             upstream: Some(upstream),
             reader: SseReader::new(EVENT_BYTES_MAX),
-            view: StreamView::new(lens.operation, lens.hide_usage, reply_limits()),
+            view: StreamView::new(operation, hide_usage, reply_limits()),
             look: Look {
-                operation: lens.operation,
+                operation,
                 engine: lens.engine,
                 demands: lens.demands,
-                price: lens.price,
+                price,
                 lanes: Lanes::default(),
                 watched: Vec::new(),
             },

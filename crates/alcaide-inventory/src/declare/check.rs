@@ -54,7 +54,12 @@ impl Declarations {
         }
         for policy in &self.policies {
             if policy.spec.cedar.trim().is_empty() {
-                check.broken("policy", &policy.name, "its Cedar text is empty", "write a policy, or remove it");
+                check.broken(
+                    "policy",
+                    &policy.name,
+                    "its Cedar text is empty",
+                    "write a policy, or remove it",
+                );
             }
         }
         check.found
@@ -111,7 +116,14 @@ impl Check<'_> {
         for Named { name, spec: Unit { parent } } in &all.units {
             let Some(parent) = parent else { continue };
             if !parents.contains_key(parent) {
-                self.missing("unit", name, "its parent", "unit", parent, all.units.iter().map(|one| &one.name));
+                self.missing(
+                    "unit",
+                    name,
+                    "its parent",
+                    "unit",
+                    parent,
+                    all.units.iter().map(|one| &one.name),
+                );
                 continue;
             }
             // A walk longer than there are units goes in a circle; only those on the circle come back to themselves.
@@ -134,7 +146,9 @@ impl Check<'_> {
         let all = self.all;
         for Named { name, spec: Human { unit, roles, .. } } in &all.humans {
             self.unit_of("human", name, unit);
-            if let Some(twice) = roles.iter().enumerate().find(|(at, role)| roles.iter().take(*at).any(|r| r == *role)) {
+            if let Some(twice) =
+                roles.iter().enumerate().find(|(at, role)| roles.iter().take(*at).any(|r| r == *role))
+            {
                 let why = format!("the role `{}` stands there twice", twice.1.as_str());
                 self.broken("human", name, why, "name each role once");
             }
@@ -234,7 +248,8 @@ impl Check<'_> {
         {
             let speaks = word(found.spec.protocol);
             let wants = fits.iter().map(|one| format!("`{}`", word(*one))).collect::<Vec<_>>().join(" or ");
-            let why = format!("its upstream `{upstream}` speaks `{speaks}`, but this kind of route needs {wants}");
+            let why =
+                format!("its upstream `{upstream}` speaks `{speaks}`, but this kind of route needs {wants}");
             self.broken("route", route, why, format!("name an upstream of protocol {wants}"));
         }
     }
@@ -250,16 +265,21 @@ impl Check<'_> {
                 for (at, binding) in model.upstreams.iter().enumerate() {
                     self.upstream_of(name, &binding.upstream, &[Protocol::Openai, Protocol::Anthropic]);
                     if model.upstreams.iter().take(at).any(|earlier| earlier == binding) {
-                        let why = format!("its upstream `{}` stands there twice with the same model", binding.upstream);
+                        let why = format!(
+                            "its upstream `{}` stands there twice with the same model",
+                            binding.upstream
+                        );
                         self.broken("route", name, why, "name each upstream and model once");
                     }
                     if binding.model.as_deref().is_some_and(|model| !is_line(model, 256)) {
-                        let why = "the upstream's name for the model is empty, too long or has control characters";
+                        let why =
+                            "the upstream's name for the model is empty, too long or has control characters";
                         self.broken("route", name, why, "write 1 to 256 printable characters");
                     }
                 }
                 if let Some(price) = model.price {
-                    let zero = [Some(price.input_micros), Some(price.output_micros), price.cached_input_micros];
+                    let zero =
+                        [Some(price.input_micros), Some(price.output_micros), price.cached_input_micros];
                     if zero.contains(&Some(0)) {
                         let fix = "write the price in micro-units per million tokens, or leave `price` out";
                         self.broken("route", name, "a price is 0", fix);
@@ -290,7 +310,12 @@ impl Check<'_> {
         for operation in operations {
             let place = format!("{route}/{}", operation.name);
             if !names.insert(&operation.name) {
-                self.broken("route", &place, "the operation is declared more than once", "give one another name");
+                self.broken(
+                    "route",
+                    &place,
+                    "the operation is declared more than once",
+                    "give one another name",
+                );
             }
             if !METHODS.contains(&operation.method.as_str()) {
                 let why = format!("`{}` is not a method that a service may have", shown(&operation.method));
@@ -300,7 +325,8 @@ impl Check<'_> {
                 Err(why) => self.broken("route", &place, why, "write a path such as `/invoices/{id}`"),
                 Ok(shape) => {
                     if let Some(other) = shapes.insert((operation.method.as_str(), shape), &operation.name) {
-                        let why = format!("its method and path match the same requests as operation `{other}`");
+                        let why =
+                            format!("its method and path match the same requests as operation `{other}`");
                         self.broken("route", &place, why, "remove one of them");
                     }
                 }
@@ -346,7 +372,8 @@ impl Check<'_> {
             }
             BudgetOver::Unit(unit) => self.unit_of("budget", name, unit),
             BudgetOver::Model(model) => {
-                let there = all.routes.iter().filter(|one| matches!(one.spec, Route::Model(_))).map(|one| &one.name);
+                let there =
+                    all.routes.iter().filter(|one| matches!(one.spec, Route::Model(_))).map(|one| &one.name);
                 self.exists("budget", name, "its model", "route", model, there);
                 let unpriced = all.routes.iter().any(|one| {
                     one.name == *model && matches!(&one.spec, Route::Model(route) if route.price.is_none())

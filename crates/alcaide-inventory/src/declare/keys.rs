@@ -77,8 +77,13 @@ static UPSTREAM: Shape = Shape {
 static SANDBOX: Shape =
     shape(&[("read", Value), ("write", Value), ("network", Value), ("executable_sha256", Value)]);
 static HEADER: Shape = shape(&[("kind", Value), ("header", Value), ("prefix", Value), ("secret", Value)]);
-static CLIENT_CREDENTIALS: Shape =
-    shape(&[("kind", Value), ("token_url", Value), ("client_id", Value), ("secret", Value), ("scope", Value)]);
+static CLIENT_CREDENTIALS: Shape = shape(&[
+    ("kind", Value),
+    ("token_url", Value),
+    ("client_id", Value),
+    ("secret", Value),
+    ("scope", Value),
+]);
 static MODEL: Shape = shape(&[
     ("name", Value),
     ("kind", Value),
@@ -88,7 +93,8 @@ static MODEL: Shape = shape(&[
     ("durability", Value),
 ]);
 static BINDING: Shape = shape(&[("upstream", Value), ("model", Value)]);
-static PRICE: Shape = shape(&[("input_micros", Value), ("output_micros", Value), ("cached_input_micros", Value)]);
+static PRICE: Shape =
+    shape(&[("input_micros", Value), ("output_micros", Value), ("cached_input_micros", Value)]);
 static MCP: Shape = shape(&[("name", Value), ("kind", Value), ("upstream", Value), ("durability", Value)]);
 static SERVICE: Shape = shape(&[
     ("name", Value),
@@ -109,7 +115,8 @@ static TOOL: Shape = shape(&[
     ("clearance", Value),
 ]);
 static OUTPUT: Shape = shape(&[("pointer", Value), ("integrity", Value), ("confidentiality", Value)]);
-static BUDGET: Shape = shape(&[("name", Value), ("over", Of(&OVER)), ("of", Value), ("limit", Value), ("per", Value)]);
+static BUDGET: Shape =
+    shape(&[("name", Value), ("over", Of(&OVER)), ("of", Value), ("limit", Value), ("per", Value)]);
 static OVER: Shape = shape(&[("agent", Value), ("owner", Value), ("unit", Value), ("model", Value)]);
 static POLICY: Shape = shape(&[("name", Value), ("cedar", Value), ("file", Value), ("mode", Value)]);
 
@@ -171,7 +178,9 @@ fn unknown(name: &str, shape: &'static Shape, place: &str) -> String {
     // Writing into a text cannot fail.
     let _ = match nearest(name, known.clone()) {
         Some(near) => write!(why, "; did you mean `{near}`?"),
-        None => write!(why, "; it takes {}", known.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")),
+        None => {
+            write!(why, "; it takes {}", known.map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "))
+        }
     };
     why
 }

@@ -161,7 +161,8 @@ fn a_good_folder_breaks_no_rule() {
 fn what_is_written_is_read_again() {
     let declared = good();
     let text = declared.to_toml().unwrap();
-    let again = Declarations::from_toml("again.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let again =
+        Declarations::from_toml("again.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert_eq!(again, declared);
     assert_eq!(again.to_toml().unwrap(), text);
 }
@@ -170,13 +171,33 @@ fn what_is_written_is_read_again() {
 fn every_case_breaks_its_rule_at_its_place() {
     let cases: &[(&str, &str, &str, &str)] = &[
         // units
-        ("parent = \"company\"", "parent = \"compny\"", "unit/finance", "its parent `compny` is not declared"),
-        ("name = \"company\"", "name = \"company\"\nparent = \"finance\"", "unit/company", "its own ancestor"),
-        ("name = \"company\"", "name = \"company\"\nparent = \"finance\"", "unit/finance", "its own ancestor"),
+        (
+            "parent = \"company\"",
+            "parent = \"compny\"",
+            "unit/finance",
+            "its parent `compny` is not declared",
+        ),
+        (
+            "name = \"company\"",
+            "name = \"company\"\nparent = \"finance\"",
+            "unit/company",
+            "its own ancestor",
+        ),
+        (
+            "name = \"company\"",
+            "name = \"company\"\nparent = \"finance\"",
+            "unit/finance",
+            "its own ancestor",
+        ),
         // people
         ("name = \"rui\"\nunit = \"company\"", "name = \"rui\"\nunit = \"x\"", "human/rui", "its unit `x`"),
         ("\"administrator\", \"approver\"", "\"approver\", \"approver\"", "human/ana", "stands there twice"),
-        ("\"administrator\", \"approver\"", "\"approver\"", "human/*", "nobody who is active is an administrator"),
+        (
+            "\"administrator\", \"approver\"",
+            "\"approver\"",
+            "human/*",
+            "nobody who is active is an administrator",
+        ),
         // agents and workloads
         ("name = \"rui\"", "name = \"rui2\"", "agent/invoice-bot", "its sponsor `rui` is not declared"),
         ("owner = \"ana\"", "owner = \"anna\"", "agent/invoice-bot", "its owner `anna` is not declared"),
@@ -200,8 +221,18 @@ fn every_case_breaks_its_rule_at_its_place() {
         ),
         // upstreams
         ("https://api.openai.com/v1", "ftp://api.openai.com", "upstream/openai", "does not begin with"),
-        ("https://api.openai.com/v1", "https://me:pw@api.openai.com", "upstream/openai", "user name or password"),
-        ("https://api.openai.com/v1", "https://api.openai.com/v1?a=b", "upstream/openai", "query or fragment"),
+        (
+            "https://api.openai.com/v1",
+            "https://me:pw@api.openai.com",
+            "upstream/openai",
+            "user name or password",
+        ),
+        (
+            "https://api.openai.com/v1",
+            "https://api.openai.com/v1?a=b",
+            "upstream/openai",
+            "query or fragment",
+        ),
         ("https://api.openai.com/v1", "https://api.openai.com/v1#a", "upstream/openai", "query or fragment"),
         ("https://api.openai.com/v1", "https:///v1", "upstream/openai", "neither a name nor an address"),
         ("https://api.openai.com/v1", "https://0x7f.1", "upstream/openai", "neither a name nor an address"),
@@ -228,15 +259,40 @@ fn every_case_breaks_its_rule_at_its_place() {
         ("network = false", "executable_sha256 = \"AB\"", "upstream/files", "`executable_sha256`"),
         ("protocol = \"mcp\"", "protocol = \"http\"", "upstream/files", "does not run over stdio"),
         // routes
-        ("{ upstream = \"openai\" }", "{ upstream = \"opnai\" }", "route/gpt-4o-mini", "`opnai` is not declared"),
+        (
+            "{ upstream = \"openai\" }",
+            "{ upstream = \"opnai\" }",
+            "route/gpt-4o-mini",
+            "`opnai` is not declared",
+        ),
         ("{ upstream = \"openai\" }", "{ upstream = \"files\" }", "route/gpt-4o-mini", "speaks `mcp`"),
-        ("{ upstream = \"openai\" }", "{ upstream = \"local\", model = \"mini\" }", "route/gpt-4o-mini", "twice"),
+        (
+            "{ upstream = \"openai\" }",
+            "{ upstream = \"local\", model = \"mini\" }",
+            "route/gpt-4o-mini",
+            "twice",
+        ),
         ("model = \"mini\"", "model = \"\"", "route/gpt-4o-mini", "name for the model"),
         ("input_micros = 150000", "input_micros = 0", "route/gpt-4o-mini", "a price is 0"),
-        ("max_output_tokens = 1024", "max_output_tokens = 0", "route/gpt-4o-mini", "`max_output_tokens` is 0"),
-        ("upstream = \"files\"\ndurability", "upstream = \"erp\"\ndurability", "route/files", "speaks `http`"),
+        (
+            "max_output_tokens = 1024",
+            "max_output_tokens = 0",
+            "route/gpt-4o-mini",
+            "`max_output_tokens` is 0",
+        ),
+        (
+            "upstream = \"files\"\ndurability",
+            "upstream = \"erp\"\ndurability",
+            "route/files",
+            "speaks `http`",
+        ),
         ("name = \"files\"\nkind = \"mcp\"", "name = \"fi__les\"\nkind = \"mcp\"", "route/fi__les", "`__`"),
-        ("kind = \"service\"\nupstream = \"erp\"", "kind = \"service\"\nupstream = \"openai\"", "route/erp", "`openai`"),
+        (
+            "kind = \"service\"\nupstream = \"erp\"",
+            "kind = \"service\"\nupstream = \"openai\"",
+            "route/erp",
+            "`openai`",
+        ),
         ("method = \"POST\"", "method = \"post\"", "route/erp/post-invoice", "is not a method"),
         ("method = \"POST\"", "method = \"CONNECT\"", "route/erp/post-invoice", "is not a method"),
         ("path = \"/invoices\"", "path = \"invoices\"", "route/erp/post-invoice", "does not begin with `/`"),
@@ -261,12 +317,37 @@ fn every_case_breaks_its_rule_at_its_place() {
         ("pointer = \"/content/0/text\"", "pointer = \"/a~2\"", "tool/files/read_file", "JSON pointer"),
         ("control = [\"path\"]", "idempotency_key = \"\"", "tool/files/read_file", "`idempotency_key`"),
         // budgets
-        ("agent = \"invoice-bot\" }", "agent = \"invoice-bo\" }", "budget/bot-tokens", "its agent `invoice-bo`"),
-        ("over = { agent = \"invoice-bot\" }", "over = { owner = \"x\" }", "budget/bot-tokens", "its owner `x`"),
-        ("over = { agent = \"invoice-bot\" }", "over = { unit = \"x\" }", "budget/bot-tokens", "its unit `x`"),
-        ("over = { agent = \"invoice-bot\" }", "over = { model = \"erp\" }", "budget/bot-tokens", "its model `erp`"),
+        (
+            "agent = \"invoice-bot\" }",
+            "agent = \"invoice-bo\" }",
+            "budget/bot-tokens",
+            "its agent `invoice-bo`",
+        ),
+        (
+            "over = { agent = \"invoice-bot\" }",
+            "over = { owner = \"x\" }",
+            "budget/bot-tokens",
+            "its owner `x`",
+        ),
+        (
+            "over = { agent = \"invoice-bot\" }",
+            "over = { unit = \"x\" }",
+            "budget/bot-tokens",
+            "its unit `x`",
+        ),
+        (
+            "over = { agent = \"invoice-bot\" }",
+            "over = { model = \"erp\" }",
+            "budget/bot-tokens",
+            "its model `erp`",
+        ),
         ("limit = 100000", "limit = 0", "budget/bot-tokens", "its limit is 0"),
-        ("price = { input_micros = 150000, output_micros = 600000 }", "", "budget/mini-money", "has no price"),
+        (
+            "price = { input_micros = 150000, output_micros = 600000 }",
+            "",
+            "budget/mini-money",
+            "has no price",
+        ),
         // policies
         ("permit (principal, action, resource);", "  ", "policy/finance", "empty"),
     ];
@@ -287,9 +368,11 @@ fn a_credential_is_not_for_a_child_process() {
 #[test]
 fn an_agent_that_may_not_act_needs_no_active_owner() {
     let gone = GOOD.replacen("roles = [\"policy_author\"]", "standing = \"left\"", 1);
-    let parked = gone
-        .replacen("dpop = \"required\"", "standing = \"quarantined\"", 1)
-        .replacen("may = [\"use:model/gpt-4o-mini\"]", "standing = \"left\"", 1);
+    let parked = gone.replacen("dpop = \"required\"", "standing = \"quarantined\"", 1).replacen(
+        "may = [\"use:model/gpt-4o-mini\"]",
+        "standing = \"left\"",
+        1,
+    );
     assert_eq!(of(&parked).check(), []);
 }
 
@@ -300,27 +383,33 @@ fn duplicates_of_every_kind_are_told_once_each() {
     declared.merge(twin);
     declared.merge(third);
     let found = declared.check();
-    let doubles: Vec<&str> =
-        found.iter().filter(|one| one.why == "it is declared more than once").map(|one| one.place.as_str()).collect();
-    assert_eq!(doubles, [
-        "unit/company",
-        "unit/finance",
-        "human/ana",
-        "human/rui",
-        "agent/invoice-bot",
-        "workload/night-batch",
-        "upstream/openai",
-        "upstream/local",
-        "upstream/files",
-        "upstream/erp",
-        "route/gpt-4o-mini",
-        "route/files",
-        "route/erp",
-        "tool/files/read_file",
-        "budget/bot-tokens",
-        "budget/mini-money",
-        "policy/finance",
-    ]);
+    let doubles: Vec<&str> = found
+        .iter()
+        .filter(|one| one.why == "it is declared more than once")
+        .map(|one| one.place.as_str())
+        .collect();
+    assert_eq!(
+        doubles,
+        [
+            "unit/company",
+            "unit/finance",
+            "human/ana",
+            "human/rui",
+            "agent/invoice-bot",
+            "workload/night-batch",
+            "upstream/openai",
+            "upstream/local",
+            "upstream/files",
+            "upstream/erp",
+            "route/gpt-4o-mini",
+            "route/files",
+            "route/erp",
+            "tool/files/read_file",
+            "budget/bot-tokens",
+            "budget/mini-money",
+            "policy/finance",
+        ]
+    );
 }
 
 #[test]
@@ -360,15 +449,15 @@ fn a_misspelt_key_in_any_table_is_refused_with_its_line() {
             let misspelt = format!("{key}x");
             let mut changed = line.to_owned();
             changed.replace_range(column..column + key.len(), &misspelt);
-            let text: String =
-                GOOD.lines().enumerate().map(|(row, old)| if row == at { &changed } else { old }).fold(
-                    String::new(),
-                    |mut all, line| {
-                        all.push_str(line);
-                        all.push('\n');
-                        all
-                    },
-                );
+            let text: String = GOOD
+                .lines()
+                .enumerate()
+                .map(|(row, old)| if row == at { &changed } else { old })
+                .fold(String::new(), |mut all, line| {
+                    all.push_str(line);
+                    all.push('\n');
+                    all
+                });
             let error = Declarations::from_toml("bad.toml", &text).unwrap_err();
             let DeclareError::Syntax { line: told, column: told_column, why, .. } = &error else {
                 panic!("{error}");
@@ -405,15 +494,22 @@ fn keys_of(line: &str) -> Vec<(usize, &str)> {
 
 #[test]
 fn unknown_keys_far_from_any_get_the_list() {
-    let error = Declarations::from_toml("a.toml", "schema = 1\n[[unit]]\nname = \"a\"\ncolour = 1\n").unwrap_err();
-    assert_eq!(error.to_string(), "`a.toml` line 4 column 1: unknown key `colour` in `unit`; it takes `name`, `parent`");
+    let error =
+        Declarations::from_toml("a.toml", "schema = 1\n[[unit]]\nname = \"a\"\ncolour = 1\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`a.toml` line 4 column 1: unknown key `colour` in `unit`; it takes `name`, `parent`"
+    );
 }
 
 #[test]
 fn keys_that_would_be_ignored_are_refused() {
     let text = "schema = 1\n[[upstream]]\nname = \"a\"\nprotocol = \"mcp\"\nbase_url = \"https://h\"\ncommand = [\"/x\"]\n";
     let error = Declarations::from_toml("a.toml", text).unwrap_err();
-    assert!(error.to_string().contains("line 6 column 1: `command` cannot stand beside `base_url`"), "{error}");
+    assert!(
+        error.to_string().contains("line 6 column 1: `command` cannot stand beside `base_url`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -441,7 +537,8 @@ fn wrong_values_are_refused_with_their_line() {
 #[test]
 fn nearest_knows_slips_of_the_hand() {
     let keys = ["owner", "unit", "sponsor", "standing"];
-    for (given, near) in [("onwer", Some("owner")), ("uint", Some("unit")), ("sponser", Some("sponsor")), ("zzz", None)]
+    for (given, near) in
+        [("onwer", Some("owner")), ("uint", Some("unit")), ("sponser", Some("sponsor")), ("zzz", None)]
     {
         assert_eq!(super::keys::nearest(given, keys.into_iter()), near, "{given}");
     }

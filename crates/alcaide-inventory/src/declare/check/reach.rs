@@ -50,7 +50,12 @@ pub(super) fn check(check: &mut Check<'_>, upstream: &Named<Upstream>) {
             url(check, name, "token_url", token_url);
             if !is_line(client_id, 256) {
                 let why = "`client_id` is empty, too long or has control characters";
-                check.broken("upstream", name, why, "write the id that the upstream's authorisation server gave");
+                check.broken(
+                    "upstream",
+                    name,
+                    why,
+                    "write the id that the upstream's authorisation server gave",
+                );
             }
             if scope.len() > 1_024 || scope.chars().any(char::is_control) {
                 let why = "`scope` is too long or has control characters";
@@ -146,10 +151,13 @@ impl Host {
             return Ok(Self::V4(address));
         }
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let labels_ok = text.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(good));
+        let labels_ok =
+            text.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(good));
         // A last label of digits is an address in a form that resolvers read in different ways.
-        let last_ok = text.rsplit('.').next().is_some_and(|last| last.bytes().any(|byte| !byte.is_ascii_digit()));
-        let hex = text.rsplit('.').next().is_some_and(|last| last.starts_with("0x") || last.starts_with("0X"));
+        let last_ok =
+            text.rsplit('.').next().is_some_and(|last| last.bytes().any(|byte| !byte.is_ascii_digit()));
+        let hex =
+            text.rsplit('.').next().is_some_and(|last| last.starts_with("0x") || last.starts_with("0X"));
         if labels_ok && last_ok && !hex && text.len() <= 253 {
             Ok(Self::Name { local: text.eq_ignore_ascii_case("localhost") })
         } else {

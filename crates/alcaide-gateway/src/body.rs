@@ -1,0 +1,111 @@
+//! Bodies of requests: collected under their bound, looked at.
+
+use std::ops::Range;
+
+use alcaide_inspect::Engine;
+use alcaide_record::Stage;
+use alcaide_serve::{BodyError, Limits, collect_limited};
+use alcaide_wire::json::edit::Splice;
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use hyper::body::Incoming;
+
+use crate::content::Demands;
+use crate::passage::{FoundText, Known, Passage, Request};
+use crate::refusal::{self, Refusal};
+
+/// Collects a body that must be JSON without content encoding.
+///
+/// # Errors
+/// Another content type, too many bytes, broken off; recorded.
+pub(crate) async fn json(
+    known: &Passage<Known>,
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, Refusal> {
+    if !is_json(headers) {
+        return Err(known.refuse(Refusal::of(refusal::CONTENT_TYPE, Stage::Known)));
+    }
+    any(known, headers, body, limits).await
+}
+
+/// Collects a body of any type without content encoding.
+///
+/// # Errors
+/// Too many bytes, broken off, encoded; recorded.
+pub(crate) async fn any(
+    known: &Passage<Known>,
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, Refusal> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(known.refuse(Refusal::of(refusal::CONTENT_TYPE, Stage::Known)));
+    }
+    let collected = collect_limited(body, limits.body_bytes(), limits.body_idle_timeout()).await;
+    collected.map_err(|error| {
+        let code = match error {
+            BodyError::TooLarge { .. } => refusal::BODY_TOO_LARGE,
+            _ => refusal::BODY_BROKEN,
+        };
+        known.refuse(Refusal::of(code, Stage::Known).saying(error.to_string()))
+    })
+}
+
+/// Whether the content type is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// The texts in which something was found.
+pub(crate) fn found<'t>(
+    engine: &Engine,
+    texts: impl Iterator<Item = (&'t Range<usize>, &'t str, bool)>,
+) -> Vec<FoundText> {
+    let mut found = Vec::new();
+    for (span, text, editable) in texts {
+        let findings = engine.scan(text);
+        if !findings.is_empty() {
+            found.push(FoundText { span: span.clone(), text: text.to_owned(), findings, editable });
+        }
+    }
+    found
+}
+
+/// Whether texts of a request may be masked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Masking {
+    /// Text for a model: a placeholder is as good.
+    Allowed,
+    /// Arguments that something acts on: a masked one is a wrong effect, so it is refused instead.
+    Refused,
+}
+
+/// What the obligations make of the texts of a request.
+///
+/// # Errors
+/// Something that must not pass; something that must be hidden and cannot be.
+pub(crate) fn masked(request: &Request, demands: &Demands, masking: Masking) -> Result<Vec<Splice>, Refusal> {
+    let blocked = || Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
+    let mut splices = Vec::new();
+    for text in &request.found {
+        if text.findings.iter().any(|finding| demands.blocks(finding)) {
+            return Err(blocked());
+        }
+        if text.findings.iter().any(|finding| demands.hides(finding)) {
+            if masking == Masking::Refused {
+                return Err(blocked()
+                    .saying("content that must be hidden stands in an argument that something acts on"));
+            }
+            if !text.editable {
+                return Err(blocked().saying("content that must be hidden stands in a part that is signed"));
+            }
+            let (safe, _) = alcaide_inspect::redact(&text.text, &text.findings, demands.mask);
+            splices.push(Splice::text(text.span.clone(), &safe));
+        }
+    }
+    Ok(splices)
+}

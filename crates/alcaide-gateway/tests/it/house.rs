@@ -1,0 +1,619 @@
+//! A house in a temporary folder: ledger, memory, issuer, plan, and the gate behind its own listener.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alcaide_gateway::broker::Broker;
+use alcaide_gateway::{Gate, GateParts, orders};
+use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
+use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode};
+use alcaide_inventory::id::*;
+use alcaide_inventory::plan::{Kind, Placed, SealedSecret};
+use alcaide_inventory::{Actor, Moment, Name, Plan, PlanNumber, Principal};
+use alcaide_label::Label;
+use alcaide_ledger::layer::Layer;
+use alcaide_ledger::{Ledger, Options};
+use alcaide_memory::{Memory, period_start};
+use alcaide_record::{Entry, Event, Intent, Issued, Order, OrderKind, Outcome, Refused, TokenKind};
+use alcaide_seal::digest::HmacKey;
+use alcaide_seal::envelope::{self, MasterKey};
+use alcaide_seal::jws::{KeySet, Signer};
+use alcaide_seal::note::NoteSigner;
+use alcaide_seal::random::SystemEntropy;
+use alcaide_serve::{Checked, HostRule, Limits, Listener, serve};
+use alcaide_testkit::{Clock, DEADLINE, ModelServer};
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) const NOW: Moment = Moment::from_secs(1_795_000_000);
+/// What upstreams are shown.
+pub(crate) const KEY: &str = "upstream-key-7f3a";
+const ISSUER: &str = "https://house.test";
+const ORIGIN: &str = "house.test/ledger";
+
+pub(crate) const BOT: u128 = 1;
+pub(crate) const HELPER: u128 = 2;
+pub(crate) const BARE: u128 = 3;
+pub(crate) const IDLE: u128 = 4;
+pub(crate) const STRICT: u128 = 5;
+
+const PEOPLE: &str = r#"
+schema = 1
+[[unit]]
+name = "company"
+[[unit]]
+name = "finance"
+parent = "company"
+[[human]]
+name = "ana"
+unit = "finance"
+[[agent]]
+name = "bot"
+unit = "finance"
+owner = "ana"
+may = ["use:model/*"]
+[[agent]]
+name = "helper"
+unit = "company"
+owner = "ana"
+may = ["use:model/*"]
+[[agent]]
+name = "bare"
+unit = "finance"
+owner = "ana"
+[[agent]]
+name = "idle"
+unit = "finance"
+owner = "ana"
+standing = "quarantined"
+may = ["use:model/*"]
+[[agent]]
+name = "strict"
+unit = "finance"
+owner = "ana"
+dpop = "required"
+may = ["use:model/*"]
+"#;
+
+/// What a house is made of.
+pub(crate) struct Setup {
+    toml: String,
+    policies: Vec<(String, String)>,
+    limits: Limits,
+    layer: Option<Arc<dyn Layer>>,
+}
+
+impl Setup {
+    /// People, and nothing behind the gate.
+    pub(crate) fn people() -> Self {
+        Self { toml: PEOPLE.to_owned(), policies: Vec::new(), limits: Limits::default(), layer: None }
+    }
+
+    /// Models `test-model` and `caller`, both at `server`, in both protocols.
+    pub(crate) fn of(server: &ModelServer) -> Self {
+        Self::people()
+            .upstream("openai", "openai", &server.url("/v1"), "")
+            .upstream("anthropic", "anthropic", &server.url(""), "")
+            .model("test-model", &["openai", "anthropic"], PRICE)
+            .model("caller", &["openai", "anthropic"], PRICE)
+    }
+
+    /// One upstream; `extra` is more TOML of its table.
+    pub(crate) fn upstream(self, name: &str, protocol: &str, url: &str, extra: &str) -> Self {
+        let (header, prefix) =
+            if protocol == "anthropic" { ("x-api-key", "") } else { ("authorization", "Bearer ") };
+        self.with(&format!(
+            "[[upstream]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbase_url = \"{url}\"\n\
+             credential = {{ kind = \"header\", header = \"{header}\", prefix = \"{prefix}\", secret = \"key\" }}\n{extra}\n"
+        ))
+    }
+
+    /// One model route.
+    pub(crate) fn model(self, name: &str, upstreams: &[&str], extra: &str) -> Self {
+        let bindings: Vec<_> = upstreams.iter().map(|one| format!("{{ upstream = \"{one}\" }}")).collect();
+        self.with(&format!(
+            "[[route]]\nname = \"{name}\"\nkind = \"model\"\nupstreams = [{}]\n{extra}\n",
+            bindings.join(", ")
+        ))
+    }
+
+    /// One budget: `over` such as `{ agent = "bot" }`.
+    pub(crate) fn budget(self, name: &str, over: &str, of: &str, limit: u64, per: &str) -> Self {
+        self.with(&format!(
+            "[[budget]]\nname = \"{name}\"\nover = {over}\nof = \"{of}\"\nlimit = {limit}\nper = \"{per}\"\n"
+        ))
+    }
+
+    pub(crate) fn with(mut self, toml: &str) -> Self {
+        self.toml.push_str(toml);
+        self
+    }
+
+    pub(crate) fn policy(mut self, name: &str, cedar: &str) -> Self {
+        self.policies.push((name.to_owned(), cedar.to_owned()));
+        self
+    }
+
+    pub(crate) fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
+        self.layer = Some(Arc::new(layer));
+        self
+    }
+
+    pub(crate) fn plan(&self, master: &MasterKey) -> Plan {
+        let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
+        let policies = self.policies.iter().map(|(name, cedar)| Named {
+            name: name.parse::<Name>().unwrap(),
+            spec: Policy { cedar: cedar.clone(), file: format!("{name}.cedar"), mode: PolicyMode::Enforce },
+        });
+        let id = SecretId::from_bits(1);
+        let sealed =
+            envelope::seal(master, id.to_string().as_bytes(), KEY.as_bytes(), &SystemEntropy::new()).unwrap();
+        let sealed = base64::engine::general_purpose::STANDARD.encode(sealed);
+        let secret = Placed { id, spec: SealedSecret { sealed } };
+        Plan {
+            number: PlanNumber(1),
+            made: NOW,
+            units: placed(read.units, UnitId::from_bits),
+            humans: placed(read.humans, HumanId::from_bits),
+            agents: placed(read.agents, AgentId::from_bits),
+            upstreams: placed(read.upstreams, UpstreamId::from_bits),
+            routes: placed(read.routes, RouteId::from_bits),
+            budgets: placed(read.budgets, BudgetId::from_bits),
+            policies: placed(policies.collect(), PolicyId::from_bits),
+            secrets: Kind::from([("key".parse().unwrap(), secret)]),
+            ..Plan::default()
+        }
+    }
+
+    pub(crate) async fn start(self) -> House {
+        let entropy = Arc::new(SystemEntropy::new());
+        let master = Arc::new(MasterKey::generate(&*entropy).unwrap());
+        let plan = self.plan(&master);
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options { segment_bytes: 1 << 20, raise_priority: false, ..Options::default() };
+        if let Some(layer) = self.layer {
+            options.layer = layer;
+        }
+        let note = NoteSigner::generate(ORIGIN.parse().unwrap(), &*entropy).unwrap();
+        let ledger = Ledger::create(&folder.path().join("ledger"), &options, note, ORIGIN).unwrap();
+        let signer = Signer::generate(&*entropy).unwrap();
+        let mut keys = KeySet::new();
+        keys.insert(signer.public().clone()).unwrap();
+        let domain: alcaide_identity::spiffe::TrustDomain = "house.test".parse().unwrap();
+        let memory = Memory::empty();
+        let listener = Listener::tcp((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let clock = Clock::at(NOW);
+        let gate = Gate::new(GateParts {
+            ledger: ledger.clone(),
+            memory: Arc::clone(&memory),
+            verifier: Verifier::new(ISSUER, domain.clone(), Audience::Gate, keys),
+            broker: Broker::new(Arc::clone(&master)),
+            commitments: HmacKey::new(&[7; 32]),
+            clock: Arc::new(clock.reader()),
+            entropy,
+            limits: self.limits,
+            origin: format!("http://{address}"),
+        })
+        .unwrap();
+        gate.adopt(&plan).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let checked = Checked::new(HostRule::loopback(), self.limits.body_bytes(), gate.clone());
+        let serving = tokio::spawn(async move {
+            let drain = serve(listener, self.limits, checked, async {
+                let _ = stopped.await;
+            });
+            assert_eq!(drain.await.panics, 0);
+        });
+        let following = tokio::spawn({
+            let (ledger, memory) = (ledger.clone(), Arc::clone(&memory));
+            async move { orders::follow(ledger, memory, 0).await.unwrap() }
+        });
+        House {
+            folder,
+            ledger,
+            memory,
+            gate,
+            plan,
+            master,
+            address,
+            clock,
+            issuer: Issuer::new(ISSUER, domain, signer),
+            _stop: stop,
+            tasks: vec![serving, following],
+            tokens: AtomicU64::new(0),
+        }
+    }
+}
+
+/// 2 micro-units an input token, 10 an output token; 100 output tokens set aside.
+pub(crate) const PRICE: &str =
+    "price = { input_micros = 2000000, output_micros = 10000000 }\nmax_output_tokens = 100";
+
+fn placed<I, T>(things: Vec<Named<T>>, id: fn(u128) -> I) -> Kind<I, T> {
+    let numbered = things.into_iter().zip(1_u128..);
+    numbered.map(|(one, bits)| (one.name, Placed { id: id(bits), spec: one.spec })).collect()
+}
+
+/// A running house.
+pub(crate) struct House {
+    #[expect(dead_code, reason = "removed with the house")]
+    folder: tempfile::TempDir,
+    pub(crate) ledger: Ledger,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) gate: Gate,
+    pub(crate) plan: Plan,
+    pub(crate) master: Arc<MasterKey>,
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Clock,
+    issuer: Issuer,
+    _stop: oneshot::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+    tokens: AtomicU64,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+pub(crate) fn agent(bits: u128) -> Actor {
+    Actor::Agent(AgentId::from_bits(bits))
+}
+
+impl House {
+    /// What a token for `bits` asks for; every token is another task.
+    pub(crate) fn asked(&self, bits: u128) -> TokenRequest {
+        let number = u128::from(self.tokens.fetch_add(1, Ordering::SeqCst)) + 1;
+        TokenRequest {
+            principal: Principal {
+                subject: agent(bits),
+                actor: agent(bits),
+                earlier: vec![],
+                unit: UnitId::from_bits(2),
+                task: TaskId::from_bits(number),
+                run: None,
+                token: TokenId::from_bits(number),
+            },
+            audience: Audience::Gate,
+            life: Duration::from_secs(300),
+            epochs: vec![0, 0],
+            ancestors: vec![],
+            parent: None,
+            bind_to: None,
+            scope: None,
+            roles: vec![],
+            words: None,
+            client_id: "test".into(),
+        }
+    }
+
+    pub(crate) fn mint(&self, asked: &TokenRequest) -> String {
+        self.issuer.mint(asked, self.clock.now()).unwrap().compact
+    }
+
+    /// A token whose task is known and clean, as the office issues them.
+    pub(crate) async fn token(&self, bits: u128) -> String {
+        let asked = self.asked(bits);
+        let (actor, task) = (agent(bits), asked.principal.task);
+        self.append(Event::Issued(Issued {
+            actor,
+            epoch: 0,
+            expires: self.clock.now() + asked.life,
+            kind: TokenKind::Gate,
+            parent: None,
+            run: None,
+            subject: actor,
+            task: Some(task),
+            token: asked.principal.token,
+            words: None,
+        }))
+        .await;
+        self.until("a clean task", || self.memory.label(task) == Label::CLEAN).await;
+        self.mint(&asked)
+    }
+
+    /// A token of which the ledger knows nothing.
+    pub(crate) fn token_unissued(&self, bits: u128) -> String {
+        self.mint(&self.asked(bits))
+    }
+
+    pub(crate) async fn append(&self, event: Event) -> u64 {
+        let leaf = Entry::new(self.clock.now(), event).to_leaf().unwrap();
+        self.ledger.append(leaf).await.unwrap().index()
+    }
+
+    pub(crate) async fn order(&self, order: OrderKind) -> u64 {
+        self.append(Event::Order(Order { by: None, id: OrderId::from_bits(1), order })).await
+    }
+
+    /// Appends a kill and waits until the gate's memory has it.
+    pub(crate) async fn kill(&self, bits: u128, epoch: u64) {
+        self.order(OrderKind::Kill { actor: agent(bits), epoch }).await;
+        let killed = || self.memory.is_good(&[(agent(bits), epoch)], TokenId::from_bits(0), &[]).is_err();
+        self.until("the kill", killed).await;
+    }
+
+    /// Lets other tasks run until something holds.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let waited = async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(DEADLINE, waited).await.is_ok(), "{what} did not come");
+    }
+
+    pub(crate) fn events(&self) -> Vec<(u64, Event)> {
+        let read = |at| Entry::from_leaf(&self.ledger.read(at).unwrap()).unwrap().event;
+        (0..self.ledger.size()).map(|at| (at, read(at))).collect()
+    }
+
+    /// Waits for the first `count` outcomes of the ledger.
+    pub(crate) async fn outcomes(&self, count: usize) -> Vec<Outcome> {
+        let mut follower = self.ledger.follow(0);
+        let mut found = Vec::new();
+        let reading = async {
+            while found.len() < count {
+                let (_, leaf) = follower.next().await.unwrap().unwrap();
+                if let Event::Outcome(outcome) = Entry::from_leaf(&leaf).unwrap().event {
+                    found.push(*outcome);
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(DEADLINE, reading).await.is_ok();
+        assert!(in_time, "{count} outcomes were waited for, there are {found:#?}");
+        self.gate.settled().await;
+        found
+    }
+
+    pub(crate) async fn outcome(&self) -> Outcome {
+        self.outcomes(1).await.remove(0)
+    }
+
+    pub(crate) async fn refusals(&self) -> Vec<Refused> {
+        self.gate.settled().await;
+        let refused = |(_, event)| match event {
+            Event::Refused(refused) => Some(*refused),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(refused).collect()
+    }
+
+    /// All calls: each intent with its one outcome, after it; nothing is set aside any more.
+    pub(crate) async fn audit(&self) -> Vec<(Intent, Outcome)> {
+        self.gate.settled().await;
+        let mut open = BTreeMap::new();
+        let mut calls = Vec::new();
+        for (index, event) in self.events() {
+            match event {
+                Event::Intent(intent) => drop(open.insert(index, intent)),
+                Event::Outcome(outcome) => {
+                    let intent = open.remove(&outcome.intent).expect("an outcome has an open intent before it");
+                    assert_eq!((intent.call, intent.attempt.number), (outcome.call, outcome.attempt));
+                    calls.push((*intent, *outcome));
+                }
+                _ => {}
+            }
+        }
+        assert!(open.is_empty(), "intents without outcome: {open:#?}");
+        for (name, _) in &self.plan.budgets {
+            assert_eq!(self.taken(name.as_str()).1, 0, "{name} has something set aside");
+        }
+        calls
+    }
+
+    /// Used and reserved of a budget in the current period.
+    pub(crate) fn taken(&self, budget: &str) -> (u64, u64) {
+        let placed = &self.plan.budgets[budget];
+        self.memory.taken(placed.id, period_start(placed.spec.per, self.clock.now()))
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: impl Into<Bytes>) -> Answer {
+        send(self.address, post(path, token, body)).await
+    }
+
+    pub(crate) async fn chat(&self, token: &str, text: &str) -> Answer {
+        self.post(CHAT, token, chat(text)).await
+    }
+}
+
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// A chat request that asks for `text`.
+pub(crate) fn chat(text: &str) -> String {
+    serde_json::json!({"model": "test-model", "messages": [{"role": "user", "content": text}]}).to_string()
+}
+
+/// The same as a stream that tells its usage.
+pub(crate) fn chat_stream(text: &str) -> String {
+    serde_json::json!({
+        "model": "test-model", "messages": [{"role": "user", "content": text}],
+        "stream": true, "stream_options": {"include_usage": true},
+    })
+    .to_string()
+}
+
+pub(crate) fn post(path: &str, token: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = Request::post(path).header("content-type", "application/json");
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    request.body(Full::new(body.into())).unwrap()
+}
+
+/// An answer; its connection ends when it is dropped.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    body: Incoming,
+    connection: JoinHandle<()>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The next piece of the body.
+    pub(crate) async fn piece(&mut self) -> Option<Bytes> {
+        loop {
+            let frame = tokio::time::timeout(DEADLINE, self.body.frame()).await.unwrap()?;
+            if let Ok(data) = frame.unwrap().into_data() {
+                return Some(data);
+            }
+        }
+    }
+
+    pub(crate) async fn text(mut self) -> String {
+        let mut all = Vec::new();
+        while let Some(piece) = self.piece().await {
+            all.extend_from_slice(&piece);
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    pub(crate) async fn json(self) -> Value {
+        let text = self.text().await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The code of a refusal, in whatever shape.
+    pub(crate) async fn code(self) -> String {
+        let json = self.json().await;
+        let code = json.pointer("/error/code").or(json.get("code"));
+        code.and_then(Value::as_str).unwrap_or_else(|| panic!("no code in {json}")).to_owned()
+    }
+}
+
+/// Sends a request over a connection of its own.
+pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Answer {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    request.headers_mut().insert("host", address.to_string().parse().unwrap());
+    let answered = tokio::time::timeout(DEADLINE, sender.send_request(request)).await;
+    let (head, body) = answered.expect("an answer in time").unwrap().into_parts();
+    Answer { status: head.status.as_u16(), headers: head.headers, body, connection }
+}
+
+/// Sends bytes as they are and reads until the other side closes.
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut all = Vec::new();
+    let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut all)).await.unwrap();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// The data of each event of a stream, but the end mark.
+pub(crate) fn events_of(stream: &str) -> Vec<Value> {
+    let data = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+/// The text that a stream of any of the three protocols adds up to.
+pub(crate) fn text_of(stream: &str) -> String {
+    let piece = |event: &Value| {
+        let places = ["/choices/0/delta/content", "/delta/text"];
+        let of_responses = (event["type"] == "response.output_text.delta").then(|| &event["delta"]);
+        let found = places.iter().find_map(|place| event.pointer(place)).or(of_responses);
+        found.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    events_of(stream).iter().map(piece).collect()
+}
+
+/// A port of loopback where nobody listens.
+pub(crate) async fn dead_url() -> String {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    format!("http://{}/v1", listener.local_addr().unwrap())
+}
+
+/// An upstream that says exactly these bytes to each request, and then closes or holds the connection.
+pub(crate) struct Blunt {
+    pub(crate) address: SocketAddr,
+    pub(crate) asked: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Blunt {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Blunt {
+    pub(crate) async fn start(says: impl Into<Bytes>, holds: bool) -> Self {
+        let says = says.into();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&asked);
+        let task = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut heard = Vec::new();
+                // Bodies of these tests end in `}`, and nothing before them does at the end of a read.
+                while !heard.ends_with(b"}") && stream.read_buf(&mut heard).await.unwrap() > 0 {}
+                counter.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(&says).await.unwrap();
+                if holds {
+                    held.push(stream);
+                }
+            }
+        });
+        Self { address, asked, task }
+    }
+
+    /// A stream of server-sent events.
+    pub(crate) async fn events(text: &str, holds: bool) -> Self {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        Self::start(format!("{head}{text}"), holds).await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// A house whose `test-model` is here.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup::people().upstream("blunt", "openai", &self.url(), "").model("test-model", &["blunt"], PRICE)
+    }
+}

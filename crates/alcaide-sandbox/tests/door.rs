@@ -1,0 +1,2 @@
+//! The door for tests.
+fn main() {}

@@ -1,0 +1,288 @@
+//! The command line: `alcaide NOUN VERB`, options that all commands take, and how a command ends.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::client::Client;
+use crate::commands::{
+    activity, agent, approval, backup, completion, config, credential, declare, doctor, explain, log, order, people,
+    plan, policy, secret, serve, token,
+};
+use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
+use crate::house::Places;
+use crate::show::{Color, Out};
+
+/// Keeper of the gate between AI agents and everything they can reach.
+#[derive(Debug, Parser)]
+#[command(name = "alcaide", version, propagate_version = false, after_help = EXAMPLE, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    all: All,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+const EXAMPLE: &str = "\
+The first five minutes:
+  alcaide up --init
+  alcaide agent create invoice-bot --owner ana --may 'use:model/*' --create-missing
+  alcaide log follow
+  alcaide log verify
+
+Exit status: 0 done and clean, 1 done with findings or refusal, 2 wrong usage or settings, 3 outside failure, 4 our
+fault. `alcaide explain CODE` says more about the code of an error.";
+
+/// Options that every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct All {
+    /// The data directory [default: `$XDG_DATA_HOME/alcaide`, else `~/.local/share/alcaide`]
+    #[arg(long, global = true, value_name = "DIR", env = "ALCAIDE_DATA_DIR", hide_env_values = true)]
+    data_dir: Option<PathBuf>,
+    /// A remote office in place of the data directory's; its token stands in `ALCAIDE_OFFICE_TOKEN`
+    #[arg(long, global = true, value_name = "URL", env = "ALCAIDE_OFFICE_URL", hide_env_values = true)]
+    url: Option<String>,
+    /// One JSON document in place of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colour; `NO_COLOR` counts for `auto`
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Start gate and office, and serve until told to stop
+    Up(serve::Up),
+    /// Show what applying a folder of declarations would change, and what keeps it from being applied
+    Plan(plan::Preview),
+    /// Bring a folder of declarations into force
+    Apply(plan::Apply),
+    /// List all plans, newest first
+    Plans(plan::List),
+    /// Bring an earlier plan into force again, under a new number
+    Rollback(plan::Rollback),
+    /// Write the declarations in force as a folder, or as one text
+    Export(plan::Export),
+    /// Units
+    #[command(subcommand)]
+    Unit(people::Unit),
+    /// People, by handle
+    #[command(subcommand)]
+    Human(people::Human),
+    /// Agents: create, list, stop, enrol, give a token
+    #[command(subcommand)]
+    Agent(agent::Verb),
+    /// Client credentials of agents
+    #[command(subcommand)]
+    Credential(credential::Verb),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Upstream secrets: sealed, used by the gate only, never shown again
+    #[command(subcommand)]
+    Secret(secret::Verb),
+    /// The declaration format
+    #[command(subcommand)]
+    Declare(declare::Verb),
+    /// The record: follow, show, verify, prove
+    #[command(subcommand)]
+    Log(log::Verb),
+    /// Calls through the gate
+    #[command(subcommand)]
+    Call(activity::Call),
+    /// Tokens and money, by day
+    Usage(activity::Usage),
+    /// Questions of the gate
+    #[command(subcommand)]
+    Approval(approval::Verb),
+    /// Orders to the gate
+    #[command(subcommand)]
+    Order(order::Verb),
+    /// Policies: check, test, ask who can
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// Settings
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Look for what is wrong with the data directory and the machine, and say what cures it
+    Doctor(doctor::Doctor),
+    /// Explain a code, or list all codes
+    Explain(explain::Explain),
+    /// Print a completion script for a shell
+    Completion(completion::Completion),
+    /// Copy the state of a stopped house to a new folder, and check the copy
+    Backup(backup::Backup),
+}
+
+/// How a command that did what was asked ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Nothing was found.
+    Clean,
+    /// It ran, and found something.
+    Findings,
+}
+
+impl Exit {
+    /// Clean, unless something was found.
+    pub(crate) const fn unless(found: bool) -> Self {
+        if found { Self::Findings } else { Self::Clean }
+    }
+}
+
+/// What a command works with.
+pub(crate) struct Desk {
+    pub(crate) out: Out,
+    pub(crate) color: Color,
+    data_dir: Option<PathBuf>,
+    url: Option<String>,
+}
+
+impl Desk {
+    /// The data directory's places.
+    ///
+    /// # Errors
+    /// `ALC-CLI-0003` if no folder was named and there is no home to put one in.
+    pub(crate) fn places(&self) -> Result<Places, Failure> {
+        if let Some(dir) = &self.data_dir {
+            return Ok(Places::of(dir));
+        }
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+        let none = || {
+            Failure::new(&NOT_THERE, "no data directory is named")
+                .why("neither `--data-dir` nor `ALCAIDE_DATA_DIR`, `XDG_DATA_HOME` or `HOME` names one")
+                .fix("name one with `--data-dir`")
+        };
+        Ok(Places::of(base.ok_or_else(none)?.join("alcaide")))
+    }
+
+    /// A client of the office.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        match &self.url {
+            Some(url) => Client::remote(url, std::env::var("ALCAIDE_OFFICE_TOKEN").ok()),
+            None => Ok(Client::Socket(self.places()?.socket())),
+        }
+    }
+}
+
+/// Reads the command line, runs the command, and gives the exit status.
+pub(crate) fn run() -> ExitCode {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let All { data_dir, url, json, color } = cli.all;
+    let desk = Desk { out: Out::new(json, color), color, data_dir, url };
+    let serves = matches!(cli.noun, Noun::Up(_) | Noun::Backup(_));
+    let runtime = if serves {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    } else {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()
+    };
+    let ended = runtime
+        .map_err(|error| Failure::new(&INTERNAL, "the program could not start").why(error))
+        .and_then(|runtime| {
+            let ended = runtime.block_on(cli.noun.run(&desk));
+            // What still waits in the background, such as a read of standard input, is not waited for.
+            runtime.shutdown_background();
+            ended
+        });
+    match ended {
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Findings) => ExitCode::from(1),
+        Err(failure) => {
+            failure.print(color.on(&std::io::stderr()));
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// The command line of this program, as `--help` and completions know it.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn parse() -> Result<Cli, ExitCode> {
+    let words: Vec<_> = std::env::args_os().collect();
+    let told = |value: &str| {
+        let apart = words.windows(2).any(|pair| matches!(pair, [a, b] if a == "--color" && b == value));
+        apart || words.iter().any(|word| *word == *format!("--color={value}"))
+    };
+    let choice = match () {
+        () if told("never") => ColorChoice::Never,
+        () if told("always") => ColorChoice::Always,
+        () => ColorChoice::Auto,
+    };
+    let read = command().color(choice).try_get_matches_from(words);
+    read.and_then(|found| Cli::from_arg_matches(&found)).map_err(|error| {
+        // Help that nobody reads any more is no error.
+        let _ = error.print();
+        if error.exit_code() == 0 {
+            return ExitCode::SUCCESS;
+        }
+        let _ = writeln!(std::io::stderr().lock(), "\n  fix: {}\n code: {}", USAGE.cure, USAGE.code);
+        ExitCode::from(USAGE.exit)
+    })
+}
+
+impl Noun {
+    async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
+        match self {
+            Self::Up(up) => up.run(desk).await,
+            Self::Plan(preview) => preview.run(desk).await,
+            Self::Apply(apply) => apply.run(desk).await,
+            Self::Plans(list) => list.run(desk).await,
+            Self::Rollback(rollback) => rollback.run(desk).await,
+            Self::Export(export) => export.run(desk).await,
+            Self::Unit(verb) => verb.run(desk).await,
+            Self::Human(verb) => verb.run(desk).await,
+            Self::Agent(verb) => verb.run(desk).await,
+            Self::Credential(verb) => verb.run(desk).await,
+            Self::Token(verb) => verb.run(desk).await,
+            Self::Secret(verb) => verb.run(desk).await,
+            Self::Declare(verb) => verb.run(desk),
+            Self::Log(verb) => verb.run(desk).await,
+            Self::Call(verb) => verb.run(desk).await,
+            Self::Usage(usage) => usage.run(desk).await,
+            Self::Approval(verb) => verb.run(desk).await,
+            Self::Order(verb) => verb.run(desk).await,
+            Self::Policy(verb) => verb.run(desk).await,
+            Self::Config(verb) => verb.run(desk),
+            Self::Doctor(doctor) => doctor.run(desk),
+            Self::Explain(explain) => explain.run(desk),
+            Self::Completion(completion) => completion.run(desk),
+            Self::Backup(backup) => backup.run(desk).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_commands_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example_in_its_help() {
+        fn look(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let subs: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+            if subs.is_empty() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let shown = path.trim();
+                assert!(help.contains(&format!("Example: {shown}")), "no example of `{shown}` in its help: {help}");
+            }
+            for sub in subs {
+                look(sub, &path);
+            }
+        }
+        look(&command(), "");
+    }
+}

@@ -1,0 +1,20 @@
+//! One module per noun of the command line.
+
+pub(crate) mod activity;
+pub(crate) mod agent;
+pub(crate) mod approval;
+pub(crate) mod backup;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod credential;
+pub(crate) mod declare;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod log;
+pub(crate) mod order;
+pub(crate) mod people;
+pub(crate) mod plan;
+pub(crate) mod policy;
+pub(crate) mod secret;
+pub(crate) mod serve;
+pub(crate) mod token;

@@ -1,0 +1,216 @@
+//! Settings: check them, show them, describe them.
+
+use alcaide_identity::spiffe::TrustDomain;
+use alcaide_seal::note::KeyName;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::{Desk, Exit};
+use crate::fail::{Failure, INTERNAL, SETTINGS};
+use crate::house::Places;
+use crate::settings::Settings;
+
+/// `alcaide config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Check `settings.toml` of the data directory
+    #[command(after_help = "Example: alcaide config check")]
+    Check,
+    /// Show all settings, with the defaults of those that are not given
+    #[command(after_help = "Example: alcaide config show --default")]
+    Show {
+        /// The defaults alone
+        #[arg(long)]
+        default: bool,
+    },
+    /// Print the JSON Schema of the settings
+    #[command(after_help = "Example: alcaide config schema > settings.schema.json")]
+    Schema,
+}
+
+impl Verb {
+    pub(crate) fn run(self, desk: &Desk) -> Result<Exit, Failure> {
+        match self {
+            Self::Check => {
+                let places = desk.places()?;
+                let file = places.settings();
+                let there = file.exists();
+                read(&places)?;
+                let told = json!({ "file": file.display().to_string(), "there": there, "ok": true });
+                desk.out.show(&told, || match there {
+                    true => format!("`{}` is in order\n", file.display()),
+                    false => format!("`{}` is not there; all settings have their defaults\n", file.display()),
+                })?;
+            }
+            Self::Show { default } => {
+                let settings = if default { Settings::default() } else { read(&desk.places()?)? };
+                let text = toml::to_string(&settings)
+                    .map_err(|error| Failure::new(&INTERNAL, "the settings cannot be written").why(error))?;
+                desk.out.show(&settings, || text)?;
+            }
+            Self::Schema => {
+                let text = serde_json::to_string_pretty(&schema()).unwrap_or_default();
+                desk.out.text(&(text + "\n"))?;
+            }
+        }
+        Ok(Exit::Clean)
+    }
+}
+
+/// Reads and checks the settings of a data directory; all defaults if there is no file.
+///
+/// # Errors
+/// `ALC-CLI-0004` with line and column of the first thing that is wrong.
+pub(crate) fn read(places: &Places) -> Result<Settings, Failure> {
+    let path = places.settings();
+    let failed = |error: std::io::Error| Failure::file("read", &path, &error);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    let settings: Settings = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        refused("the settings are not understood")
+            .at(format!("{}:{line}:{column}", path.display()))
+            .why(error.message())
+    })?;
+    check(&settings).map_err(|(key, why)| {
+        refused("a setting is out of its bounds").at(format!("{}: `{key}`", path.display())).why(why)
+    })?;
+    Ok(settings)
+}
+
+fn refused(what: &str) -> Failure {
+    Failure::new(&SETTINGS, what)
+}
+
+/// The first value that cannot be used, with its key.
+fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
+    let listens = [("gate.listen", settings.gate.listen), ("office.listen", settings.office.listen)];
+    for (key, addr) in listens {
+        if !addr.ip().is_loopback() {
+            return Err((key, format!("`{addr}` is no loopback address, and plain HTTP is spoken on loopback only")));
+        }
+    }
+    if settings.gate.listen == settings.office.listen && settings.gate.listen.port() != 0 {
+        return Err(("office.listen", "gate and office cannot listen on one address".into()));
+    }
+    settings.gate_limits().map_err(|error| ("gate", error.to_string()))?;
+    let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
+    domain.map_err(|error| ("office.trust_domain", error.to_string()))?;
+    let origin: Result<KeyName, _> = settings.ledger.origin.parse();
+    origin.map_err(|error| ("ledger.origin", error.to_string()))?;
+    if let Some(issuer) = &settings.office.issuer {
+        let uri: Option<http::Uri> = issuer.parse().ok();
+        if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+            return Err(("office.issuer", "it is no `http` or `https` URL".into()));
+        }
+    }
+    Ok(())
+}
+
+/// The JSON Schema (draft 2020-12) of `settings.toml`.
+fn schema() -> Value {
+    let addr = |default: &str, text: &str| {
+        json!({ "type": "string", "default": default, "description": text, "examples": ["127.0.0.1:0", "[::1]:7100"] })
+    };
+    let names = |text: &str| {
+        json!({ "type": "array", "items": { "type": "string" }, "default": [], "description": text })
+    };
+    let object = |text: &str, properties: Value| {
+        json!({ "type": "object", "additionalProperties": false, "description": text, "properties": properties })
+    };
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "settings of Alcaide",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "gate": object("where agents call", json!({
+                "listen": addr("127.0.0.1:7100", "address and port; plain HTTP on loopback only"),
+                "names": names("host names that callers may use besides the loopback names"),
+                "body_bytes": {
+                    "type": "integer", "minimum": 1, "default": 16_777_216,
+                    "description": "longest body of a request, bytes; whoever raises it can make the gate use more memory",
+                },
+                "connections": {
+                    "type": "integer", "minimum": 1, "default": 4_096,
+                    "description": "most connections at one time",
+                },
+            })),
+            "office": object("where people and the command line come", json!({
+                "listen": addr("127.0.0.1:7101", "address and port; plain HTTP on loopback only"),
+                "names": names("host names that callers may use besides the loopback names"),
+                "issuer": {
+                    "type": "string", "format": "uri",
+                    "description": "URL that tokens name as their issuer; `http://` and the address where not given",
+                },
+                "trust_domain": {
+                    "type": "string", "default": "alcaide.local",
+                    "description": "trust domain of SPIFFE ids; a change ends every credential",
+                },
+            })),
+            "ledger": object("the record", json!({
+                "origin": {
+                    "type": "string", "default": "alcaide.local/ledger",
+                    "description": "first line of its checkpoints; fixed when the ledger is begun",
+                },
+                "segment_bytes": {
+                    "type": "integer", "minimum": 1, "default": 67_108_864,
+                    "description": "bytes of one segment file",
+                },
+            })),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(value: &Value) -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_schema_has_every_setting_with_its_default_and_no_other() {
+        let (schema, default) = (schema(), serde_json::to_value(Settings::default()).unwrap());
+        let sections = &schema["properties"];
+        assert_eq!(keys(sections), keys(&default));
+        for section in keys(&default) {
+            let described = &sections[&section]["properties"];
+            assert_eq!(keys(described), keys(&default[&section]), "{section}");
+            assert_eq!(sections[&section]["additionalProperties"], false);
+            for key in keys(described) {
+                // No default in the schema means that there is none in the settings.
+                assert_eq!(described[&key]["default"], default[&section][&key], "{section}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_told_with_its_line_and_a_wrong_value_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places::of(folder.path());
+        let tried = |text: &str| {
+            std::fs::write(places.settings(), text).unwrap();
+            let failure = read(&places).unwrap_err();
+            assert_eq!((failure.exit, failure.parts[0].code.as_str()), (2, "ALC-CLI-0004"), "{text}");
+            let part = failure.parts[0].clone();
+            format!("{} {}", part.at.unwrap(), part.why.unwrap())
+        };
+        let told = tried("[gate]\nnames = []\nlistn = \"127.0.0.1:1\"\n");
+        assert!(told.contains("settings.toml:3:1 unknown field `listn`"), "{told}");
+        assert!(tried("[gate]\nlisten = \"0.0.0.0:1\"\n").contains("`gate.listen` `0.0.0.0:1` is no loopback"));
+        assert!(tried("[office]\nlisten = \"127.0.0.1:7100\"\n").contains("`office.listen` gate and office"));
+        assert!(tried("[office]\ntrust_domain = \"Not A Domain\"\n").contains("`office.trust_domain`"));
+        assert!(tried("[office]\nissuer = \"x\"\n").contains("`office.issuer`"));
+        assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
+        std::fs::remove_file(places.settings()).unwrap();
+        assert!(read(&places).is_ok());
+    }
+}
