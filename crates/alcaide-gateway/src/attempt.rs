@@ -149,6 +149,8 @@ pub struct Told {
     pub findings: Vec<FindingCount>,
     /// Tokens and money.
     pub usage: Option<Usage>,
+    /// Whether `usage` is what a stream told so far, and not its last word.
+    pub partial: bool,
     /// What memory must know.
     pub effects: Vec<Effect>,
 }
@@ -301,6 +303,12 @@ impl Attempt {
         let sent = self.sent && !matches!(end, End::Unreachable | End::Withdrawn);
         if told.usage.is_none() && sent && !matches!(end, End::UpstreamRefused) {
             told.usage = self.fallback;
+        }
+        if let (true, Some(told), Some(most)) = (told.partial && sent, told.usage.as_mut(), self.fallback) {
+            // A stream that was cut short may have made all that it was allowed to: what is unknown is not free.
+            told.output = told.output.max(most.output);
+            told.cost_micros = told.cost_micros.max(most.cost_micros);
+            told.estimated = true;
         }
         let usage = told.usage;
         let settled = reservation.settlement(|budget| self.meter.used(budget, usage.as_ref(), sent));

@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use crate::attempt::Closer;
 use crate::broker::Broker;
 use crate::metrics::Metrics;
-use crate::passage::{Arrived, Passage};
+use crate::passage::{Arrived, Passage, Registry};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
 use crate::upstream::{HttpClient, http_client};
@@ -203,10 +203,7 @@ impl Service for Gate {
             Ok(destination) => destination,
             Err(refusal) => {
                 // Whether a path exists is told to those who are let in.
-                let refusal = match self.stranger(&request) {
-                    Some(stranger) => stranger,
-                    None => refusal,
-                };
+                let refusal = self.stranger(&request, started).unwrap_or(refusal);
                 shared.metrics.refused(refusal.code);
                 return problem(&refusal);
             }
@@ -241,17 +238,14 @@ impl Service for Gate {
 }
 
 impl Gate {
-    /// The refusal of somebody who is not known, whatever they ask for.
-    fn stranger(&self, request: &Request<Incoming>) -> Option<Refusal> {
-        let shown = match crate::passage::presented(request.headers()) {
-            Ok(shown) => shown,
-            Err(refusal) => return Some(refusal),
-        };
+    /// The refusal of somebody who is not let in, whatever they ask for.
+    fn stranger(&self, request: &Request<Incoming>, started: Instant) -> Option<Refusal> {
         let shared = &self.shared;
-        let verified = shared.cache.verify(&shared.verifier, shown.token, shared.closer.now());
-        verified
-            .err()
-            .map(|error| Refusal::of(refusal::BAD_CREDENTIAL, Stage::Arrived).because(error.to_string()))
+        let Some(plan) = self.plan() else { return Some(Refusal::of(refusal::NOT_READY, Stage::Arrived)) };
+        let passage = Passage::<Arrived>::arrive(shared.calls.next(), plan, shared.closer.clone(), started);
+        let url = format!("{}{}", shared.origin, request.uri().path());
+        let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
+        passage.identify(request.headers(), request.method().as_str(), &url, &registry).err()
     }
 }
 

@@ -273,6 +273,8 @@ async fn attempts(
                 if at + 1 < count && matches!(status, 429 | 500 | 502 | 503 | 504 | 529) {
                     reply.give_up();
                     decided = back;
+                    // What the attempt had set aside is free again before the next asks for as much.
+                    shared.closer.settled().await;
                     continue;
                 }
                 let lens = Lens {
@@ -298,6 +300,9 @@ async fn attempts(
                 decided = failed.again;
                 if stopped {
                     break;
+                }
+                if at + 1 < count {
+                    shared.closer.settled().await;
                 }
             }
         }

@@ -7,7 +7,11 @@
 //! * [`json`]: the strict reader. What two readers could understand differently is refused.
 //! * [`sse`]: `text/event-stream`, any chunking, each event with its raw bytes.
 //! * [`llm`]: OpenAI chat completions, responses, embeddings and models; Anthropic messages.
+//! * [`jsonrpc`]: JSON-RPC 2.0 messages.
+//! * [`mcp`]: the Model Context Protocol, both generations.
 
 pub mod json;
+pub mod jsonrpc;
 pub mod llm;
+pub mod mcp;
 pub mod sse;

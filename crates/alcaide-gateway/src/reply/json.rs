@@ -1,19 +1,23 @@
 //! An answer that is no stream, read whole.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use alcaide_inventory::declare::Price;
 use alcaide_record::{Digest, End, Stage};
 use alcaide_seal::digest::sha256;
 use alcaide_wire::json::{Document, Limits, NumberRule, edit};
 use alcaide_wire::llm::{OpaqueKind, Operation, ReplyView};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, priced};
 use crate::attempt::{Attempt, Told};
 use crate::content::count;
+use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
 
 /// Numbers of a reply decide nothing; a log probability need not be exact.
@@ -39,21 +43,9 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
         .and_then(|most| usize::try_from(most).ok())
         .unwrap_or(REPLY_BYTES_MAX)
         .min(REPLY_BYTES_MAX);
-    let collected = tokio::time::timeout(raw.idle_timeout, Limited::new(raw.body, limit).collect()).await;
-    let bytes = match collected {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) => {
-            let ended = if error.is::<LengthLimitError>() { End::TooLong } else { End::UpstreamBroken };
-            let refusal = Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(error.to_string());
-            return Err(end(attempt, ended, refusal));
-        }
-        Err(_) => {
-            return Err(end(
-                attempt,
-                End::UpstreamTimeout,
-                Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound),
-            ));
-        }
+    let bytes = match collect(raw.body, limit, raw.idle_timeout, &lens, &attempt).await {
+        Ok(bytes) => bytes,
+        Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
     let told_end = if head.status.is_success() { End::Complete } else { End::UpstreamRefused };
     match look(&bytes, &lens, &mut attempt) {
@@ -65,6 +57,48 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
             Ok(released)
         }
         Err((ended, refusal)) => Err(end(attempt, ended, refusal)),
+    }
+}
+
+/// Collects the answer; given up when the upstream stands still, or when an order stops the caller.
+async fn collect(
+    mut body: Incoming,
+    limit: usize,
+    idle: Duration,
+    lens: &Lens,
+    attempt: &Attempt,
+) -> Result<Bytes, (End, Refusal)> {
+    let too_long = || (End::TooLong, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the answer is too long"));
+    let mut whole = BytesMut::new();
+    let mut still = Duration::ZERO;
+    loop {
+        let step = STOP_TICK.min(idle.saturating_sub(still));
+        let piece = match tokio::time::timeout(step, body.frame()).await {
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(error))) => return Err(broken(&error)),
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Err(_) => {
+                still = still.saturating_add(step);
+                let held = lens.who.get();
+                let memory = attempt.closer().memory();
+                if memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
+                    return Err((End::Killed, Refusal::of(refusal::STOPPED, Stage::Bound)));
+                }
+                if still >= idle {
+                    return Err((End::UpstreamTimeout, Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound)));
+                }
+                continue;
+            }
+        };
+        still = Duration::ZERO;
+        if whole.len().saturating_add(piece.len()) > limit {
+            return Err(too_long());
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            // The common case: one frame, passed on without a copy.
+            return Ok(piece);
+        }
+        whole.extend_from_slice(&piece);
     }
 }
 

@@ -19,8 +19,9 @@ use alcaide_inspect::{Engine, Stream as TextStream};
 use alcaide_inventory::declare::Price;
 use alcaide_record::{End, FindingCount};
 use alcaide_serve::CodeEntry;
+use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
-use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Terminal, error_event, ping};
+use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Terminal, Usage, error_event, ping};
 use alcaide_wire::sse::{SseEvent, SseReader};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
@@ -31,7 +32,7 @@ use super::json::reply_limits;
 use super::lane::{LANES_MAX, Lanes, Waiting, blocked};
 use super::{Lens, priced};
 use crate::attempt::Attempt;
-use crate::content::{Demands, count};
+use crate::content::{Demands, count, strings};
 use crate::passage::STOP_TICK;
 use crate::refusal;
 
@@ -59,6 +60,8 @@ pub struct StreamBody {
     spoke: Instant,
     idle_timeout: Duration,
     bytes_max: u64,
+    /// The upstream has said why the answer ended: the usage told from here on is the whole one.
+    finished: bool,
     /// The protocol's end mark was released.
     done: bool,
     /// Nothing follows.
@@ -125,6 +128,7 @@ impl StreamBody {
             spoke: now,
             idle_timeout,
             bytes_max,
+            finished: false,
             done: false,
             ended: false,
         }
@@ -150,12 +154,27 @@ impl StreamBody {
         let event = if event.is_plain() { event } else { plain(&event).ok_or_else(broken)? };
         let Some(attempt) = self.attempt.as_mut() else { return Ok(()) };
         let read = self.view.read(&event).map_err(|_| broken())?;
-        if let Some(usage) = read.usage {
-            attempt.told.usage = Some(priced(usage, self.look.price));
-        }
         let terminal = read.terminal.is_some();
+        self.finished |= terminal || !read.finish.is_empty();
+        if let Some(usage) = read.usage {
+            let mut told = priced(usage, self.look.price);
+            if let Some(reserved) = attempt.fallback()
+                && !self.finished
+            {
+                // Told at the beginning (`message_start`), it says nothing of the output that is still to come: who
+                // leaves in between is charged as if nothing had been told of it.
+                let output = usage.output.max(reserved.output);
+                told = priced(Usage { output, ..usage }, self.look.price);
+                told.estimated = true;
+            }
+            attempt.told.usage = Some(told);
+        }
+        attempt.told.partial = !terminal;
         let failed = matches!(read.terminal, Some(Terminal::Failed)) || read.error.is_some();
-        if read.hidden {
+        // Where something must not pass, nothing passes that was not looked into: neither events of types that are not
+        // known, which clients skip, nor comments.
+        let unread = read.unknown || event.data().is_none();
+        if read.hidden || (unread && !self.look.demands.lets_all()) {
             return Ok(());
         }
         let probabilities = read
@@ -165,6 +184,7 @@ impl StreamBody {
             .map(|part| part.span.clone())
             .collect();
         let findings = &mut attempt.told.findings;
+        let unknown = read.unknown;
         let mut queued = Queued {
             event: event.clone(),
             waiting: Vec::new(),
@@ -180,6 +200,9 @@ impl StreamBody {
             for delta in &read.deltas {
                 self.look.decide(delta, &mut self.queue, &mut queued, findings)?;
             }
+        }
+        if unknown {
+            self.look.unknown(&event, &mut queued, findings)?;
         }
         if terminal || failed {
             self.look.finish(&mut self.queue, &mut queued.waiting, findings)?;
@@ -429,6 +452,32 @@ impl Look {
         queued.waiting.push(waiting);
         let earlier = queue.iter_mut().flat_map(|event| &mut event.waiting);
         Lanes::place(lane, &redacted, earlier.chain(&mut queued.waiting));
+        Ok(())
+    }
+
+    /// Looks at an event of a type that is not known: every string of it, each as a whole.
+    fn unknown(
+        &self,
+        event: &SseEvent,
+        queued: &mut Queued,
+        findings: &mut Vec<FindingCount>,
+    ) -> Result<(), Cut> {
+        let broken = || Cut { end: End::UpstreamBroken, code: refusal::UPSTREAM_BROKEN };
+        let Some(data) = event.data() else { return Ok(()) };
+        let document = Document::parse(data, &reply_limits()).map_err(|_| broken())?;
+        for (span, text) in strings(document.root()) {
+            let found = self.engine.scan(&text);
+            for finding in &found {
+                count(findings, finding);
+            }
+            if blocked(&found, &self.demands).is_some() {
+                return Err(Cut { end: End::ContentCut, code: refusal::REPLY_BLOCKED });
+            }
+            if found.iter().any(|finding| self.demands.hides(finding)) {
+                let (safe, _) = alcaide_inspect::redact(&text, &found, self.demands.mask);
+                queued.splices.push(Splice::text(span, &safe));
+            }
+        }
         Ok(())
     }
 

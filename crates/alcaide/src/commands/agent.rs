@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use alcaide_control::{AgentView, Applied, OrderView, Thing};
 use alcaide_inventory::declare::{
-    Agent, Declarations, DpopRule, Grant, Human, Named, Standing, Unit,
+    Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit,
 };
 use alcaide_inventory::{AgentId, Name};
 use clap::{Args, Subcommand};
@@ -54,7 +54,7 @@ pub(crate) enum Verb {
         key_file: Option<PathBuf>,
     },
     /// Start a task and print its token: what an SDK sends as its API key
-    #[command(after_help = "Example: OPENAI_API_KEY=$(alcaide agent token invoice-bot --task 'pay invoice 7') \
+    #[command(after_help = "Example: alcaide agent token invoice-bot --task 'pay invoice 7'\nAs in: OPENAI_API_KEY=$(alcaide agent token invoice-bot) \
         python my_agent.py")]
     Token(Token),
 }
@@ -161,6 +161,8 @@ impl Create {
 struct Missing {
     unit: Option<Name>,
     humans: Vec<Name>,
+    /// Nobody administers the office yet: the first person does, since a plan without an administrator is refused.
+    first: bool,
 }
 
 impl Missing {
@@ -173,7 +175,11 @@ impl Missing {
             .cloned()
             .collect();
         humans.dedup();
-        Self { unit: (!unit_there).then(|| unit.clone()), humans }
+        let administers = |one: &Named<Human>| {
+            one.spec.standing == Standing::Active && one.spec.roles.contains(&Role::Administrator)
+        };
+        let first = !all.humans.iter().any(administers);
+        Self { unit: (!unit_there).then(|| unit.clone()), humans, first }
     }
 
     fn is_empty(&self) -> bool {
@@ -188,9 +194,10 @@ impl Missing {
     fn failure(&self, unit: &Name) -> Failure {
         let mut first: Vec<String> =
             self.unit.iter().map(|name| format!("`alcaide unit create {name}`")).collect();
-        first.extend(
-            self.humans.iter().map(|name| format!("`alcaide human create {name} --unit {unit}`")),
-        );
+        for (at, name) in self.humans.iter().enumerate() {
+            let role = if self.first && at == 0 { " --role administrator" } else { "" };
+            first.push(format!("`alcaide human create {name} --unit {unit}{role}`"));
+        }
         Failure::new(&FIRST, "the agent was not declared")
             .why(format!("not declared yet: {}", self.labels().join(", ")))
             .fix(format!("run {}, then this again; or add `--create-missing`", first.join(" and ")))
@@ -200,8 +207,9 @@ impl Missing {
         if let Some(name) = &self.unit {
             all.units.push(Named { name: name.clone(), spec: Unit::default() });
         }
-        for name in &self.humans {
-            let spec = Human { unit: unit.clone(), roles: Vec::new(), standing: Standing::Active };
+        for (at, name) in self.humans.iter().enumerate() {
+            let roles = if self.first && at == 0 { vec![Role::Administrator] } else { Vec::new() };
+            let spec = Human { unit: unit.clone(), roles, standing: Standing::Active };
             all.humans.push(Named { name: name.clone(), spec });
         }
     }
@@ -319,7 +327,7 @@ mod tests {
         assert_eq!(part.why.as_deref(), Some("not declared yet: unit `main`, human `ana`"));
         assert_eq!(
             part.fix,
-            "run `alcaide unit create main` and `alcaide human create ana --unit main`, then this again; \
+            "run `alcaide unit create main` and `alcaide human create ana --unit main --role administrator`, then this again; \
              or add `--create-missing`"
         );
         missing.declare(&mut all, &main);

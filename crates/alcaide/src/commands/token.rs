@@ -13,7 +13,7 @@ use crate::fail::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Print a person's token for the office, for the console, the API or `ALCAIDE_OFFICE_TOKEN`
-    #[command(after_help = "Example: ALCAIDE_OFFICE_TOKEN=$(alcaide token office ana)")]
+    #[command(after_help = "Example: alcaide token office ana")]
     Office {
         /// Handle of the person
         human: Name,
