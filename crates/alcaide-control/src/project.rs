@@ -194,7 +194,8 @@ fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent
     add(on, at, &call, Counted { requests: 1, ..Counted::default() })
 }
 
-fn follow_outcome(on: &mut Following<'_>,
+fn follow_outcome(
+    on: &mut Following<'_>,
     index: u64,
     at: Moment,
     outcome: &Outcome,
@@ -222,7 +223,8 @@ fn follow_outcome(on: &mut Following<'_>,
     add(on, at, &call, Counted { usage, ..Counted::default() })
 }
 
-fn follow_refused(on: &mut Following<'_>,
+fn follow_refused(
+    on: &mut Following<'_>,
     index: u64,
     at: Moment,
     refused: &Refused,

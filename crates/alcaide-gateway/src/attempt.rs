@@ -90,10 +90,13 @@ impl Closer {
 
     /// Waits until all that was queued before is settled.
     pub async fn settled(&self) {
-        let (done, wait) = tokio::sync::oneshot::channel();
-        if self.queue.send(Closing::Barrier(done)).await.is_ok() {
-            // An error means that the task is gone, and with it everything that was queued.
-            let _ = wait.await;
+        // Twice: an intent that nobody waited for puts its outcome behind the first barrier.
+        for _ in 0..2 {
+            let (done, wait) = tokio::sync::oneshot::channel();
+            if self.queue.send(Closing::Barrier(done)).await.is_ok() {
+                // An error means that the task is gone, and with it everything that was queued.
+                let _ = wait.await;
+            }
         }
     }
 

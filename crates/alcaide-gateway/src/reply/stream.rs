@@ -21,7 +21,7 @@ use alcaide_record::{End, FindingCount};
 use alcaide_serve::CodeEntry;
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
-use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Terminal, Usage, error_event, ping};
+use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Terminal, error_event, ping};
 use alcaide_wire::sse::{SseEvent, SseReader};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
@@ -157,19 +157,13 @@ impl StreamBody {
         let terminal = read.terminal.is_some();
         self.finished |= terminal || !read.finish.is_empty();
         if let Some(usage) = read.usage {
-            let mut told = priced(usage, self.look.price);
-            if let Some(reserved) = attempt.fallback()
-                && !self.finished
-            {
-                // Told at the beginning (`message_start`), it says nothing of the output that is still to come: who
-                // leaves in between is charged as if nothing had been told of it.
-                let output = usage.output.max(reserved.output);
-                told = priced(Usage { output, ..usage }, self.look.price);
-                told.estimated = true;
-            }
-            attempt.told.usage = Some(told);
+            attempt.told.usage = Some(priced(usage, self.look.price));
+            // Told at the beginning (`message_start`), it says nothing of the output that is still to come.
+            attempt.told.partial = !self.finished;
         }
-        attempt.told.partial = !terminal;
+        if terminal {
+            attempt.told.partial = false;
+        }
         let failed = matches!(read.terminal, Some(Terminal::Failed)) || read.error.is_some();
         // Where something must not pass, nothing passes that was not looked into: neither events of types that are not
         // known, which clients skip, nor comments.
@@ -202,7 +196,7 @@ impl StreamBody {
             }
         }
         if unknown {
-            self.look.unknown(&event, &mut queued, findings)?;
+            self.look.unknown(&event, findings)?;
         }
         if terminal || failed {
             self.look.finish(&mut self.queue, &mut queued.waiting, findings)?;
@@ -455,27 +449,15 @@ impl Look {
         Ok(())
     }
 
-    /// Looks at an event of a type that is not known: every string of it, each as a whole.
-    fn unknown(
-        &self,
-        event: &SseEvent,
-        queued: &mut Queued,
-        findings: &mut Vec<FindingCount>,
-    ) -> Result<(), Cut> {
+    /// Looks at an event of a type that is not known: every string of it, each as a whole. It passes only where
+    /// nothing must be hidden or blocked, so what is found is counted.
+    fn unknown(&self, event: &SseEvent, findings: &mut Vec<FindingCount>) -> Result<(), Cut> {
         let broken = || Cut { end: End::UpstreamBroken, code: refusal::UPSTREAM_BROKEN };
         let Some(data) = event.data() else { return Ok(()) };
         let document = Document::parse(data, &reply_limits()).map_err(|_| broken())?;
-        for (span, text) in strings(document.root()) {
-            let found = self.engine.scan(&text);
-            for finding in &found {
+        for (_, text) in strings(document.root()) {
+            for finding in &self.engine.scan(&text) {
                 count(findings, finding);
-            }
-            if blocked(&found, &self.demands).is_some() {
-                return Err(Cut { end: End::ContentCut, code: refusal::REPLY_BLOCKED });
-            }
-            if found.iter().any(|finding| self.demands.hides(finding)) {
-                let (safe, _) = alcaide_inspect::redact(&text, &found, self.demands.mask);
-                queued.splices.push(Splice::text(span, &safe));
             }
         }
         Ok(())

@@ -71,7 +71,8 @@ async fn tokens_and_money_are_set_aside_in_full_and_settled_as_used() {
     // Little is asked for, but the money is not enough for it.
     let dear = chat("hi").replacen('{', "{\"max_tokens\":200,", 1);
     assert_eq!(house.post(CHAT, &token, dear).await.status, 429);
-    let answer = house.post("/v1/messages", &token, r#"{"model":"test-model","max_tokens":250,"messages":[]}"#).await;
+    let answer =
+        house.post("/v1/messages", &token, r#"{"model":"test-model","max_tokens":250,"messages":[]}"#).await;
     assert_eq!((answer.status, answer.json().await["type"] == "error"), (429, true));
     assert_eq!(house.chat(&token, "hi").await.status, 200);
     house.audit().await;
@@ -82,7 +83,8 @@ async fn tokens_and_money_are_set_aside_in_full_and_settled_as_used() {
 #[tokio::test]
 async fn a_call_whose_usage_is_never_told_is_charged_in_full() {
     let server = ModelServer::start(Script::says("one two").using(None)).unwrap();
-    let house = Setup::of(&server).budget("tokens", r#"{ agent = "bot" }"#, "tokens", 300, "day").start().await;
+    let house =
+        Setup::of(&server).budget("tokens", r#"{ agent = "bot" }"#, "tokens", 300, "day").start().await;
     let token = house.token(BOT).await;
     assert_eq!(house.chat(&token, "hi").await.status, 200);
     let (intent, outcome) = house.audit().await.remove(0);
@@ -101,7 +103,8 @@ async fn parallel_streams_do_not_pass_a_budget_together() {
     server.queue((0..64).map(|at| if at % 3 == 0 { held.clone().using(None) } else { held.clone() }));
     let one = 64 + 100 + 1;
     let limit = 20 * one + 50;
-    let house = Setup::of(&server).budget("tokens", r#"{ owner = "ana" }"#, "tokens", limit, "day").start().await;
+    let house =
+        Setup::of(&server).budget("tokens", r#"{ owner = "ana" }"#, "tokens", limit, "day").start().await;
     let house = Arc::new(house);
     let (bot, helper) = (house.token(BOT).await, house.token(HELPER).await);
     let mut calls = tokio::task::JoinSet::new();
@@ -133,7 +136,8 @@ async fn parallel_streams_do_not_pass_a_budget_together() {
     let outcomes = house.outcomes(begun).await;
     let calls = house.audit().await;
     assert_eq!(calls.len(), begun);
-    let charged: u64 = outcomes.iter().map(|one| one.usage.unwrap()).map(|usage| usage.input + usage.output).sum();
+    let charged: u64 =
+        outcomes.iter().map(|one| one.usage.unwrap()).map(|usage| usage.input + usage.output).sum();
     let (used, reserved) = house.taken("tokens");
     assert_eq!((used, reserved), (charged, 0));
     assert!(used <= limit);

@@ -165,10 +165,8 @@ async fn a_caller_that_leaves_while_the_intent_is_written_sends_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_given_up_at_any_moment_leave_no_intent_without_outcome() {
     let server = failing(Fail::None);
-    let house = Setup::of(&server)
-        .budget("calls", r#"{ agent = "bot" }"#, "requests", 10_000, "day")
-        .start()
-        .await;
+    let house =
+        Setup::of(&server).budget("calls", r#"{ agent = "bot" }"#, "requests", 10_000, "day").start().await;
     let token = house.token(BOT).await;
     for round in 0..200 {
         let stream = begin(&house, &token).await;
@@ -252,7 +250,8 @@ async fn lengths_that_lie_are_found_out() {
     let outcome = house.outcome().await;
     assert_eq!((outcome.end, outcome.released_bytes), (End::UpstreamBroken, 0));
     // Bytes behind an answer never become the answer to somebody else.
-    let poison = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"poison\":1}\n";
+    let poison =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"poison\":1}\n";
     server.play(Script::says("one").failing(Fail::LyingContentLength(Lie::Less(poison))));
     for _ in 0..5 {
         let answer = house.chat(&token, "hi").await;
@@ -300,7 +299,11 @@ async fn an_answer_without_end_is_cut_at_its_limit() {
 async fn an_upstream_that_is_too_slow_is_given_up() {
     let server = failing(Fail::NeverAnswer);
     let setup = |server: &ModelServer, extra: &str| {
-        Setup::people().upstream("slow", "openai", &server.url("/v1"), extra).model("test-model", &["slow"], PRICE)
+        Setup::people().upstream("slow", "openai", &server.url("/v1"), extra).model(
+            "test-model",
+            &["slow"],
+            PRICE,
+        )
     };
     let house = setup(&server, "first_byte_timeout_ms = 40").start().await;
     let token = house.token(BOT).await;
@@ -319,7 +322,9 @@ async fn an_upstream_that_is_too_slow_is_given_up() {
     house.audit().await;
 
     // Silence within a document.
-    let blunt = Blunt::start("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{", true).await;
+    let blunt =
+        Blunt::start("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{", true)
+            .await;
     let house = Setup::people()
         .upstream("slow", "openai", &blunt.url(), "idle_timeout_ms = 40")
         .model("test-model", &["slow"], PRICE)
@@ -332,7 +337,9 @@ async fn an_upstream_that_is_too_slow_is_given_up() {
 
 #[tokio::test]
 async fn a_kill_ends_a_document_that_is_half_there() {
-    let blunt = Blunt::start("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{", true).await;
+    let blunt =
+        Blunt::start("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{", true)
+            .await;
     let house = blunt.setup().start().await;
     let token = house.token(BOT).await;
     let (answer, ()) = tokio::join!(house.chat(&token, "hi"), async {
@@ -379,4 +386,37 @@ async fn nothing_is_believed_after_the_end_of_a_stream() {
     let stream = house.post(CHAT, &token, chat_stream("hi")).await.text().await;
     assert_eq!(stream, format!("{chunk}data: [DONE]\n\n"));
     assert_eq!(house.outcome().await.end, End::Complete);
+}
+
+#[tokio::test]
+async fn who_leaves_a_stream_before_its_last_word_on_usage_is_charged_what_was_set_aside() {
+    // `message_start` tells one token of output; what was made after it is not known.
+    let start = r#"{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"x","content":[],"usage":{"input_tokens":7,"output_tokens":1}}}"#;
+    let last = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":30}}"#;
+    let start = format!("event: message_start\ndata: {start}\n\n");
+    let last = format!("event: message_delta\ndata: {last}\n\n");
+    for (text, output, estimated) in [(start.clone(), 100, true), (start + &last, 30, false)] {
+        let blunt = Blunt::events(&text, true).await;
+        let url = blunt.url().replace("/v1", "");
+        let house = Setup::people()
+            .upstream("blunt", "anthropic", &url, "")
+            .model("test-model", &["blunt"], PRICE)
+            .budget("tokens", r#"{ agent = "bot" }"#, "tokens", 1_000, "day")
+            .start()
+            .await;
+        let token = house.token(BOT).await;
+        let body = r#"{"model":"test-model","max_tokens":100,"messages":[],"stream":true}"#;
+        let mut answer = house.post("/v1/messages", &token, body).await;
+        let mut heard = 0;
+        while heard < text.len() {
+            heard += answer.piece().await.unwrap().len();
+        }
+        drop(answer);
+        let outcome = house.outcome().await;
+        let usage = outcome.usage.unwrap();
+        assert_eq!((outcome.end, usage.input, usage.output), (End::CallerGone, 7, output));
+        assert_eq!(usage.estimated, estimated);
+        house.audit().await;
+        assert_eq!(house.taken("tokens"), (7 + output, 0));
+    }
 }

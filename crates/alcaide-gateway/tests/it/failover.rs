@@ -28,7 +28,8 @@ async fn falls_over(setup: Setup, second: &ModelServer) -> End {
     assert_eq!(second.arrived(), 1);
     let calls = house.audit().await;
     assert_eq!(calls.len(), 2);
-    let attempts: Vec<_> = calls.iter().map(|(intent, _)| (intent.attempt.number, intent.attempt.upstream)).collect();
+    let attempts: Vec<_> =
+        calls.iter().map(|(intent, _)| (intent.attempt.number, intent.attempt.upstream)).collect();
     let ids = ["first", "second"].map(|name| house.plan.upstreams[name].id);
     assert_eq!(attempts, [(1, ids[0]), (2, ids[1])]);
     assert_eq!(calls[0].0.call, calls[1].0.call);
@@ -53,8 +54,13 @@ async fn a_dead_upstream_is_passed_over() {
 #[tokio::test]
 async fn an_upstream_that_cannot_serve_is_passed_over() {
     for status in [429, 500, 502, 503, 504, 529] {
-        let (first, second) = (ModelServer::start(Script::says("").failing(Fail::Status(status))).unwrap(), good());
-        assert_eq!(falls_over(two(&first.url("/v1"), &second), &second).await, End::UpstreamRefused, "{status}");
+        let (first, second) =
+            (ModelServer::start(Script::says("").failing(Fail::Status(status))).unwrap(), good());
+        assert_eq!(
+            falls_over(two(&first.url("/v1"), &second), &second).await,
+            End::UpstreamRefused,
+            "{status}"
+        );
         assert_eq!(first.arrived(), 1);
     }
 }
@@ -84,7 +90,8 @@ async fn an_upstream_that_is_too_slow_is_passed_over() {
 #[tokio::test]
 async fn an_error_that_is_the_callers_own_is_told_and_not_tried_again() {
     for status in [400, 401, 404, 422] {
-        let (first, second) = (ModelServer::start(Script::says("").failing(Fail::Status(status))).unwrap(), good());
+        let (first, second) =
+            (ModelServer::start(Script::says("").failing(Fail::Status(status))).unwrap(), good());
         let house = two(&first.url("/v1"), &second).start().await;
         let token = house.token(BOT).await;
         let answer = house.chat(&token, "hi").await;
@@ -99,7 +106,8 @@ async fn an_error_that_is_the_callers_own_is_told_and_not_tried_again() {
 async fn after_the_first_byte_nothing_is_tried_again() {
     for (body, status) in [(chat_stream("hi"), 200), (chat("hi"), 502)] {
         let fail = Fail::DieAfterBytes(40);
-        let (first, second) = (ModelServer::start(Script::says("one two three").failing(fail)).unwrap(), good());
+        let (first, second) =
+            (ModelServer::start(Script::says("one two three").failing(fail)).unwrap(), good());
         let house = two(&first.url("/v1"), &second).start().await;
         let token = house.token(BOT).await;
         let answer = house.post(CHAT, &token, body).await;

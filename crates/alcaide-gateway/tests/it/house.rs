@@ -409,7 +409,8 @@ impl House {
             match event {
                 Event::Intent(intent) => drop(open.insert(index, intent)),
                 Event::Outcome(outcome) => {
-                    let intent = open.remove(&outcome.intent).expect("an outcome has an open intent before it");
+                    let intent =
+                        open.remove(&outcome.intent).expect("an outcome has an open intent before it");
                     assert_eq!((intent.call, intent.attempt.number), (outcome.call, outcome.attempt));
                     calls.push((*intent, *outcome));
                 }
@@ -417,7 +418,7 @@ impl House {
             }
         }
         assert!(open.is_empty(), "intents without outcome: {open:#?}");
-        for (name, _) in &self.plan.budgets {
+        for name in self.plan.budgets.keys() {
             assert_eq!(self.taken(name.as_str()).1, 0, "{name} has something set aside");
         }
         calls

@@ -57,7 +57,8 @@ async fn a_prohibition_says_why_and_what_would_cure_it() {
     assert_eq!(house.chat(&token, "hi").await.status, 200);
     assert_eq!(server.arrived(), 1);
     let refused = house.refusals().await.remove(0);
-    let rules: Vec<_> = refused.content.unwrap().findings.into_iter().map(|found| found.rule.to_string()).collect();
+    let rules: Vec<_> =
+        refused.content.unwrap().findings.into_iter().map(|found| found.rule.to_string()).collect();
     assert_eq!(rules, ["card-number", "email-address"]);
 }
 
@@ -65,7 +66,10 @@ async fn a_prohibition_says_why_and_what_would_cure_it() {
 async fn a_narrowing_prohibition_binds_who_has_a_grant() {
     let server = server();
     let house = Setup::of(&server)
-        .policy("only-caller", "forbid (principal, action, resource) when { resource has name && resource.name == \"caller\" };")
+        .policy(
+            "only-caller",
+            "forbid (principal, action, resource) when { resource has name && resource.name == \"caller\" };",
+        )
         .start()
         .await;
     let token = house.token(BOT).await;
@@ -116,14 +120,20 @@ async fn what_is_masked_does_not_leave() {
     for (path, body) in [
         (CHAT, chat(SPEECH)),
         ("/v1/responses", format!(r#"{{"model":"test-model","input":"{SPEECH}"}}"#)),
-        ("/v1/messages", format!(r#"{{"model":"test-model","max_tokens":9,"messages":[{{"role":"user","content":"{SPEECH}"}}]}}"#)),
+        (
+            "/v1/messages",
+            format!(
+                r#"{{"model":"test-model","max_tokens":9,"messages":[{{"role":"user","content":"{SPEECH}"}}]}}"#
+            ),
+        ),
         ("/v1/embeddings", format!(r#"{{"model":"test-model","input":["{SPEECH}","b"]}}"#)),
     ] {
         assert_eq!(house.post(path, &token, body.clone()).await.status, 200, "{path}");
         let sent = server.heard().pop().unwrap();
         let sent_text = String::from_utf8(sent.body.to_vec()).unwrap();
         let wanted = body.replace(SPEECH, MASKED);
-        let wanted = if path == "/v1/responses" { wanted.replacen('{', "{\"store\":false,", 1) } else { wanted };
+        let wanted =
+            if path == "/v1/responses" { wanted.replacen('{', "{\"store\":false,", 1) } else { wanted };
         assert_eq!(sent_text, wanted);
         let (intent, _) = house.audit().await.pop().unwrap();
         assert_eq!(intent.content.digest.0, *sha256(&sent.body).as_bytes(), "{path}");
@@ -140,7 +150,11 @@ async fn what_is_masked_does_not_come_in() {
     for (path, body, place) in [
         (CHAT, chat("x"), "/choices/0/message/content"),
         ("/v1/responses", r#"{"model":"test-model","input":"x"}"#.to_owned(), "/output/0/content/0/text"),
-        ("/v1/messages", r#"{"model":"test-model","max_tokens":9,"messages":[]}"#.to_owned(), "/content/0/text"),
+        (
+            "/v1/messages",
+            r#"{"model":"test-model","max_tokens":9,"messages":[]}"#.to_owned(),
+            "/content/0/text",
+        ),
     ] {
         let direct = send(server.address(), post(path, "x", body.clone())).await.text().await;
         let answer = house.post(path, &token, body).await.text().await;
@@ -161,7 +175,11 @@ async fn what_is_masked_does_not_come_in_however_a_stream_is_cut() {
     let asks = [
         (CHAT, chat_stream("x"), 1),
         ("/v1/responses", r#"{"model":"test-model","input":"x","stream":true}"#.to_owned(), 3),
-        ("/v1/messages", r#"{"model":"test-model","max_tokens":9,"messages":[],"stream":true}"#.to_owned(), 3),
+        (
+            "/v1/messages",
+            r#"{"model":"test-model","max_tokens":9,"messages":[],"stream":true}"#.to_owned(),
+            3,
+        ),
     ];
     let mut streams = 0;
     for (path, body, step) in asks {
@@ -175,7 +193,11 @@ async fn what_is_masked_does_not_come_in_however_a_stream_is_cut() {
             for part in ["4111", "1111 1111", "ana@", "example.com"] {
                 assert!(!stream.contains(part), "{path} cut at {at}: {stream}");
             }
-            assert!(stream.contains("[DONE]") || stream.contains("message_stop") || stream.contains("response.completed"));
+            assert!(
+                stream.contains("[DONE]")
+                    || stream.contains("message_stop")
+                    || stream.contains("response.completed")
+            );
             streams += 1;
         }
         // One character at a time.
@@ -199,7 +221,7 @@ async fn what_is_masked_does_not_come_in_however_a_stream_is_cut() {
 async fn events_of_no_known_type_do_not_carry_anything_past_a_mask() {
     let speech = format!(r#"{{"object":"new.thing","text":"{SPEECH}"}}"#);
     let text = format!(
-        "data: {speech}\n\ndata: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"fine\"}}}}]}}\n\ndata: [DONE]\n\n"
+        ": {SPEECH}\n\ndata: {speech}\n\ndata: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"fine\"}}}}]}}\n\ndata: [DONE]\n\n"
     );
     let blunt = Blunt::events(&text, false).await;
     let house = blunt.setup().policy("mask", &demanding("mask:card,personal")).start().await;
@@ -218,7 +240,10 @@ async fn what_is_blocked_stops_the_call() {
     for (path, body) in [
         (CHAT, chat(SECRET)),
         ("/v1/responses", format!(r#"{{"model":"test-model","input":"{SECRET}"}}"#)),
-        ("/v1/messages", format!(r#"{{"model":"test-model","max_tokens":9,"messages":[],"system":"{SECRET}"}}"#)),
+        (
+            "/v1/messages",
+            format!(r#"{{"model":"test-model","max_tokens":9,"messages":[],"system":"{SECRET}"}}"#),
+        ),
     ] {
         let answer = house.post(path, &token, body).await;
         assert_eq!((answer.status, answer.code().await.as_str()), (403, "ALC-GATE-0021"), "{path}");
@@ -260,7 +285,12 @@ async fn a_cap_lowers_the_limit_of_output() {
         (CHAT, chat(r#","max_completion_tokens":null"#), "max_completion_tokens", 16),
         (CHAT, chat(r#","max_tokens":8"#), "max_tokens", 8),
         ("/v1/responses", r#"{"model":"test-model","input":"x"}"#.to_owned(), "max_output_tokens", 16),
-        ("/v1/messages", r#"{"model":"test-model","max_tokens":99,"messages":[]}"#.to_owned(), "max_tokens", 16),
+        (
+            "/v1/messages",
+            r#"{"model":"test-model","max_tokens":99,"messages":[]}"#.to_owned(),
+            "max_tokens",
+            16,
+        ),
     ];
     for (path, body, member, most) in cases {
         assert_eq!(house.post(path, &token, body.clone()).await.status, 200, "{body}");

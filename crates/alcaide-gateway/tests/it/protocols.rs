@@ -35,7 +35,13 @@ async fn seen(run: Run, script: &str, url: String, key: &str, model: &str, acts:
 }
 
 /// Runs `acts` directly and through the gate; gives what the server heard each time.
-async fn compare(run: Run, script: &str, path: &str, model: &str, acts: &str) -> (Vec<Heard>, Vec<Heard>, House) {
+async fn compare(
+    run: Run,
+    script: &str,
+    path: &str,
+    model: &str,
+    acts: &str,
+) -> (Vec<Heard>, Vec<Heard>, House) {
     let server = server();
     let direct = seen(run, script, server.url(path), "sk-test", model, acts).await;
     let heard = server.heard().len();
@@ -59,7 +65,11 @@ fn assert_private(heard: &Heard, token: &str) {
     assert!(!raw.contains(token), "the caller's token went upstream: {raw}");
     let bearer = heard.header("authorization");
     assert!(bearer == Some(&format!("Bearer {KEY}")) || heard.header("x-api-key") == Some(KEY), "{raw}");
-    assert_eq!(heard.headers.get_all("authorization").iter().count() + heard.headers.get_all("x-api-key").iter().count(), 1);
+    assert_eq!(
+        heard.headers.get_all("authorization").iter().count()
+            + heard.headers.get_all("x-api-key").iter().count(),
+        1
+    );
 }
 
 fn assert_same_bodies(direct: &[Heard], through: &[Heard]) {
@@ -123,7 +133,8 @@ async fn the_anthropic_library_sees_no_difference() {
 
 #[tokio::test]
 async fn the_anthropic_library_for_node_sees_no_difference() {
-    let (direct, through, _) = compare(node, "anthropic_client.cjs", "", "test-model", "messages,stream").await;
+    let (direct, through, _) =
+        compare(node, "anthropic_client.cjs", "", "test-model", "messages,stream").await;
     assert_same_bodies(&direct, &through);
 }
 
@@ -155,7 +166,9 @@ async fn bytes_pass_as_they_came() {
     // Spaces, escapes and members that a rewriter would not keep.
     let body = "{ \"x\" :1.50,\n\"model\":\"test\\u002dmodel\", \"messages\" : [ {\"role\":\"user\",\"content\":\"\\u00e9\\/\"} ] , \"seed\":-0 }\n";
     let mut request = post(CHAT, &token, body);
-    for (name, value) in [("user-agent", "me/1"), ("x-secret", "mine"), ("cookie", "a=b"), ("openai-beta", "one")] {
+    for (name, value) in
+        [("user-agent", "me/1"), ("x-secret", "mine"), ("cookie", "a=b"), ("openai-beta", "one")]
+    {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
     let answer = send(house.address, request).await;

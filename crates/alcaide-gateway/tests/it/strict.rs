@@ -42,7 +42,11 @@ async fn json_that_two_readers_may_read_in_two_ways_is_refused() {
     ] {
         for path in [CHAT, "/v1/messages", "/v1/responses"] {
             let answer = house.post(path, &token, body.clone()).await;
-            assert_eq!((answer.status, answer.code().await.as_str()), (400, "ALC-GATE-0014"), "{what}: {path}");
+            assert_eq!(
+                (answer.status, answer.code().await.as_str()),
+                (400, "ALC-GATE-0014"),
+                "{what}: {path}"
+            );
         }
     }
     for body in ["[]", r#"{"messages":[]}"#, r#"{"model":7,"messages":[]}"#, r#"{"model":"test-model"}"#] {
