@@ -1,4 +1,4 @@
-//! The office: every authorised operation.
+//! What may be done, and by whom? The office: every authorised operation.
 //!
 //! Who asks comes in as [`By`], and a table says who may ([`Operation::roles`]); a refused attempt is in the record
 //! before it is told. What is declared comes in as a whole ([`Office::apply`]), becomes a numbered plan and goes down

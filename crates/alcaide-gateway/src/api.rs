@@ -64,7 +64,6 @@ pub(crate) async fn handle(
         budgets: asks,
         meter,
         fallback: None,
-        durability: service.durability,
     };
     let recorded = decided.bind(freeze)?.record().await?;
     let headers = passed(&head.headers);

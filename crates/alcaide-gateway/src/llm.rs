@@ -263,7 +263,6 @@ async fn attempts(
             budgets: asks.clone(),
             meter: Arc::clone(&meter),
             fallback: Some(reserved),
-            durability: asked.model.durability,
         };
         let who = decided.who().clone();
         let recorded = decided.bind(freeze)?.record().await?;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alcaide_inventory::declare::{
-    Binding, BudgetOver, BudgetUnit, DpopRule, Durability, Operation, Period, Price, Protocol, Route,
-    Standing,
+    Binding, BudgetOver, BudgetUnit, DpopRule, Operation, Period, Price, Protocol, Route, Standing,
 };
 use alcaide_inventory::fact::Effect;
 use alcaide_inventory::id::{BudgetId, HumanId, RouteId, UnitId};
@@ -116,8 +115,6 @@ pub struct ModelPlan {
     pub price: Price,
     /// Output tokens set aside for a call that states no maximum.
     pub max_output_tokens: u64,
-    /// When an intent counts as recorded.
-    pub durability: Durability,
     /// Budgets over the model.
     pub budgets: Vec<Arc<BudgetPlan>>,
 }
@@ -162,8 +159,6 @@ pub struct ServicePlan {
     pub upstream: Arc<UpstreamPlan>,
     /// All that may be called.
     pub operations: Vec<OperationPlan>,
-    /// When an intent counts as recorded.
-    pub durability: Durability,
 }
 
 /// A whole plan, compiled.
@@ -220,7 +215,6 @@ impl GatePlan {
                     bindings: model.upstreams.iter().filter_map(binding).collect(),
                     price: model.price.unwrap_or_default(),
                     max_output_tokens: model.max_output_tokens.unwrap_or(MAX_OUTPUT_TOKENS),
-                    durability: model.durability,
                     budgets: budgets.over_model(name),
                 }),
             );
@@ -294,7 +288,6 @@ fn services(
             route: placed.id,
             upstream: Arc::clone(upstream),
             operations: service.operations.iter().map(operation).collect(),
-            durability: service.durability,
         };
         services.insert(name.as_str().into(), Arc::new(made));
     }

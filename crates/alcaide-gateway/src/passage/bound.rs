@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use alcaide_inventory::declare::Durability;
 use alcaide_memory::{BudgetAsk, Reservation};
 use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
 use alcaide_seal::digest::sha256;
@@ -32,8 +31,6 @@ pub struct Freeze {
     pub meter: Arc<Meter>,
     /// What is charged where the upstream never tells its usage.
     pub fallback: Option<Usage>,
-    /// When the intent counts as recorded.
-    pub durability: Durability,
 }
 
 /// A call whose bytes are frozen.
@@ -96,7 +93,8 @@ impl Passage<Bound> {
             content: decided.read.content(&freeze.bytes, digest, freeze.edited),
             decided: decided.allowed.record.clone(),
             effects: reservation.effects(),
-            relaxed: freeze.durability == Durability::Relaxed,
+            // Every intent is on disk before it goes, also where the route would allow less: stricter is safe.
+            relaxed: false,
             target: request.target.clone(),
             who: decided.read.who().chain(),
         };

@@ -13,6 +13,7 @@ use http::header;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, priced};
 use crate::attempt::{Attempt, Told};
@@ -60,6 +61,9 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
     }
 }
 
+/// Longest time for an answer that is no stream, however steadily it drips.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
 /// Collects the answer; given up when the upstream stands still, or when an order stops the caller.
 async fn collect(
     mut body: Incoming,
@@ -68,10 +72,31 @@ async fn collect(
     lens: &Lens,
     attempt: &Attempt,
 ) -> Result<Bytes, (End, Refusal)> {
-    let too_long = || (End::TooLong, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the answer is too long"));
+    let too_long = || {
+        (End::TooLong, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the answer is too long"))
+    };
+    let stopped = || {
+        let held = lens.who.get();
+        let memory = attempt.closer().memory();
+        let good = memory.is_good(&held.epochs, held.principal.token, &held.ancestors);
+        good.err().map(|_| (End::Killed, Refusal::of(refusal::STOPPED, Stage::Bound)))
+    };
     let mut whole = BytesMut::new();
     let mut still = Duration::ZERO;
+    let begun = Instant::now();
+    let mut looked = begun;
     loop {
+        // An answer that drips is looked after like one that stands still.
+        let now = Instant::now();
+        if now.duration_since(looked) >= STOP_TICK {
+            looked = now;
+            if let Some(stopped) = stopped() {
+                return Err(stopped);
+            }
+            if now.duration_since(begun) >= WHOLE_TIMEOUT {
+                return Err((End::UpstreamTimeout, Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound)));
+            }
+        }
         let step = STOP_TICK.min(idle.saturating_sub(still));
         let piece = match tokio::time::timeout(step, body.frame()).await {
             Ok(None) => return Ok(whole.freeze()),
@@ -79,11 +104,6 @@ async fn collect(
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Err(_) => {
                 still = still.saturating_add(step);
-                let held = lens.who.get();
-                let memory = attempt.closer().memory();
-                if memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
-                    return Err((End::Killed, Refusal::of(refusal::STOPPED, Stage::Bound)));
-                }
                 if still >= idle {
                     return Err((End::UpstreamTimeout, Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound)));
                 }

@@ -57,6 +57,7 @@ pub struct StreamBody {
     who: Arc<Verified<Credential>>,
     tick: Pin<Box<Sleep>>,
     heard: Instant,
+    looked: Instant,
     spoke: Instant,
     idle_timeout: Duration,
     bytes_max: u64,
@@ -125,6 +126,7 @@ impl StreamBody {
             who: lens.who,
             tick: Box::pin(tokio::time::sleep_until(now + STOP_TICK)),
             heard: now,
+            looked: now,
             spoke: now,
             idle_timeout,
             bytes_max,
@@ -333,6 +335,15 @@ impl Body for StreamBody {
         loop {
             if this.ended {
                 return Poll::Ready(None);
+            }
+            // An upstream that never pauses does not put off an order.
+            let now = Instant::now();
+            if now.duration_since(this.looked) >= STOP_TICK && this.attempt.is_some() {
+                this.looked = now;
+                if let Err(cut) = this.on_tick(now, &mut out) {
+                    this.cut(&cut, &mut out);
+                    return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+                }
             }
             let Some(upstream) = this.upstream.as_mut() else {
                 this.ended = true;

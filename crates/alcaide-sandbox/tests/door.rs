@@ -1,2 +1,0 @@
-//! The door for tests.
-fn main() {}
