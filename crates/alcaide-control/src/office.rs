@@ -11,6 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Issuer, Verifier};
@@ -200,6 +201,8 @@ impl Office {
             if self.0.ledger.follow(next).next().await?.is_none() {
                 return Ok(());
             }
+            // Entries come in crowds: waiting a little makes one transaction of many, and leaves the disk to the ledger.
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     }
 
@@ -387,6 +390,7 @@ fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Entry)]) -> 
         swap |= following.follow(*index, entry)? == Then::Swap;
         next = index.saturating_add(1);
     }
+    following.finish()?;
     project::moved(tx, next)?;
     Ok(swap)
 }
@@ -419,4 +423,8 @@ pub(crate) fn standing_of(plan: &Plan, actor: Actor) -> Option<(Standing, UnitId
 }
 
 /// Most entries that are followed in one transaction.
-const FOLLOW_BATCH: u64 = 256;
+const FOLLOW_BATCH: u64 = 2_048;
+
+/// How long the follower lets entries gather. What people see is older by so much; what the office does itself follows at
+/// once.
+const FOLLOW_EVERY: Duration = Duration::from_millis(100);

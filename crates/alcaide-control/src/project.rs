@@ -1,6 +1,8 @@
 //! What the follower makes of each entry: the projections. Each entry changes them once, in the transaction that also
 //! moves the follower on, so that following again changes nothing.
 
+use std::collections::{BTreeMap, HashMap};
+
 use alcaide_inventory::{Actor, Moment};
 use alcaide_record::{
     Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage,
@@ -36,17 +38,55 @@ pub(crate) fn moved(tx: &Connection, next: u64) -> Result<(), OfficeError> {
     Ok(())
 }
 
-/// Follows entries within one transaction; what every call needs is prepared once.
+/// Follows entries within one transaction.
+///
+/// A call's entries mostly come together: its row is read and written once for all of them, and what calls used is
+/// added up before it is written ([`Following::finish`]).
 pub(crate) struct Following<'t> {
     tx: &'t Connection,
     load: Statement<'t>,
     save: Statement<'t>,
     add: Statement<'t>,
+    calls: HashMap<String, (i64, CallView)>,
+    counted: BTreeMap<Account, Counted>,
 }
+
+/// Whose use is counted together: day, actor, subject, unit, route.
+type Account = (u64, String, String, String, String);
 
 impl<'t> Following<'t> {
     pub(crate) fn within(tx: &'t Connection) -> Result<Self, OfficeError> {
-        Ok(Self { tx, load: tx.prepare(LOAD)?, save: tx.prepare(SAVE)?, add: tx.prepare(ADD)? })
+        Ok(Self {
+            tx,
+            load: tx.prepare(LOAD)?,
+            save: tx.prepare(SAVE)?,
+            add: tx.prepare(ADD)?,
+            calls: HashMap::new(),
+            counted: BTreeMap::new(),
+        })
+    }
+
+    /// Writes what was gathered.
+    pub(crate) fn finish(mut self) -> Result<(), OfficeError> {
+        for (key, call) in self.calls.values() {
+            write_call(&mut self.save, *key, call)?;
+        }
+        for ((day, actor, subject, unit, route), more) in &self.counted {
+            self.add.execute(params![
+                int(*day),
+                actor,
+                subject,
+                unit,
+                route,
+                int(more.requests),
+                int(more.refused),
+                int(more.usage.input),
+                int(more.usage.cached_input),
+                int(more.usage.output),
+                int(more.usage.cost_micros),
+            ])?;
+        }
+        Ok(())
     }
 
     /// Follows one entry.
@@ -190,8 +230,9 @@ fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent
     call.end = None;
     call.status = None;
     call.entries.push(index);
-    save(on, key, &call)?;
-    add(on, at, &call, Counted { requests: 1, ..Counted::default() })
+    add(on, at, &call, Counted { requests: 1, ..Counted::default() });
+    save(on, key, call);
+    Ok(())
 }
 
 fn follow_outcome(
@@ -218,9 +259,11 @@ fn follow_outcome(
         (before, now) => now.or(before),
     };
     call.entries.push(index);
-    save(on, key, &call)?;
-    let Some(usage) = outcome.usage else { return Ok(()) };
-    add(on, at, &call, Counted { usage, ..Counted::default() })
+    if let Some(usage) = outcome.usage {
+        add(on, at, &call, Counted { usage, ..Counted::default() });
+    }
+    save(on, key, call);
+    Ok(())
 }
 
 fn follow_refused(
@@ -256,8 +299,8 @@ fn follow_refused(
     call.code = Some(refused.code.clone());
     call.stage = Some(refused.stage);
     call.entries.push(index);
-    save(on, key, &call)?;
-    add(on, at, &call, Counted { refused: 1, ..Counted::default() })?;
+    add(on, at, &call, Counted { refused: 1, ..Counted::default() });
+    save(on, key, call);
     let (Some(approval), Some(who)) = (refused.approval, &refused.who) else { return Ok(()) };
     // The same question asked again by a retry stands as it was first asked.
     on.tx.execute(
@@ -311,14 +354,22 @@ fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {
     }
 }
 
+/// The call as it is known so far; whoever takes it saves it again.
 fn load(on: &mut Following<'_>, call: &str) -> Result<Option<(i64, CallView)>, OfficeError> {
+    if let Some(known) = on.calls.remove(call) {
+        return Ok(Some(known));
+    }
     let found: Option<(i64, String)> =
         on.load.query_row([call], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     found.map(|(key, body)| Ok((key, from_json("call", &body)?))).transpose()
 }
 
-fn save(on: &mut Following<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
-    on.save.execute(params![
+fn save(on: &mut Following<'_>, key: i64, call: CallView) {
+    on.calls.insert(call.call.to_string(), (key, call));
+}
+
+fn write_call(save: &mut Statement<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
+    save.execute(params![
         key,
         call.call.to_string(),
         moment(call.at),
@@ -353,21 +404,20 @@ struct Counted {
     usage: Usage,
 }
 
-fn add(on: &mut Following<'_>, at: Moment, call: &CallView, more: Counted) -> Result<(), OfficeError> {
-    let day = at.micros() / DAY_US * DAY_US;
+fn add(on: &mut Following<'_>, at: Moment, call: &CallView, more: Counted) {
     let actor = |actor: Option<Actor>| text_of(actor).unwrap_or_default();
-    on.add.execute(params![
-        int(day),
+    let account = (
+        at.micros() / DAY_US * DAY_US,
         actor(call.actor),
         actor(call.subject),
         text_of(call.unit).unwrap_or_default(),
         text_of(call.route).unwrap_or_default(),
-        int(more.requests),
-        int(more.refused),
-        int(more.usage.input),
-        int(more.usage.cached_input),
-        int(more.usage.output),
-        int(more.usage.cost_micros),
-    ])?;
-    Ok(())
+    );
+    let sum = on.counted.entry(account).or_default();
+    sum.requests = sum.requests.saturating_add(more.requests);
+    sum.refused = sum.refused.saturating_add(more.refused);
+    sum.usage.input = sum.usage.input.saturating_add(more.usage.input);
+    sum.usage.cached_input = sum.usage.cached_input.saturating_add(more.usage.cached_input);
+    sum.usage.output = sum.usage.output.saturating_add(more.usage.output);
+    sum.usage.cost_micros = sum.usage.cost_micros.saturating_add(more.usage.cost_micros);
 }

@@ -1,5 +1,5 @@
-//! The Model Context Protocol as a governing gate sees it: what a call asks, what a result says, which headers
-//! must agree, and the edits that a gate may make.
+//! The Model Context Protocol as a governing gate sees it: what a call asks, what a result says, which
+//! headers must agree, and the edits that a gate may make.
 //!
 //! Two generations are read side by side. *Handshake*: revisions 2024-11-05 to 2025-11-25, opened by
 //! `initialize`, with sessions and streams in both directions. *Stateless*: revision 2026-07-28, where each
@@ -24,8 +24,8 @@
 //! | codes of errors | specification 2026-07-28, "Error Codes"; `mcp_types.jsonrpc` 2.3.0 |
 //!
 //! Not verified, and so neither known nor refused here but read as other methods and free text: tasks
-//! (`tasks/*` and `notifications/tasks/*`, 2025-11-25 and the extension after it), extensions of any kind, and
-//! the separate endpoints of the deprecated HTTP+SSE transport of 2024-11-05.
+//! (`tasks/*` and `notifications/tasks/*`, 2025-11-25 and the extension after it), extensions of any kind,
+//! and the separate endpoints of the deprecated HTTP+SSE transport of 2024-11-05.
 
 mod base64;
 mod call;

@@ -1,4 +1,5 @@
-//! Base64 with padding (RFC 4648, section 4), canonical form alone: what would be written otherwise is not read.
+//! Base64 with padding (RFC 4648, section 4), canonical form alone: what would be written otherwise is not
+//! read.
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

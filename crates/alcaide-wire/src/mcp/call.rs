@@ -66,8 +66,8 @@ impl<'a> CallView<'a> {
     /// Reads a request or notification, of the client or of the server.
     ///
     /// # Errors
-    /// A [`ViewError`] where a member that the gate decides on is missing or unclear; what only the peer cares
-    /// about is not checked. A stateless request needs the client's capabilities.
+    /// A [`ViewError`] where a member that the gate decides on is missing or unclear; what only the peer
+    /// cares about is not checked. A stateless request needs the client's capabilities.
     pub fn read(document: &Document<'a>) -> Result<Self, ViewError> {
         let (word, id) = match Message::read(document)? {
             Message::Request(request) => (request.method, Some(request.id)),
@@ -184,9 +184,9 @@ impl<'a> CallView<'a> {
         self.request_state.as_ref().map(|given| Splice::text(given.span.clone(), state))
     }
 
-    /// Sets (JSON text) or removes (`None`) members of `_meta`, which is made where it is missing. The keys must
-    /// differ; all calls in one go, since two would overlap. What is not named stays as it is, but for spaces
-    /// around it where a member is removed.
+    /// Sets (JSON text) or removes (`None`) members of `_meta`, which is made where it is missing. The keys
+    /// must differ; all calls in one go, since two would overlap. What is not named stays as it is, but for
+    /// spaces around it where a member is removed.
     ///
     /// `document` is what the view was read from.
     #[must_use]

@@ -77,10 +77,10 @@ pub(super) fn single<'h>(
 
 /// Checks that the headers agree with a request or notification, and tells the revision that they name.
 ///
-/// Stateless requests: version and method are required, the name where the method has one; all must agree, and
-/// a name must not come with a method that has none. Handshake requests and notifications: what is there must
-/// be known and agree. No revision means that the header is absent ([`Revision::ASSUMED`], or what the session
-/// agreed on). Headers `Mcp-Param-*` are checked by [`super::ParamHeaders`].
+/// Stateless requests: version and method are required, the name where the method has one; all must agree,
+/// and a name must not come with a method that has none. Handshake requests and notifications: what is there
+/// must be known and agree. No revision means that the header is absent ([`Revision::ASSUMED`], or what the
+/// session agreed on). Headers `Mcp-Param-*` are checked by [`super::ParamHeaders`].
 ///
 /// # Errors
 /// The first broken rule; see [`HeaderMismatch`].
@@ -186,7 +186,8 @@ pub fn decode_value(value: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A text as the value of `Mcp-Name` or `Mcp-Param-*`: as it is where that is safe, else in base64 within marks.
+/// A text as the value of `Mcp-Name` or `Mcp-Param-*`: as it is where that is safe, else in base64 within
+/// marks.
 #[must_use]
 pub fn encode_value(text: &str) -> Cow<'_, str> {
     let edge = |byte: Option<u8>| matches!(byte, Some(b' ' | b'\t'));

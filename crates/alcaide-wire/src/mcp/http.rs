@@ -217,8 +217,8 @@ impl HttpFault {
 
 /// The HTTP status of an answer that is an error with this code, made before the answer began to stream.
 ///
-/// Stateless: 404 for an unknown method, 400 for what is the caller's fault, else 200. Handshake: 400 where the
-/// message could not be read, else 200.
+/// Stateless: 404 for an unknown method, 400 for what is the caller's fault, else 200. Handshake: 400 where
+/// the message could not be read, else 200.
 #[must_use]
 pub const fn status_of(revision: Revision, error_code: i64) -> u16 {
     match (revision.era(), error_code) {

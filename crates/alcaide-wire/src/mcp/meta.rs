@@ -74,9 +74,11 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Splices that set (JSON text) or remove (`None`) members of `params._meta`; makes what is missing on the way.
+/// Splices that set (JSON text) or remove (`None`) members of `params._meta`; makes what is missing on the
+/// way.
 ///
-/// Members that are not named stay byte for byte. The keys must differ. Nothing for a message without `method`.
+/// Members that are not named stay byte for byte. The keys must differ. Nothing for a message without
+/// `method`.
 pub(super) fn set(document: &Document<'_>, changes: &[(&str, Option<&str>)]) -> Vec<Splice> {
     let root = document.root();
     if root.get("method").is_none() {

@@ -70,8 +70,8 @@ impl ParamHeaders {
         self.0.is_empty()
     }
 
-    /// `path` is the chain of properties that leads here; absent off any chain. Depth is that of the document,
-    /// which has a limit.
+    /// `path` is the chain of properties that leads here; absent off any chain. Depth is that of the
+    /// document, which has a limit.
     fn walk(&mut self, schema: Value<'_, '_>, mut path: Option<&mut Vec<String>>) -> Result<(), ParamError> {
         if schema.kind() != Kind::Object {
             return Ok(());
@@ -151,9 +151,7 @@ impl ParamHeaders {
         }
         for (param, given) in self.0.iter().zip(found) {
             let header = || param.header.clone();
-            // What has no form in a header, such as a list, is as if it were absent.
-            let argument = param.argument(document).filter(|value| rendered(*value).is_some());
-            match (argument, given) {
+            match (param.argument(document), given) {
                 (None, None) => {}
                 (None, Some(_)) => return Err(HeaderMismatch::Unexpected { header: header() }),
                 (Some(_), None) => return Err(HeaderMismatch::Missing { header: header() }),
@@ -169,8 +167,8 @@ impl ParamHeaders {
         Ok(())
     }
 
-    /// The headers of a call of this tool, as they must be sent; all that came under the prefix `Mcp-Param-` is
-    /// to be taken out first. `document` is the call as it will be sent.
+    /// The headers of a call of this tool, as they must be sent; all that came under the prefix `Mcp-Param-`
+    /// is to be taken out first. `document` is the call as it will be sent.
     #[must_use]
     pub fn write(&self, document: &Document<'_>) -> Vec<(String, String)> {
         let written = self.0.iter().filter_map(|param| {
@@ -182,11 +180,11 @@ impl ParamHeaders {
 }
 
 impl Param {
-    /// The argument; null is absent.
+    /// The argument; null counts as absent, as does all else that has no form in a header.
     fn argument<'d, 'a>(&self, document: &'d Document<'a>) -> Option<Value<'d, 'a>> {
         let arguments = document.root().get("params")?.get("arguments")?;
         let value = self.path.iter().try_fold(arguments, |value, key| value.get(key))?;
-        (!value.is_null()).then_some(value)
+        rendered(value).is_some().then_some(value)
     }
 
     fn says(&self, argument: Value<'_, '_>, said: &str) -> bool {

@@ -237,8 +237,8 @@ impl<'a> ResultView<'a> {
         list.into_iter().flat_map(Value::items)
     }
 
-    /// Makes each item's fate, as `decide` says by its index: keep, rename or take out. All in one go, since an
-    /// item that goes must not be edited.
+    /// Makes each item's fate, as `decide` says by its index: keep, rename or take out. All in one go, since
+    /// an item that goes must not be edited.
     #[must_use]
     pub fn relist(
         &self,

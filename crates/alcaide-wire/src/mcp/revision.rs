@@ -38,7 +38,8 @@ impl Revision {
     pub const NEWEST_HANDSHAKE: Self = Self::V2025_11_25;
     /// The newest stateless one.
     pub const NEWEST_STATELESS: Self = Self::V2026_07_28;
-    /// What is spoken over HTTP where no header says so (specification 2025-11-25, "Protocol Version Header").
+    /// What is spoken over HTTP where no header says so (specification 2025-11-25, "Protocol Version
+    /// Header").
     pub const ASSUMED: Self = Self::V2025_03_26;
 
     /// The revision of that name; absent if it is not known. Compared byte by byte.

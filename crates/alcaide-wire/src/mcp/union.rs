@@ -1,9 +1,9 @@
 //! One list of tools from many servers: names that tell the server, within what models and clients take.
 //!
-//! A name is `server__tool` where that is at most 64 letters, digits, `_` and `-` and the two parts can be told
-//! apart again; else it is what fits of both and 80 bits of a digest. The two kinds never meet: a plain name
-//! that looks like a digested one is digested itself. So two pairs have the same name only if their digests
-//! collide, and then the [`Table`] refuses the second.
+//! A name is `server__tool` where that is at most 64 letters, digits, `_` and `-` and the two parts can be
+//! told apart again; else it is what fits of both and 80 bits of a digest. The two kinds never meet: a plain
+//! name that looks like a digested one is digested itself. So two pairs have the same name only if their
+//! digests collide, and then the [`Table`] refuses the second.
 
 use std::collections::HashMap;
 

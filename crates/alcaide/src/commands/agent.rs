@@ -76,8 +76,8 @@ pub(crate) struct Create {
     /// What it may use; may be repeated
     #[arg(long = "may", value_name = "GRANT")]
     may: Vec<Grant>,
-    /// Also declare the unit, the owner and the sponsor where they are missing, all in one plan; people get no
-    /// office role
+    /// Also declare the unit, the owner and the sponsor where they are missing, all in one plan; they get no office
+    /// role, but where nobody administers the office yet, the first of them becomes administrator
     #[arg(long)]
     create_missing: bool,
 }

@@ -1,0 +1,188 @@
+//! Who comes in: strangers nowhere, people with few roles no further than those say.
+
+use std::collections::BTreeMap;
+
+use alcaide_api::routes::{Door, ROUTES};
+use serde_json::{Value, json};
+
+use crate::house::{House, http, run};
+
+const DECLARED: &str = "schema = 1\n\
+    [[unit]]\nname = \"main\"\n\
+    [[human]]\nname = \"ana\"\nunit = \"main\"\nroles = [\"administrator\"]\n\
+    [[human]]\nname = \"vic\"\nunit = \"main\"\nroles = [\"viewer\"]\n\
+    [[agent]]\nname = \"bot\"\nunit = \"main\"\nowner = \"ana\"\n";
+
+fn furnished() -> House {
+    let house = House::begin();
+    let file = house.put("declared/all.toml", DECLARED);
+    house.ok(&["apply", file.parent().unwrap().to_str().unwrap()]);
+    house
+}
+
+/// An id of a thing that is not there.
+fn id(prefix: &str) -> String {
+    format!("{prefix}_{}", "0".repeat(26))
+}
+
+/// The path with something in the place of each parameter.
+fn filled(path: &str) -> String {
+    path.replace("{actor}", "bot")
+        .replace("{credential}", &id("crd"))
+        .replace("{token}", &id("tok"))
+        .replace("{approval}", &id("apr"))
+        .replace("{call}", &id("cal"))
+        .replace("{number}", "1")
+        .replace("{index}", "0")
+        .replace("{name}", "some-key")
+}
+
+#[test]
+fn a_stranger_is_told_nothing_but_that() {
+    let house = furnished();
+    let mut tried = 0;
+    for route in ROUTES.iter().filter(|route| route.door == Door::Known) {
+        let path = filled(route.path);
+        assert!(!path.contains('{'), "{path}");
+        for (token, code) in
+            [(None, "ALC-OFFICE-0012"), (Some("eyJhbGciOiJub25lIn0.e30."), "ALC-OFFICE-0018")]
+        {
+            let (status, body) = http(&house.office, route.method, &path, token, None);
+            assert_eq!(status, 401, "{} {path}: {body}", route.method);
+            let problem: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem["code"], code, "{} {path}", route.method);
+            for member in ["type", "title", "detail", "help"] {
+                assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{path}: {problem}");
+            }
+        }
+        tried += 1;
+    }
+    assert!(tried > 25, "{tried}");
+    for path in ["/v1/chat/completions", "/v1/models", "/anthropic/v1/messages", "/mcp/files", "/api/erp/x"] {
+        for method in ["post", "get"] {
+            let (status, body) = http(&house.gate, method, path, None, Some(&json!({ "model": "small" })));
+            assert_eq!(status, 401, "{method} {path}: {body}");
+            assert!(body.contains("ALC-GATE-0001"), "{method} {path}: {body}");
+        }
+    }
+    for (path, status) in
+        [("/livez", 200), ("/readyz", 200), ("/.well-known/jwks.json", 200), ("/log/checkpoint", 200)]
+    {
+        assert_eq!(http(&house.office, "get", path, None, None).0, status, "{path}");
+    }
+}
+
+/// Every known route, with whether a viewer may use it and what a good request holds.
+fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
+    let declared = json!({ "schema": 1 });
+    let unit = json!({ "create": { "unit": { "name": "other" } } });
+    let cases = json!({ "file": "c.toml", "cases": "" });
+    let cedar = json!({ "file": "p.cedar", "cedar": "" });
+    let task = json!({ "actor": "bot", "subject": "ana" });
+    let office = json!({ "human": "ana" });
+    BTreeMap::from([
+        (("get", "/metrics"), (true, None)),
+        (("get", "/api/v1/status"), (true, None)),
+        (("get", "/api/v1/declarations"), (true, None)),
+        (("get", "/api/v1/plans"), (true, None)),
+        (("post", "/api/v1/plans"), (false, Some(declared.clone()))),
+        (("post", "/api/v1/plans/preview"), (true, Some(declared))),
+        (("get", "/api/v1/plans/{number}"), (true, None)),
+        (("post", "/api/v1/plans/{number}/rollback"), (false, None)),
+        (("post", "/api/v1/edits"), (false, Some(unit))),
+        (("post", "/api/v1/policies/check"), (true, Some(cedar))),
+        (("post", "/api/v1/policies/test"), (true, Some(cases))),
+        (("get", "/api/v1/secrets"), (true, None)),
+        (("put", "/api/v1/secrets/{name}"), (false, Some(json!({ "value": "x" })))),
+        (("delete", "/api/v1/secrets/{name}"), (false, None)),
+        (("get", "/api/v1/agents"), (true, None)),
+        (("post", "/api/v1/actors/{actor}/kill"), (false, None)),
+        (("post", "/api/v1/actors/{actor}/unkill"), (false, None)),
+        (("get", "/api/v1/actors/{actor}/credentials"), (true, None)),
+        (("post", "/api/v1/actors/{actor}/enrolments"), (false, None)),
+        (("delete", "/api/v1/credentials/{credential}"), (false, None)),
+        (("post", "/api/v1/tasks"), (false, Some(task))),
+        (("post", "/api/v1/office_tokens"), (false, Some(office))),
+        (("post", "/api/v1/tokens/{token}/revoke"), (false, None)),
+        (("get", "/api/v1/calls"), (true, None)),
+        (("get", "/api/v1/calls/{call}"), (true, None)),
+        (("get", "/api/v1/usage"), (true, None)),
+        (("get", "/api/v1/orders"), (true, None)),
+        (("get", "/api/v1/approvals"), (true, None)),
+        (("post", "/api/v1/approvals/{approval}/approve"), (false, None)),
+        (("post", "/api/v1/approvals/{approval}/deny"), (false, None)),
+        (("get", "/api/v1/log/entries"), (true, None)),
+        (("get", "/api/v1/log/proofs/{index}"), (true, None)),
+    ])
+}
+
+#[test]
+fn a_viewer_looks_and_changes_nothing() {
+    let house = furnished();
+    let token = house.ok(&["token", "office", "vic"]);
+    let before = house.json(&["export"]);
+    let mut table = table();
+    for route in ROUTES.iter().filter(|route| route.door == Door::Known) {
+        let key = (route.method, route.path);
+        let (may, body) = table.remove(&key).unwrap_or_else(|| panic!("{key:?} is not in the table"));
+        let path = filled(route.path);
+        let (status, text) = http(&house.office, route.method, &path, Some(token.trim()), body.as_ref());
+        if may {
+            // What is not there is told to whoever may look.
+            assert!(status == 200 || status == 404 && path.contains(&id("cal")), "{key:?}: {status} {text}");
+        } else {
+            assert_eq!(status, 403, "{key:?}: {text}");
+            let problem: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(problem["code"], "ALC-OFFICE-0001", "{key:?}");
+            assert!(!problem["help"].as_str().unwrap().is_empty(), "{key:?}");
+        }
+    }
+    assert!(table.is_empty(), "no such routes: {table:?}");
+    assert_eq!(house.json(&["export"]), before);
+    let listed = house.json(&["agent", "list"]);
+    assert_eq!(listed[0]["killed"], false);
+
+    // The same over the command line, at the office's URL.
+    let url = format!("http://{}", house.office);
+    let env = [("ALCAIDE_OFFICE_TOKEN", token.trim())];
+    let at = |args: &[&str]| {
+        let mut all = args.to_vec();
+        all.extend(["--url", url.as_str()]);
+        run(&all, &env, b"")
+    };
+    let said = at(&["agent", "list", "--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap(), listed);
+    at(&["agent", "kill", "bot"]).refused(
+        1,
+        "ALC-OFFICE-0001",
+        &[
+            "error: not allowed\n",
+            "  why: `stop an actor` is not among what you may do here\n",
+            "  fix: ask an administrator for one of the roles ",
+        ],
+    );
+    run(&["agent", "list", "--url", &url], &[], b"").refused(
+        2,
+        "ALC-CLI-0018",
+        &["error: the remote office was not asked\n", "  why: `ALCAIDE_OFFICE_TOKEN` is not set\n"],
+    );
+    // Each attempt is in the record.
+    let denied = house.ok(&["log", "follow", "--once", "--from", "0"]);
+    assert!(denied.matches("denied   ALC-OFFICE-0001, to vic\n").count() >= 10, "{denied}");
+}
+
+#[test]
+fn the_operator_approves_nothing() {
+    let house = furnished();
+    house.run(&["approval", "approve", &id("apr")]).refused(
+        1,
+        "ALC-OFFICE-0001",
+        &[
+            "error: not allowed\n",
+            "  why: `approve a call` is not among",
+            "  fix: ask an administrator for one of the roles `approver`\n",
+        ],
+    );
+    assert_eq!(house.json(&["approval", "list"])["items"], json!([]));
+}
