@@ -3,6 +3,7 @@
 //! Everything here is a list of steps over other tools; the laws that `check` enforces are written in
 //! `docs/ARCHITECTURE.md`, and the bans it enforces are read from `deny.toml`.
 
+mod bench;
 mod check;
 mod metadata;
 mod peers;
@@ -25,9 +26,14 @@ commands:
   peers            install the public clients and servers that tests run against, into target/peers
   test             peers, then every test of the workspace (minutes)
   prove            the same with full trials (hours; sets ALCAIDE_TIER=hours)
+  bench gate       the gate under load against its bars (docs/performance.md); needs a quiet machine
   help             this text
 
 options:
+  --quick          with bench: shorter runs
+  --built          with bench: take the release build that is there
+  --peers LIST     with bench: also litellm, portkey, contextforge (slow to install)
+  --out FILE       with bench: write the result between the markers of this page
   --debian         with peers, test and prove: also install nginx-light and chromium by apt-get (needs root)
 
 exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
@@ -36,6 +42,7 @@ examples:
   cargo xtask check
   cargo xtask peers --debian
   CI=true cargo xtask test
+  cargo xtask bench gate --quick
 ";
 
 fn main() -> ExitCode {
@@ -58,11 +65,12 @@ fn main() -> ExitCode {
 }
 
 /// One thing to do, as asked for on the command line.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Command {
     Check,
     Peers(Debian),
     Suite(Tier, Debian),
+    Bench(bench::Asked),
     Help,
 }
 
@@ -73,6 +81,7 @@ impl Command {
             Self::Check => check::run(&root),
             Self::Peers(debian) => peers::prepare(&root, debian),
             Self::Suite(tier, debian) => suite::run(&root, tier, debian),
+            Self::Bench(asked) => bench::run(&root, &asked),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
@@ -83,6 +92,9 @@ impl Command {
 
 fn parse(words: &[&str]) -> Result<Command> {
     let (name, options) = words.split_first().context("a command is missing")?;
+    if *name == "bench" {
+        return bench::Asked::parse(options).map(Command::Bench);
+    }
     let debian = match options {
         [] => Debian::Leave,
         ["--debian"] => Debian::Install,

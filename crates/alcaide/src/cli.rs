@@ -8,8 +8,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 
 use crate::client::Client;
 use crate::commands::{
-    activity, agent, approval, backup, completion, config, credential, declare, doctor, explain, log, order, people,
-    plan, policy, secret, serve, token,
+    activity, agent, approval, backup, completion, config, credential, declare, doctor, explain, log, order,
+    people, plan, policy, secret, serve, token,
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
@@ -150,7 +150,8 @@ impl Desk {
         if let Some(dir) = &self.data_dir {
             return Ok(Places::of(dir));
         }
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
         let none = || {
             Failure::new(&NOT_THERE, "no data directory is named")
@@ -277,7 +278,10 @@ mod tests {
             if subs.is_empty() {
                 let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
                 let shown = path.trim();
-                assert!(help.contains(&format!("Example: {shown}")), "no example of `{shown}` in its help: {help}");
+                assert!(
+                    help.contains(&format!("Example: {shown}")),
+                    "no example of `{shown}` in its help: {help}"
+                );
             }
             for sub in subs {
                 look(sub, &path);

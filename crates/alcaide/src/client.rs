@@ -105,7 +105,8 @@ impl Client {
             request.headers_mut().insert(IF_MATCH, number);
         }
         let answered = tokio::time::timeout(ANSWER_WAIT_MAX, self.exchange(path, request)).await;
-        let (status, bytes) = answered.map_err(|_| self.unreachable("it did not answer within a minute"))??;
+        let (status, bytes) =
+            answered.map_err(|_| self.unreachable("it did not answer within a minute"))??;
         if !(200..300).contains(&status) {
             let problem: Problem = serde_json::from_slice(&bytes).map_err(|_| {
                 Failure::new(&ANSWER, "the office's refusal was not understood")
@@ -115,8 +116,9 @@ impl Client {
             return Err(Failure::problem(&asked, status, problem));
         }
         let read = if bytes.is_empty() { &b"null"[..] } else { &bytes };
-        serde_json::from_slice(read)
-            .map_err(|error| Failure::new(&ANSWER, "the office's answer was not understood").at(asked).why(error))
+        serde_json::from_slice(read).map_err(|error| {
+            Failure::new(&ANSWER, "the office's answer was not understood").at(asked).why(error)
+        })
     }
 
     async fn exchange(&self, path: &str, mut request: Request<Full<Bytes>>) -> Result<(u16, Bytes), Failure> {
@@ -157,22 +159,21 @@ async fn over_socket(socket: &PathBuf, request: Request<Full<Bytes>>) -> Result<
         std::io::ErrorKind::ConnectionRefused => "nobody listens on the socket: the service ended".to_owned(),
         _ => error.to_string(),
     })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
     // Ends with the response: an error of it shows there.
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(|error| error.to_string())
 }
 
 async fn over_tcp(request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_webpki_roots()
-        .https_or_http()
-        .enable_http1()
-        .build();
+    let connector =
+        hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
     client.request(request).await.map_err(|error| {
-        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let source =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
         format!("{error}{source}")
     })
 }
@@ -211,7 +212,9 @@ mod tests {
     #[test]
     fn a_token_never_goes_over_plain_http_to_another_machine() {
         let token = || Some("t".to_owned());
-        for good in ["https://office.example", "http://127.0.0.1:7101", "http://localhost:1/", "http://[::1]:2"] {
+        for good in
+            ["https://office.example", "http://127.0.0.1:7101", "http://localhost:1/", "http://[::1]:2"]
+        {
             assert!(Client::remote(good, token()).is_ok(), "{good}");
         }
         for bad in [

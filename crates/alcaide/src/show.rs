@@ -92,8 +92,7 @@ impl Out {
             text
         };
         let titles = line(&mut head.iter().copied());
-        let mut text =
-            if self.color { format!("\u{1b}[1m{}\u{1b}[0m\n", titles.trim_end()) } else { titles };
+        let mut text = if self.color { format!("\u{1b}[1m{}\u{1b}[0m\n", titles.trim_end()) } else { titles };
         for row in rows {
             text.push_str(&line(&mut row.iter().map(String::as_str)));
         }

@@ -183,7 +183,10 @@ fn facts(call: &CallView) -> String {
         ("attempts", call.attempts.to_string()),
         ("released", format!("{} bytes", call.released_bytes)),
         ("duration", call.duration_us.map_or_else(|| "-".into(), |us| format!("{us} us"))),
-        ("tokens", call.usage.map_or_else(|| "-".into(), |one| format!("{} in, {} out", one.input, one.output))),
+        (
+            "tokens",
+            call.usage.map_or_else(|| "-".into(), |one| format!("{} in, {} out", one.input, one.output)),
+        ),
         ("entries", list(call.entries.iter().map(ToString::to_string).collect())),
     ];
     lines.iter().map(|(label, value)| format!("{label:9} {value}\n")).collect()

@@ -6,9 +6,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use alcaide_control::{AgentView, Applied, OrderView, Thing};
-use alcaide_inventory::declare::{
-    Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit,
-};
+use alcaide_inventory::declare::{Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit};
 use alcaide_inventory::{AgentId, Name};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -24,9 +22,11 @@ use crate::show::{note, or_dash};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Declare an agent
-    #[command(after_help = "Example: alcaide agent create invoice-bot --owner ana --may 'use:model/*' --may \
+    #[command(
+        after_help = "Example: alcaide agent create invoice-bot --owner ana --may 'use:model/*' --may \
         'use:tool/files/*' --create-missing\nA grant is `use:model/NAME`, `use:tool/SERVER/TOOL` or \
-        `use:api/SERVICE/OPERATION`; `*` is any.")]
+        `use:api/SERVICE/OPERATION`; `*` is any."
+    )]
     Create(Create),
     /// List agents and how they stand
     #[command(after_help = "Example: alcaide agent list")]
@@ -44,8 +44,10 @@ pub(crate) enum Verb {
         name: String,
     },
     /// Make a key, prove it to the office, and make it a client credential of the agent
-    #[command(after_help = "Example: alcaide agent enrol invoice-bot --key-file invoice-bot.pem\nThe key goes to \
-        the file (PKCS#8 PEM, mode 0600); client id and token endpoint go beside it, ending in `.json`.")]
+    #[command(
+        after_help = "Example: alcaide agent enrol invoice-bot --key-file invoice-bot.pem\nThe key goes to \
+        the file (PKCS#8 PEM, mode 0600); client id and token endpoint go beside it, ending in `.json`."
+    )]
     Enrol {
         /// Name or id
         name: String,
@@ -54,8 +56,10 @@ pub(crate) enum Verb {
         key_file: Option<PathBuf>,
     },
     /// Start a task and print its token: what an SDK sends as its API key
-    #[command(after_help = "Example: alcaide agent token invoice-bot --task 'pay invoice 7'\nAs in: OPENAI_API_KEY=$(alcaide agent token invoice-bot) \
-        python my_agent.py")]
+    #[command(
+        after_help = "Example: alcaide agent token invoice-bot --task 'pay invoice 7'\nAs in: OPENAI_API_KEY=$(alcaide agent token invoice-bot) \
+        python my_agent.py"
+    )]
     Token(Token),
 }
 
@@ -117,7 +121,8 @@ impl Create {
         // The number first: if a plan comes between the two, the apply below is a conflict and changes nothing.
         let Status { plan } = client.get("/api/v1/status").await?;
         let mut all: Declarations = client.get("/api/v1/declarations").await?;
-        let owner_unit = all.humans.iter().find(|one| one.name == self.owner).map(|one| one.spec.unit.clone());
+        let owner_unit =
+            all.humans.iter().find(|one| one.name == self.owner).map(|one| one.spec.unit.clone());
         let unit = match self.unit.clone().or(owner_unit) {
             Some(unit) => unit,
             None => main_unit()?,

@@ -19,7 +19,9 @@ pub(crate) enum Verb {
         paged: Paged,
     },
     /// Answer a question with yes, as a person: the operator of the machine is nobody in particular and may not
-    #[command(after_help = "Example: alcaide approval approve apr_01jd9z0000000000000000000 --url http://127.0.0.1:7101")]
+    #[command(
+        after_help = "Example: alcaide approval approve apr_01jd9z0000000000000000000 --url http://127.0.0.1:7101"
+    )]
     Approve {
         /// Id of the question
         id: String,
@@ -43,7 +45,8 @@ impl Verb {
 }
 
 async fn list(desk: &Desk, paged: &Paged) -> Result<Exit, Failure> {
-    let page: Page<ApprovalView> = desk.client()?.get(&format!("/api/v1/approvals{}", paged.query(&[]))).await?;
+    let page: Page<ApprovalView> =
+        desk.client()?.get(&format!("/api/v1/approvals{}", paged.query(&[]))).await?;
     desk.out.show(&page, || {
         let row = |one: &ApprovalView| {
             let state = match one.state {

@@ -15,8 +15,10 @@ use crate::show::note;
 
 /// `alcaide backup`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide backup /backups/alcaide-2026-11-23\nThe service must be stopped. Keys are \
-    left out: keep a copy of the folder `keys` in another place.")]
+#[command(
+    after_help = "Example: alcaide backup /backups/alcaide-2026-11-23\nThe service must be stopped. Keys are \
+    left out: keep a copy of the folder `keys` in another place."
+)]
 pub(crate) struct Backup {
     /// New folder
     folder: PathBuf,

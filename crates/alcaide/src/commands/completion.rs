@@ -8,7 +8,9 @@ use crate::fail::Failure;
 
 /// `alcaide completion`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide completion bash > ~/.local/share/bash-completion/completions/alcaide")]
+#[command(
+    after_help = "Example: alcaide completion bash > ~/.local/share/bash-completion/completions/alcaide"
+)]
 pub(crate) struct Completion {
     /// The shell
     #[arg(value_enum)]

@@ -93,7 +93,10 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
     let listens = [("gate.listen", settings.gate.listen), ("office.listen", settings.office.listen)];
     for (key, addr) in listens {
         if !addr.ip().is_loopback() {
-            return Err((key, format!("`{addr}` is no loopback address, and plain HTTP is spoken on loopback only")));
+            return Err((
+                key,
+                format!("`{addr}` is no loopback address, and plain HTTP is spoken on loopback only"),
+            ));
         }
     }
     if settings.gate.listen == settings.office.listen && settings.gate.listen.port() != 0 {
@@ -106,7 +109,8 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
     origin.map_err(|error| ("ledger.origin", error.to_string()))?;
     if let Some(issuer) = &settings.office.issuer {
         let uri: Option<http::Uri> = issuer.parse().ok();
-        if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+        if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
+        {
             return Err(("office.issuer", "it is no `http` or `https` URL".into()));
         }
     }
@@ -115,15 +119,9 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
 
 /// The JSON Schema (draft 2020-12) of `settings.toml`.
 fn schema() -> Value {
-    let addr = |default: &str, text: &str| {
-        json!({ "type": "string", "default": default, "description": text, "examples": ["127.0.0.1:0", "[::1]:7100"] })
-    };
-    let names = |text: &str| {
-        json!({ "type": "array", "items": { "type": "string" }, "default": [], "description": text })
-    };
-    let object = |text: &str, properties: Value| {
-        json!({ "type": "object", "additionalProperties": false, "description": text, "properties": properties })
-    };
+    let addr = |default: &str, text: &str| json!({ "type": "string", "default": default, "description": text, "examples": ["127.0.0.1:0", "[::1]:7100"] });
+    let names = |text: &str| json!({ "type": "array", "items": { "type": "string" }, "default": [], "description": text });
+    let object = |text: &str, properties: Value| json!({ "type": "object", "additionalProperties": false, "description": text, "properties": properties });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "settings of Alcaide",
@@ -205,7 +203,9 @@ mod tests {
         };
         let told = tried("[gate]\nnames = []\nlistn = \"127.0.0.1:1\"\n");
         assert!(told.contains("settings.toml:3:1 unknown field `listn`"), "{told}");
-        assert!(tried("[gate]\nlisten = \"0.0.0.0:1\"\n").contains("`gate.listen` `0.0.0.0:1` is no loopback"));
+        assert!(
+            tried("[gate]\nlisten = \"0.0.0.0:1\"\n").contains("`gate.listen` `0.0.0.0:1` is no loopback")
+        );
         assert!(tried("[office]\nlisten = \"127.0.0.1:7100\"\n").contains("`office.listen` gate and office"));
         assert!(tried("[office]\ntrust_domain = \"Not A Domain\"\n").contains("`office.trust_domain`"));
         assert!(tried("[office]\nissuer = \"x\"\n").contains("`office.issuer`"));

@@ -37,13 +37,18 @@ impl Verb {
             Self::List { agent } => {
                 let client = desk.client()?;
                 let id = agent_id(&client, &agent).await?;
-                let all: Vec<CredentialView> = client.get(&format!("/api/v1/actors/{id}/credentials")).await?;
+                let all: Vec<CredentialView> =
+                    client.get(&format!("/api/v1/actors/{id}/credentials")).await?;
                 desk.out.show(&all, || {
                     let row = |one: &CredentialView| {
                         vec![one.id.to_string(), one.enrolled.to_string(), one.key.to_string()]
                     };
                     let rows: Vec<_> = all.iter().map(row).collect();
-                    desk.out.table(&["CLIENT ID", "ENROLLED", "KEY"], &rows, "no credentials; see `alcaide agent enrol`")
+                    desk.out.table(
+                        &["CLIENT ID", "ENROLLED", "KEY"],
+                        &rows,
+                        "no credentials; see `alcaide agent enrol`",
+                    )
                 })?;
             }
             Self::Remove { id, yes } => {

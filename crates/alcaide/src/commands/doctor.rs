@@ -125,7 +125,11 @@ fn folder(all: &mut Vec<Check>, places: &Places) -> bool {
         if strict && mode & 0o077 != 0 {
             sound = false;
             let fix = format!("`chmod go-rwx {path_shown}`, and replace what others may have read");
-            all.push(Check::wrong(NAME, format!("`{path_shown}` has mode {mode:04o}: others may enter"), fix));
+            all.push(Check::wrong(
+                NAME,
+                format!("`{path_shown}` has mode {mode:04o}: others may enter"),
+                fix,
+            ));
         }
         if meta.uid() != us {
             sound = false;
@@ -158,7 +162,9 @@ fn settings(all: &mut Vec<Check>, places: &Places) -> Settings {
 fn format_of(places: &Places) -> Check {
     match places.check() {
         Ok(()) => Check::ok("format", "version 1"),
-        Err(error) => Check::wrong("format", error.to_string(), "use the version of this program that made it"),
+        Err(error) => {
+            Check::wrong("format", error.to_string(), "use the version of this program that made it")
+        }
     }
 }
 
@@ -189,7 +195,11 @@ fn space(places: &Places) -> Check {
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let found = format!("{} MiB free", free >> 20);
     if free < FREE_BYTES_MIN {
-        Check::wrong("disk", found, "make at least 1 GiB free: without space nothing is recorded, and nothing passes")
+        Check::wrong(
+            "disk",
+            found,
+            "make at least 1 GiB free: without space nothing is recorded, and nothing passes",
+        )
     } else {
         Check::ok("disk", found)
     }
@@ -236,7 +246,11 @@ fn namespaces(sys: &Path) -> Check {
         return Check::unknown(NAME, "the system does not say whether they may be made");
     };
     if most == 0 {
-        return Check::wrong(NAME, format!("none may be made: {WHY}"), "`sysctl user.max_user_namespaces=1024`");
+        return Check::wrong(
+            NAME,
+            format!("none may be made: {WHY}"),
+            "`sysctl user.max_user_namespaces=1024`",
+        );
     }
     if read("kernel/unprivileged_userns_clone") == Some(0) {
         let fix = "`sysctl kernel.unprivileged_userns_clone=1`";

@@ -33,7 +33,8 @@ impl Explain {
     pub(crate) fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         let all = all()?;
         let Some(code) = self.code else {
-            desk.out.show(&all, || all.iter().map(|one| format!("{}  {}\n", one.code, one.title)).collect())?;
+            desk.out
+                .show(&all, || all.iter().map(|one| format!("{}  {}\n", one.code, one.title)).collect())?;
             return Ok(Exit::Clean);
         };
         let found = all.iter().find(|one| one.code.eq_ignore_ascii_case(&code)).ok_or_else(|| {

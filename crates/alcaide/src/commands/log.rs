@@ -41,7 +41,9 @@ pub(crate) enum Verb {
         what: String,
     },
     /// Recompute the whole record from its files: entries, tree, signature; needs no service
-    #[command(after_help = "Example: alcaide log verify --dir /evidence/ledger --key 'alcaide.local/ledger+…'")]
+    #[command(
+        after_help = "Example: alcaide log verify --dir /evidence/ledger --key 'alcaide.local/ledger+…'"
+    )]
     Verify {
         /// Folder of a ledger [default: that of the data directory]
         #[arg(long, value_name = "DIR")]
@@ -60,7 +62,10 @@ pub(crate) enum Verb {
         out: Option<PathBuf>,
     },
     /// Check a proof, with nothing but the proof and the verifier key
-    #[command(name = "check-proof", after_help = "Example: alcaide log check-proof entry-17.json --key 'alcaide.local/ledger+…'")]
+    #[command(
+        name = "check-proof",
+        after_help = "Example: alcaide log check-proof entry-17.json --key 'alcaide.local/ledger+…'"
+    )]
     CheckProof {
         /// File that `alcaide log prove` wrote
         file: PathBuf,

@@ -22,7 +22,8 @@ pub(crate) enum Verb {
 impl Verb {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         let Self::List { paged } = self;
-        let page: Page<OrderView> = desk.client()?.get(&format!("/api/v1/orders{}", paged.query(&[]))).await?;
+        let page: Page<OrderView> =
+            desk.client()?.get(&format!("/api/v1/orders{}", paged.query(&[]))).await?;
         desk.out.show(&page, || {
             let row = |one: &OrderView| {
                 vec![

@@ -34,7 +34,9 @@ impl Unit {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Human {
     /// Declare a person, by handle
-    #[command(after_help = "Example: alcaide human create ana --unit main --role administrator --role approver")]
+    #[command(
+        after_help = "Example: alcaide human create ana --unit main --role administrator --role approver"
+    )]
     Create {
         /// Handle: not the person's real name, which has no place in the record
         name: Name,

@@ -20,8 +20,10 @@ use crate::show::or_dash;
 
 /// `alcaide plan`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide plan declarations/\nEnds with 1 if anything would change or keeps it from \
-    being applied.")]
+#[command(
+    after_help = "Example: alcaide plan declarations/\nEnds with 1 if anything would change or keeps it from \
+    being applied."
+)]
 pub(crate) struct Preview {
     /// Folder with `*.toml` and `*.cedar`
     folder: PathBuf,
@@ -102,7 +104,9 @@ pub(crate) struct Rollback {
 
 /// `alcaide export`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide export declarations/\nWith `--json`, and without a folder, one JSON document.")]
+#[command(
+    after_help = "Example: alcaide export declarations/\nWith `--json`, and without a folder, one JSON document."
+)]
 pub(crate) struct Export {
     /// New or empty folder, or `-` for standard output
     #[arg(default_value = "-")]
@@ -170,7 +174,8 @@ impl Export {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         let all: Declarations = desk.client()?.get("/api/v1/declarations").await?;
         let text = |all: &Declarations| {
-            all.to_toml().map_err(|error| Failure::new(&INTERNAL, "the declarations cannot be written").why(error))
+            all.to_toml()
+                .map_err(|error| Failure::new(&INTERNAL, "the declarations cannot be written").why(error))
         };
         if self.folder.as_os_str() == "-" {
             let toml = text(&all)?;
@@ -230,7 +235,8 @@ async fn preview(desk: &Desk, client: &Client, wanted: &Declarations) -> Result<
 }
 
 fn show_applied(desk: &Desk, applied: &Applied) -> Result<Exit, Failure> {
-    desk.out.show(applied, || format!("{}plan {} is in force\n", changes(&applied.changes), applied.number))?;
+    desk.out
+        .show(applied, || format!("{}plan {} is in force\n", changes(&applied.changes), applied.number))?;
     Ok(Exit::Clean)
 }
 

@@ -27,10 +27,12 @@ pub(crate) enum Verb {
         files: Vec<PathBuf>,
     },
     /// Run declared examples against the plan in force, or against a folder that is not in force yet
-    #[command(after_help = "Example: alcaide policy test cases.toml --folder declarations/\nA case:\n  [[case]]\n  \
+    #[command(
+        after_help = "Example: alcaide policy test cases.toml --folder declarations/\nA case:\n  [[case]]\n  \
         name = \"a large invoice needs a second person\"\n  agent = \"invoice-bot\"    # or workload, human\n  \
         on_behalf_of = \"ana\"\n  action = \"call_tool\"\n  resource = \"erp/post_invoice\"\n  expect = \"ask\"        \
-            # allow, ask or refuse\n  [case.context]\n  args = { amount = 20000 }")]
+            # allow, ask or refuse\n  [case.context]\n  args = { amount = 20000 }"
+    )]
     Test {
         /// TOML file with `[[case]]` tables
         file: PathBuf,
@@ -110,7 +112,8 @@ async fn test(desk: &Desk, file: &Path, folder: Option<&Path>) -> Result<Exit, F
         let first = wrong.first().map(FolderError::to_string).unwrap_or_default();
         Failure::new(&FOLDER, "the folder was not read").why(first)
     })?;
-    let asked = json!({ "file": file.display().to_string(), "cases": text(file)?, "declarations": declarations });
+    let asked =
+        json!({ "file": file.display().to_string(), "cases": text(file)?, "declarations": declarations });
     let tested: Tested = desk.client()?.post("/api/v1/policies/test", &asked, None).await?;
     desk.out.show(&tested, || {
         let mut told: String = tested.cases.iter().map(line).collect();
@@ -124,7 +127,8 @@ async fn test(desk: &Desk, file: &Path, folder: Option<&Path>) -> Result<Exit, F
 fn line(case: &TestedCase) -> String {
     let word = if case.passed { "pass" } else { "FAIL" };
     let expected = if case.passed { String::new() } else { format!(", expected {}", case.expected) };
-    let by = if case.policies.is_empty() { String::new() } else { format!(" (by {})", case.policies.join(", ")) };
+    let by =
+        if case.policies.is_empty() { String::new() } else { format!(" (by {})", case.policies.join(", ")) };
     format!("{word}  {}: {}{expected}{by}\n", case.name, case.found)
 }
 

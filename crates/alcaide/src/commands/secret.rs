@@ -59,7 +59,8 @@ impl Verb {
             Self::Set { name, from_file } => {
                 let secret = match from_file {
                     Some(path) => {
-                        let file = std::fs::File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
+                        let file = std::fs::File::open(&path)
+                            .map_err(|error| Failure::file("read", &path, &error))?;
                         read(file, &path)?
                     }
                     None if std::io::stdin().is_terminal() => {
@@ -77,13 +78,18 @@ impl Verb {
                 let all: Vec<SecretView> = client.get("/api/v1/secrets").await?;
                 desk.out.show(&all, || {
                     let rows: Vec<_> = all.iter().map(row).collect();
-                    desk.out.table(&["NAME", "USED BY", "ID"], &rows, "no secrets; seal one with `alcaide secret set`")
+                    desk.out.table(
+                        &["NAME", "USED BY", "ID"],
+                        &rows,
+                        "no secrets; seal one with `alcaide secret set`",
+                    )
                 })?;
             }
             Self::Remove { name, dry_run: true, .. } => {
                 let all: Vec<SecretView> = client.get("/api/v1/secrets").await?;
                 let found = all.iter().find(|one| one.name == name).ok_or_else(|| {
-                    Failure::new(&WORD, format!("there is no secret `{name}`")).fix("see `alcaide secret list`")
+                    Failure::new(&WORD, format!("there is no secret `{name}`"))
+                        .fix("see `alcaide secret list`")
                 })?;
                 desk.out.show(found, || desk.out.table(&["NAME", "USED BY", "ID"], &[row(found)], ""))?;
                 return Ok(Exit::unless(!found.used_by.is_empty()));
@@ -109,10 +115,13 @@ fn read(from: impl Read, place: &Path) -> Result<SecretText, Failure> {
     let mut text = String::new();
     let read = from.take(INPUT_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::file("read", place, &error))?;
-    let end = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+    let end =
+        text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
     text.truncate(end);
     if text.is_empty() {
-        return Err(Failure::new(&SECRET_INPUT, "the secret was not read").at(place.display()).why("it is empty"));
+        return Err(Failure::new(&SECRET_INPUT, "the secret was not read")
+            .at(place.display())
+            .why("it is empty"));
     }
     Ok(text.into())
 }
@@ -123,7 +132,8 @@ mod tests {
 
     #[test]
     fn one_line_break_is_not_part_of_a_secret() {
-        let read = |text: &str| read(text.as_bytes(), Path::new("x")).map(|secret| secret.expose().to_owned());
+        let read =
+            |text: &str| read(text.as_bytes(), Path::new("x")).map(|secret| secret.expose().to_owned());
         assert_eq!(read("key\n").unwrap(), "key");
         assert_eq!(read("key\r\n").unwrap(), "key");
         assert_eq!(read("key\n\n").unwrap(), "key\n");

@@ -17,8 +17,10 @@ use crate::up::{self, Started};
 
 /// `alcaide up`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide up --init\nThe log goes to standard error; ALCAIDE_LOG filters it (`info`, \
-    `alcaide_gateway=debug,warn`).")]
+#[command(
+    after_help = "Example: alcaide up --init\nThe log goes to standard error; ALCAIDE_LOG filters it (`info`, \
+    `alcaide_gateway=debug,warn`)."
+)]
 pub(crate) struct Up {
     /// Make the data directory; without it, nothing is begun but by a person who says yes
     #[arg(long)]
@@ -29,7 +31,7 @@ pub(crate) struct Up {
     /// Address of the office, in place of the setting; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     office: Option<SocketAddr>,
-    /// Write the addresses to this file as JSON once calls are taken; it is not there before
+    /// Write the addresses to this file as JSON once calls are taken; it is there for no longer than the service
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
     /// Form of the log
@@ -63,14 +65,9 @@ impl Up {
         if let Some(path) = &self.ready_file {
             clear(path)?;
         }
-        let asked = up::Up {
-            data_dir: places.dir().to_owned(),
-            init,
-            gate: self.gate,
-            office: self.office,
-        };
-        let (out, ready_file) = (desk.out, self.ready_file);
-        let begun = up::up(asked, move |started: &Started| {
+        let asked = up::Up { data_dir: places.dir().to_owned(), init, gate: self.gate, office: self.office };
+        let (out, ready_file) = (desk.out, self.ready_file.clone());
+        let served = up::up(asked, move |started: &Started| {
             let addresses = Addresses {
                 gate: started.gate.clone(),
                 office: started.office.clone(),
@@ -87,14 +84,21 @@ impl Up {
                 failure.print(false);
             }
         });
-        begun.await.map(|()| Exit::Clean).map_err(|error| Failure::house(&error))
+        let ended = served.await;
+        if let Some(path) = &self.ready_file {
+            // Best effort: the end of the service is what counts.
+            let _ = std::fs::remove_file(path);
+        }
+        ended.map(|()| Exit::Clean).map_err(|error| Failure::house(&error))
     }
 
     /// Whether the data directory is to be made.
     fn decide(&self, places: &Places) -> Result<bool, Failure> {
         let dir = places.dir().display();
         match (places.exists(), self.init) {
-            (true, true) => Err(Failure::new(&THERE, "a data directory was not made anew").at(dir).why(THERE.what)),
+            (true, true) => {
+                Err(Failure::new(&THERE, "a data directory was not made anew").at(dir).why(THERE.what))
+            }
             (true, false) => {
                 let other = |error: anyhow::Error| {
                     Failure::new(&NOT_THERE, "the data directory cannot be used").at(dir).why(error).fix(
@@ -156,7 +160,9 @@ fn clear(path: &Path) -> Result<(), Failure> {
     std::fs::File::create(&draft).map_err(|error| Failure::file("write", &draft, &error))?;
     std::fs::remove_file(&draft).map_err(|error| Failure::file("write", &draft, &error))?;
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::file("remove", path, &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::file("remove", path, &error))
+        }
         _ => Ok(()),
     }
 }

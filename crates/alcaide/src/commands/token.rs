@@ -43,7 +43,9 @@ impl Verb {
             Self::Revoke { id } => {
                 let path = format!("/api/v1/tokens/{}/revoke", segment(&id)?);
                 let given: OrderView = desk.client()?.post_empty(&path).await?;
-                desk.out.show(&given, || format!("token {id} is revoked, by order {} (entry {})\n", given.id, given.index))?;
+                desk.out.show(&given, || {
+                    format!("token {id} is revoked, by order {} (entry {})\n", given.id, given.index)
+                })?;
             }
         }
         Ok(Exit::Clean)

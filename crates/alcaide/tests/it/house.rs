@@ -61,6 +61,7 @@ impl House {
     /// Starts the service; again on the ports of its first run, because its tokens name them.
     pub(crate) fn up(&mut self, more: &[&str]) {
         let ready = self.file("ready.json");
+        assert!(!ready.exists());
         let launch = Launch::new(PROGRAM)
             .args(["up", "--gate", &self.gate, "--office", &self.office, "--json"])
             .arg("--ready-file")
@@ -82,6 +83,8 @@ impl House {
         let mut child = self.running.take().unwrap();
         let ended = child.stop().unwrap();
         assert_eq!(ended, Ended::Code(0), "{:?}", child.lines(Source::Err));
+        // Who waits for the next start does not find the last one.
+        assert!(!self.file("ready.json").exists());
     }
 
     /// Runs a command over this data directory.

@@ -251,7 +251,8 @@ fn policies_are_checked_tested_and_asked() {
     let server = ModelServer::start(Script::says(TEXT)).unwrap();
     let (house, folder) = furnished(&server);
     house.ok(&["apply", &folder]);
-    let good = house.put("good.cedar", "forbid (principal, action == Action::\"use_model\", resource);");
+    let good =
+        house.put("good.cedar", "forbid (principal, action == Alcaide::Action::\"use_model\", resource);");
     let bad = house.put("bad.cedar", "permit (principal, action, resource) when { principal.nothing };");
     let said = house.run(&["policy", "check", good.to_str().unwrap()]);
     assert_eq!((said.code, said.out.as_str()), (0, "1 checked, nothing is wrong\n"), "{said:?}");
@@ -280,7 +281,10 @@ fn policies_are_checked_tested_and_asked() {
     assert_eq!(said.code, 1);
     assert!(said.out.starts_with("FAIL  bots may talk: allow, expected refuse"), "{}", said.out);
     // The same example against a folder that forbids what the plan in force allows.
-    house.put("declared/none.cedar", "forbid (principal, action == Action::\"use_model\", resource);");
+    house.put(
+        "declared/none.cedar",
+        "forbid (principal, action == Alcaide::Action::\"use_model\", resource);",
+    );
     let with = ["policy", "test", cases.to_str().unwrap(), "--folder", folder.as_str()];
     assert!(house.ok(&with).starts_with("pass  bots may talk: refuse"));
     let cases = house.put("cases.toml", "[[case]]\nnmae = 1\n");

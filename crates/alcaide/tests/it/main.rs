@@ -1,5 +1,13 @@
 //! The real program: its commands, its service, its texts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 mod doors;
 mod house;
 mod life;

@@ -36,7 +36,7 @@ fn a_path_that_is_none_does_not_reach_the_office() {
         "ALC-CLI-0013",
         &[
             "error: `../x` is no name or id\n",
-            "  why: a name, id, grant or number breaks the rule",
+            "  why: names are lower case: `a-z`, `0-9`",
             "  fix: look it up in the list\n",
         ],
     );
@@ -54,8 +54,7 @@ fn the_data_directory_is_found_in_the_order_that_help_tells() {
         all.extend(args);
         let told = run(&all, env, b"");
         told.refused(3, "ALC-CLI-0005", &["  why: there is no socket: the service does not run\n"]);
-        let line = told.err.lines().find(|line| line.starts_with("   at: ")).unwrap().to_owned();
-        line
+        told.err.lines().find(|line| line.starts_with("   at: ")).unwrap().to_owned()
     };
     let env = [("HOME", "/h"), ("XDG_DATA_HOME", "/x"), ("ALCAIDE_DATA_DIR", "/a")];
     assert_eq!(place(&env, &["--data-dir", "/d"]), "   at: /d/office.sock");

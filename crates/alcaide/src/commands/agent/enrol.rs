@@ -52,7 +52,8 @@ pub(super) async fn run(desk: &Desk, name: &str, key_file: Option<PathBuf>) -> R
     let client = desk.client()?;
     let id = agent_id(&client, name).await?;
     let Status { issuer } = client.get("/api/v1/status").await?;
-    let failed = |error: &dyn std::fmt::Display| Failure::new(&INTERNAL, "the key could not be made").why(error);
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(&INTERNAL, "the key could not be made").why(error);
     let signer = Signer::generate(&SystemEntropy::new()).map_err(|error| failed(&error))?;
     let der = signer.to_pkcs8().map_err(|error| failed(&error))?;
     // Both files are there before the office knows the key: a full disk leaves no credential without its key.
@@ -115,8 +116,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         }
         _ => Failure::file("make", path, &error),
     };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }
 

@@ -54,7 +54,9 @@ pub(super) fn verify(desk: &Desk, dir: Option<PathBuf>, key: Option<&str>) -> Re
                 desk.out.json_line(&json!({ "verified": false, "first_broken": index, "why": why }))?;
             }
             let what = match index {
-                Some(index) => format!("the record does not verify: entry {index} is the first that is broken"),
+                Some(index) => {
+                    format!("the record does not verify: entry {index} is the first that is broken")
+                }
                 None => "the record does not verify".to_owned(),
             };
             Err(Failure::new(&RECORD, what).at(dir.display()).why(why))
@@ -136,7 +138,10 @@ fn canonical(value: &Value) -> Option<String> {
             Value::Object(members) => {
                 let mut names: Vec<&String> = members.keys().collect();
                 names.sort();
-                names.into_iter().filter_map(|name| Some((name.clone(), sorted(members.get(name)?)))).collect()
+                names
+                    .into_iter()
+                    .filter_map(|name| Some((name.clone(), sorted(members.get(name)?))))
+                    .collect()
             }
             Value::Array(items) => items.iter().map(sorted).collect(),
             other => other.clone(),
@@ -151,7 +156,9 @@ fn hash(text: &str) -> Option<Hash> {
 }
 
 fn read_key(text: &str) -> Result<NoteVerifier, Failure> {
-    text.trim().parse().map_err(|error| Failure::new(&LOG_KEY, "the verifier key is not understood").at("--key").why(error))
+    text.trim()
+        .parse()
+        .map_err(|error| Failure::new(&LOG_KEY, "the verifier key is not understood").at("--key").why(error))
 }
 
 /// The key of the data directory's own log.
@@ -222,7 +229,10 @@ mod tests {
         assert_eq!(change("/index", json!(1)), "the proof leads to another root");
         assert_eq!(change("/size", json!(3)), "it is for 3 entries, its checkpoint for 2");
         assert_eq!(change("/proof/0", good["leaf_hash"].clone()), "the proof leads to another root");
-        assert_eq!(change("/proof", json!([])), "the proof has not the number of hashes that index and size need");
+        assert_eq!(
+            change("/proof", json!([])),
+            "the proof has not the number of hashes that index and size need"
+        );
         assert_eq!(change("/leaf_hash", json!("x")), "its entry is not the one that was hashed");
     }
 }

@@ -30,9 +30,11 @@ impl Names {
         add(&mut all, &plan.budgets);
         add(&mut all, &plan.policies);
         add(&mut all, &plan.secrets);
-        all.extend(plan.tools.iter().map(|tool| {
-            (tool.id.to_string(), format!("{}/{}", tool.spec.server, tool.spec.name))
-        }));
+        all.extend(
+            plan.tools
+                .iter()
+                .map(|tool| (tool.id.to_string(), format!("{}/{}", tool.spec.server, tool.spec.name))),
+        );
         Self(all)
     }
 
@@ -43,7 +45,11 @@ impl Names {
 
     fn who(&self, chain: &Chain) -> String {
         let actor = self.of_id(chain.actor);
-        if chain.subject == chain.actor { actor } else { format!("{actor} for {}", self.of_id(chain.subject)) }
+        if chain.subject == chain.actor {
+            actor
+        } else {
+            format!("{actor} for {}", self.of_id(chain.subject))
+        }
     }
 
     fn target(&self, target: &Target) -> String {
@@ -80,7 +86,9 @@ fn told(event: &Event, names: &Names) -> String {
             let repeats = one.repeats.map(|number| format!(", repeating plan {number}")).unwrap_or_default();
             format!("plan     {} in force, by {}{repeats}", one.number, names.by(one.by))
         }
-        Event::Enrolled(one) => format!("enrol    {} has credential {}", names.of_id(one.actor), one.credential),
+        Event::Enrolled(one) => {
+            format!("enrol    {} has credential {}", names.of_id(one.actor), one.credential)
+        }
         Event::Issued(one) => {
             let whom = if one.subject == one.actor {
                 names.of_id(one.actor)

@@ -1,0 +1,252 @@
+//! The gate under measurement: the release binary with everything on, set up over the office's own socket.
+//!
+//! An ES256 token, Cedar with 50 policies that all look at the call, inspection both ways, a brokered credential that
+//! the mock insists on, and intent and outcome on disk.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::bench::process::{Program, bound};
+use crate::bench::{MODEL, UPSTREAM_SECRET, reach, wait};
+
+/// Longest wait for the service to be ready.
+const READY_WAIT: Duration = Duration::from_secs(60);
+/// Seconds that a token lives: the most that the office gives.
+const TOKEN_LIFE_S: u64 = 900;
+/// Age at which a token is replaced; longer than any one measurement.
+const TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
+/// Name of the tool server.
+pub(crate) const TOOL_SERVER: &str = "mock-tools";
+
+/// The running service.
+pub(crate) struct Gate {
+    binary: PathBuf,
+    folder: PathBuf,
+    program: Option<Program>,
+    pub(crate) port: u16,
+    office_port: u16,
+    token: Option<(String, Instant)>,
+}
+
+impl Gate {
+    /// Begins a data directory below `place` and waits until the service is ready.
+    ///
+    /// # Errors
+    /// When the service does not start; the message holds the end of its log.
+    pub(crate) fn begin(binary: &Path, place: &Path) -> Result<Self> {
+        let folder = place.join("gate");
+        fs::create_dir_all(&folder).context("the folder of the gate cannot be made")?;
+        let mut gate =
+            Self { binary: binary.to_owned(), folder, program: None, port: 0, office_port: 0, token: None };
+        gate.start(true)?;
+        Ok(gate)
+    }
+
+    /// Starts the service on the ports that it had, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Gate::begin`].
+    pub(crate) fn start(&mut self, init: bool) -> Result<()> {
+        let ready = self.folder.join("ready.json");
+        match fs::remove_file(&ready) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let log = self.folder.join("log");
+        let mut command = bound(&self.binary);
+        command.args(["up", "--data-dir"]).arg(self.data()).arg("--ready-file").arg(&ready);
+        command.args(["--gate", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--office", &format!("127.0.0.1:{}", self.office_port)]);
+        command.env("TOKIO_WORKER_THREADS", "2").env("ALCAIDE_LOG", "warn");
+        if init {
+            command.arg("--init");
+        }
+        let begun = Instant::now();
+        let mut program = Program::start("alcaide", &mut command, &log)?;
+        let text = loop {
+            if let Ok(text) = fs::read_to_string(&ready) {
+                break text;
+            }
+            if !program.lives() || begun.elapsed() > READY_WAIT {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                bail!("the service did not start: {}", last_lines(&said));
+            }
+            wait(Duration::from_millis(1));
+        };
+        self.program = Some(program);
+        let addresses: Value = serde_json::from_str(&text).context("the ready file is not JSON")?;
+        let port = |name: &str| -> Option<u16> {
+            addresses.get(name)?.as_str()?.rsplit_once(':')?.1.trim_end_matches('/').parse().ok()
+        };
+        self.port = port("gate").context("the ready file does not say where the gate is")?;
+        self.office_port = port("office").context("the ready file does not say where the office is")?;
+        Ok(())
+    }
+
+    /// Stops the service in order.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.program.take().map_or(Ok(()), Program::end)
+    }
+
+    /// Stops the service as a power cut would.
+    pub(crate) fn cut(&mut self) {
+        if let Some(program) = self.program.take() {
+            program.kill();
+        }
+    }
+
+    /// The running program.
+    ///
+    /// # Errors
+    /// When it was stopped.
+    pub(crate) fn program(&self) -> Result<&Program> {
+        self.program.as_ref().context("the service is stopped")
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Brings declarations with `policies` policies into force.
+    ///
+    /// # Errors
+    /// When the office refuses them.
+    pub(crate) fn declare(&self, mock: u16, policies: usize) -> Result<()> {
+        let wanted = declarations(mock, policies);
+        self.office("POST", "/api/v1/plans", &wanted).context("the declarations were not applied")?;
+        Ok(())
+    }
+
+    /// Seals the credential that upstreams want.
+    ///
+    /// # Errors
+    /// When the office refuses it.
+    pub(crate) fn seal(&self) -> Result<()> {
+        let secret = json!({ "value": UPSTREAM_SECRET });
+        self.office("PUT", "/api/v1/secrets/upstream-key", &secret).context("the secret was not sealed")?;
+        Ok(())
+    }
+
+    /// A header with a token of the agent, a few minutes old at most.
+    ///
+    /// # Errors
+    /// When the office gives none.
+    pub(crate) fn bearer(&mut self) -> Result<String> {
+        if let Some((token, since)) = &self.token
+            && since.elapsed() < TOKEN_AGE_MAX
+        {
+            return Ok(token.clone());
+        }
+        let asked = json!({ "actor": "bench-agent", "life_s": TOKEN_LIFE_S });
+        let given = self.office("POST", "/api/v1/tasks", &asked).context("no token was given")?;
+        let token = given.get("access_token").and_then(Value::as_str).context("the answer holds no token")?;
+        let header = format!("authorization: Bearer {token}");
+        self.token = Some((header.clone(), Instant::now()));
+        Ok(header)
+    }
+
+    /// Entries of the ledger that are on disk.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub(crate) fn entries(&self) -> Result<u64> {
+        let answer = reach::unix(&self.data().join("office.sock"), "GET", "/metrics", &Value::Null)?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let count = text.lines().find_map(|line| line.strip_prefix("alcaide_ledger_entries "));
+        count
+            .and_then(|count| count.trim().parse().ok())
+            .context("the counters do not tell the ledger's entries")
+    }
+
+    fn office(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        reach::unix(&self.data().join("office.sock"), method, path, body)?.json()
+    }
+}
+
+fn declarations(mock: u16, policies: usize) -> Value {
+    let credential =
+        json!({ "kind": "header", "header": "authorization", "prefix": "Bearer ", "secret": "upstream-key" });
+    let cedar: Vec<Value> = (0..policies)
+        .map(|at| json!({ "name": format!("bench-{at:04}"), "cedar": policy(at), "file": format!("bench-{at:04}.cedar") }))
+        .collect();
+    json!({
+        "schema": 1,
+        "unit": [{ "name": "operations" }],
+        "human": [{ "name": "ana", "unit": "operations", "roles": ["administrator"] }],
+        "agent": [{
+            "name": "bench-agent", "unit": "operations", "owner": "ana",
+            "may": [format!("use:model/{MODEL}"), format!("use:tool/{TOOL_SERVER}/echo")],
+        }],
+        "upstream": [
+            {
+                "name": "mock-provider", "protocol": "openai", "base_url": format!("http://127.0.0.1:{mock}/v1"),
+                "credential": credential,
+            },
+            {
+                "name": "mock-server", "protocol": "mcp", "base_url": format!("http://127.0.0.1:{mock}/mcp"),
+                "credential": credential,
+            },
+        ],
+        "route": [
+            { "name": MODEL, "kind": "model", "upstreams": [{ "upstream": "mock-provider" }] },
+            { "name": TOOL_SERVER, "kind": "mcp", "upstream": "mock-server" },
+        ],
+        "tool": [{ "server": TOOL_SERVER, "name": "echo", "effect": "read" }],
+        "policy": cedar,
+    })
+}
+
+/// A policy that has to be looked at for each call of a model or a tool and does not change what is decided: a mix of
+/// prohibitions on findings, budgets, hours, chains and names, as a house writes them.
+fn policy(at: usize) -> String {
+    let mut text = format!("@id(\"bench-{at:04}\")\n@reason(\"rule {at} of the benchmark\")\n");
+    let action = if at % 5 == 4 {
+        "action in Alcaide::Action::\"call_tool\""
+    } else {
+        "action == Alcaide::Action::\"use_model\""
+    };
+    let when = match at % 10 {
+        0 => format!("context.findings.contains(\"bench.rule.{at}\")"),
+        1 => format!("context.found.card > {at} && context.task.confidentiality >= 2"),
+        2 => format!("resource.name == \"model-{at}\" && context.hour >= 22"),
+        3 => format!("context.budget_used > 100 && context.hops >= {at}"),
+        4 => format!("resource.name == \"tool-{at}\" && !context.task.trusted"),
+        5 => format!("principal.name == \"agent-{at}\""),
+        6 => format!("context.found.secret > {} || context.found.personal > 1000", at + 1),
+        7 => format!("context.approved_roles.contains(\"role-{at}\")"),
+        8 => format!("context.uninspected && resource.name like \"vision-{at}-*\""),
+        _ => format!("resource.effect == \"money\" && context.weekday == {}", at % 7),
+    };
+    let _ = write!(text, "forbid (principal is Alcaide::Agent, {action}, resource)\nwhen {{ {when} }};\n");
+    text
+}
+
+/// The end of a log, for a message.
+pub(crate) fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_policy_has_a_name_and_an_action_of_its_own_kind() {
+        let declared = declarations(1, 50);
+        assert_eq!(declared["policy"].as_array().unwrap().len(), 50);
+        let texts: Vec<String> = (0..50).map(policy).collect();
+        assert!(texts[9].contains("call_tool") && texts[9].contains("resource.effect"));
+        assert!(texts.iter().enumerate().all(|(at, text)| text.contains(&format!("bench-{at:04}"))));
+        assert_eq!(texts.iter().filter(|text| text.contains("use_model")).count(), 40);
+    }
+}
