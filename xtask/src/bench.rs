@@ -128,9 +128,9 @@ pub(crate) fn run(root: &Path, asked: &Asked) -> Result<()> {
     let before = limits::load_average();
     let mut bench = Bench::prepare(root, asked, place)?;
     bench.warm_up()?;
+    bench.starts()?;
     bench.measure()?;
     bench.long_run()?;
-    bench.starts()?;
     let findings = bench.finish()?;
     let rows = judge::rows(&findings);
     let mut text = limits::machine(root, &root.join("target"))
@@ -174,6 +174,7 @@ struct Bench<'a> {
     runs: Runs,
     memory: Memory,
     start: Start,
+    syncs: Vec<limits::Sync>,
     notes: Vec<String>,
     // Last, so that it is removed when nothing writes into it any more.
     place: Place,
@@ -270,6 +271,7 @@ impl<'a> Bench<'a> {
             runs: Runs::default(),
             memory,
             start: Start::default(),
+            syncs: Vec::new(),
             notes,
             place,
         })
@@ -333,6 +335,7 @@ impl<'a> Bench<'a> {
         let key = format!("authorization: Bearer {UPSTREAM_SECRET}");
         for round in 0..rounds {
             println!("--- round {} of {rounds}", round + 1);
+            self.syncs.push(limits::syncs(self.place.path())?);
             for (kind, connections) in MATRIX {
                 let has_gate = self.kinds().contains(&kind);
                 // One place for the mock, one for the gate, and the peers between.
@@ -410,7 +413,14 @@ impl<'a> Bench<'a> {
         }
         self.memory.answered = answered;
         self.memory.failed = failed;
-        let recorded = self.gate.entries()?.saturating_sub(entries);
+        self.start.entries_late = self.gate.entries()?;
+        self.gate.stop()?;
+        let begun = Instant::now();
+        self.gate.start(false)?;
+        let key = self.gate.bearer()?;
+        first_answer(&self.gate, &key, &self.bodies)?;
+        self.start.late_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let recorded = self.start.entries_late.saturating_sub(entries);
         self.memory.entries_each = recorded as f64 / f64::max(answered, 1.0);
         Ok(())
     }
@@ -418,14 +428,23 @@ impl<'a> Bench<'a> {
     /// From the start of the program to the first governed answer, with many policies and many entries.
     fn starts(&mut self) -> Result<()> {
         println!("--- starts");
-        while self.gate.entries()? < ENTRIES {
+        loop {
+            // Each answer leaves two entries.
+            let missing = ENTRIES.saturating_sub(self.gate.entries()?).div_ceil(2);
+            if missing == 0 {
+                break;
+            }
             let load = self.gate_load(Kind::Chat)?;
-            load.run(&self.load, self.gate.program()?, 64, 60, Some(ENTRIES / 2))?;
+            let sample = load.run(&self.load, self.gate.program()?, 64, 120, Some(missing))?;
+            if sample.answered <= 0.0 {
+                bail!("the gate answered nothing: {}", sample.why.unwrap_or_default());
+            }
         }
         self.gate.declare(self.mock.1, POLICIES_MANY)?;
         self.start.entries = self.gate.entries()?;
         let key = self.gate.bearer()?;
         for cut in [false, true] {
+            first_answer(&self.gate, &key, &self.bodies)?;
             let mut times = Vec::new();
             for _ in 0..STARTS {
                 if cut {
@@ -447,12 +466,15 @@ impl<'a> Bench<'a> {
         }
         wait(Duration::from_secs(2));
         self.memory.idle_many_mib = self.gate.program()?.pss_mib();
-        Ok(())
+        self.gate.declare(self.mock.1, POLICIES)?;
+        first_answer(&self.gate, &key, &self.bodies)
     }
 
     fn finish(mut self) -> Result<Findings> {
         self.gate.stop()?;
-        let sync = limits::syncs(self.place.path())?;
+        let middle =
+            |of: fn(&limits::Sync) -> f64| measure::median(&self.syncs.iter().map(of).collect::<Vec<_>>());
+        let sync = limits::Sync { per_s: middle(|sync| sync.per_s), p50_us: middle(|sync| sync.p50_us) };
         let verifies = limits::verifies(&self.verify)?;
         Ok(Findings {
             medians: self.runs.medians(),
@@ -471,6 +493,9 @@ impl<'a> Bench<'a> {
 
 /// The path of every provider that speaks OpenAI's API.
 const CHAT_PATH: &str = "/v1/chat/completions";
+
+/// Longest wait until an applied plan is in force.
+const FORCE_WAIT: Duration = Duration::from_secs(10);
 
 /// What is asked, over how many connections.
 const MATRIX: [(Kind, u32); 6] = [
@@ -504,10 +529,17 @@ fn slow_peer(which: Slow, running: Running, bodies: &Path) -> Peer {
     Peer { name: which.name(), program, loads }
 }
 
+/// Asks until the gate answers: a plan comes into force a moment after it was applied.
 fn first_answer(gate: &Gate, key: &str, bodies: &Path) -> Result<()> {
     let body = fs::read(bodies.join("chat.json"))?;
-    let answer = reach::tcp(gate.port, "POST", CHAT_PATH, &[key.to_owned()], &body)?;
-    answer.json().context("the gate did not answer a call that it should pass").map(|_| ())
+    let begun = Instant::now();
+    loop {
+        let answer = reach::tcp(gate.port, "POST", CHAT_PATH, &[key.to_owned()], &body)?;
+        if answer.status != 403 || begun.elapsed() > FORCE_WAIT {
+            return answer.json().context("the gate did not answer a call that it should pass").map(|_| ());
+        }
+        wait(Duration::from_millis(1));
+    }
 }
 
 /// Whether the gate passes calls of tools, and if not, what it says.

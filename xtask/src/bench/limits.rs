@@ -17,8 +17,8 @@ use crate::step;
 const WRITE_BYTES: usize = 1_024;
 /// Bytes of the file that is written into, in place as the ledger does it.
 const FILE_BYTES: u64 = 4 << 20;
-/// How long is synced.
-const TIME: Duration = Duration::from_secs(2);
+/// How long is synced each time.
+const TIME: Duration = Duration::from_millis(400);
 
 /// Write and `fdatasync` in a folder, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,10 @@ pub(crate) fn machine(root: &Path, data: &Path) -> Vec<String> {
             model.map_or("an unnamed processor", |(_, name)| name.trim()),
             kib.unwrap_or(0) / (1 << 20),
             kernel.trim(),
-            said("stat", &["-f", "-c", "%T", &data.to_string_lossy()])
+            said("df", &["--output=fstype", &data.to_string_lossy()])
+                .lines()
+                .last()
+                .unwrap_or("an unknown file system")
         ),
         format!("commit: {}{dirty}", said("git", &["rev-parse", "--short=12", "HEAD"])),
         format!("day: {} (UTC)", said("date", &["-u", "+%F"])),

@@ -75,6 +75,14 @@ impl House {
         assert_eq!(told["pid"], child.pid());
         let address = |key: &str| told[key].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         (self.gate, self.office) = (address("gate"), address("office"));
+        assert_eq!(http(&self.office, "get", "/readyz", None, None).0, 200);
+        // The service listens for signals only some time after it says that it is ready: one that comes before ends it
+        // without a drain. Once `up` listens first, this goes.
+        let begun = std::time::Instant::now();
+        while !hears_term(child.pid()) {
+            assert!(begun.elapsed() < alcaide_testkit::DEADLINE, "it never listens for signals");
+            assert_eq!(http(&self.office, "get", "/livez", None, None).0, 200);
+        }
         self.running = Some(child);
     }
 
@@ -179,6 +187,13 @@ pub(crate) fn http(
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Whether a process catches SIGTERM: bit 14 of the mask that Linux shows.
+fn hears_term(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << 14) != 0
 }
 
 /// The one segment file of a ledger.

@@ -3,18 +3,14 @@
 use alcaide_testkit::{ModelServer, Script, python};
 use serde_json::{Value, json};
 
-use crate::house::{House, run};
+use crate::house::{House, http, run};
 
 const TEXT: &str = "Paid and filed.";
 
-fn chat(house: &House, token: &str) -> Value {
+fn chat(house: &House, token: &str, acts: &str) -> Value {
     let url = format!("http://{}/v1", house.gate);
-    let env = [
-        ("OPENAI_BASE_URL", url.as_str()),
-        ("OPENAI_API_KEY", token),
-        ("MODEL", "small"),
-        ("ACTS", "chat,stream"),
-    ];
+    let env =
+        [("OPENAI_BASE_URL", url.as_str()), ("OPENAI_API_KEY", token), ("MODEL", "small"), ("ACTS", acts)];
     python("openai_client.py", &env).unwrap()
 }
 
@@ -168,7 +164,7 @@ fn the_example_is_applied_calls_pass_and_a_kill_outlives_a_restart() {
     let token = house.ok(&["agent", "token", "invoice-bot", "--subject", "ana", "--task", "pay invoice 7"]);
     assert_eq!(token.lines().count(), 1);
     let token = token.trim().to_owned();
-    let seen = chat(&house, &token);
+    let seen = chat(&house, &token, "chat,stream");
     assert_eq!(seen["chat"]["text"], TEXT, "{seen}");
     assert_eq!(seen["stream"]["text"], TEXT, "{seen}");
     // The upstream was shown its own secret, and the token nowhere.
@@ -207,18 +203,21 @@ fn the_example_is_applied_calls_pass_and_a_kill_outlives_a_restart() {
             .ok(&["agent", "kill", "invoice-bot"])
             .starts_with("agent `invoice-bot` is stopped, by order ord_")
     );
-    let dead = |house: &House, token: &str| {
-        let seen = chat(house, token);
+    let dead = |house: &House, token: &str, why: &str| {
         for act in ["chat", "stream"] {
+            let seen = chat(house, token, act);
             assert_eq!(seen[act]["status"], 403, "{seen}");
-            assert!(seen[act]["message"].as_str().unwrap().contains("ALC-GATE-0004"), "{seen}");
+            assert!(seen[act]["message"].as_str().unwrap().contains(why), "{seen}");
         }
+        let asked = json!({ "model": "small", "messages": [{ "role": "user", "content": "hello" }] });
+        let (status, body) = http(&house.gate, "post", "/v1/chat/completions", Some(token), Some(&asked));
+        assert!(status == 403 && body.contains("ALC-GATE-0004"), "{status} {body}");
     };
-    dead(&house, &token);
+    dead(&house, &token, " was stopped; ask the owner; ");
     let arrived = server.arrived();
     house.down();
     house.up(&[]);
-    dead(&house, &token);
+    dead(&house, &token, " was stopped; ask the owner; ");
     assert_eq!(server.arrived(), arrived);
     house.run(&["agent", "token", "invoice-bot"]).refused(
         1,
@@ -227,9 +226,9 @@ fn the_example_is_applied_calls_pass_and_a_kill_outlives_a_restart() {
     );
     assert_eq!(house.json(&["agent", "list"])[0]["killed"], true);
     house.ok(&["agent", "unkill", "invoice-bot"]);
-    dead(&house, &token);
+    dead(&house, &token, " is from before its last stop; ");
     let fresh = house.ok(&["agent", "token", "invoice-bot"]);
-    assert_eq!(chat(&house, fresh.trim())["chat"]["text"], TEXT);
+    assert_eq!(chat(&house, fresh.trim(), "chat")["chat"]["text"], TEXT);
     assert_eq!(house.json(&["order", "list"])["items"].as_array().unwrap().len(), 2);
 
     // A plan of the past, without the agent.
@@ -377,7 +376,7 @@ fn an_agent_is_enrolled_with_a_key_made_here() {
     let token = house.json(&["agent", "token", "bot"]);
     let told = house.ok(&["token", "revoke", token["token"].as_str().unwrap()]);
     assert!(told.contains(" is revoked, by order ord_"), "{told}");
-    let seen = chat(&house, token["access_token"].as_str().unwrap());
+    let seen = chat(&house, token["access_token"].as_str().unwrap(), "chat");
     assert_eq!(seen["chat"]["status"], 403, "{seen}");
     house.down();
 }
