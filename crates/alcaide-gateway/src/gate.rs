@@ -16,6 +16,7 @@ use alcaide_seal::random::Entropy;
 use alcaide_serve::{Body, Limits, Peer, Problem, Service};
 use alcaide_wire::llm::{Operation, Provider};
 use http::{HeaderValue, Request, Response, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::attempt::Closer;
@@ -199,13 +200,14 @@ impl Service for Gate {
     async fn call(&self, request: Request<Incoming>, _peer: &Peer) -> Response<Body> {
         let started = Instant::now();
         let shared = &self.shared;
+        let has_body = !request.body().is_end_stream();
         let destination = match Self::find(request.method(), request.uri().path()) {
             Ok(destination) => destination,
             Err(refusal) => {
                 // Whether a path exists is told to those who are let in.
                 let refusal = self.stranger(&request, started).unwrap_or(refusal);
                 shared.metrics.refused(refusal.code);
-                return problem(&refusal);
+                return closing(problem(&refusal), has_body);
             }
         };
         let response = match self.plan() {
@@ -231,7 +233,8 @@ impl Service for Gate {
                 if let Some(internal) = &refusal.internal {
                     tracing::info!(code = refusal.code, why = internal, "refused");
                 }
-                destination.refuse(&refusal)
+                let unread = has_body && matches!(refusal.stage, Stage::Arrived | Stage::Known);
+                closing(destination.refuse(&refusal), unread)
             }
         }
     }
@@ -247,6 +250,15 @@ impl Gate {
         let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
         passage.identify(request.headers(), request.method().as_str(), &url, &registry).err()
     }
+}
+
+/// Says that the connection ends with this answer, where the request's body may not have been read: a client that did not
+/// know would send its next request into a closed connection.
+fn closing(mut response: Response<Body>, unread: bool) -> Response<Body> {
+    if unread {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A refusal as a problem document, where no protocol has a shape of its own.

@@ -123,8 +123,8 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Makes a data directory. What a crash leaves unfinished is not taken for one, and is made anew.
-    pub(crate) async fn create(places: Places, settings: Settings) -> Result<Self> {
+    /// Makes a data directory that keeps `kept` as its settings. What a crash leaves unfinished is not taken for one, and is made anew.
+    pub(crate) async fn create(places: Places, settings: Settings, kept: &Settings) -> Result<Self> {
         if places.exists() {
             bail!("`{}` is a data directory already; start it without `--init`", places.dir().display());
         }
@@ -155,7 +155,7 @@ impl House {
         let ledger = Ledger::create(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
         let store = Store::create(&places.store(), MIGRATIONS)?;
         if !places.settings().exists() {
-            std::fs::write(places.settings(), toml::to_string(&settings)?)?;
+            std::fs::write(places.settings(), toml::to_string(kept)?)?;
         }
         let house = Self::put_together(places, settings, (master, token), ledger, store, Begin::New).await?;
         std::fs::write(house.places.format(), FORMAT)?;

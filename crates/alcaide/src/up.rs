@@ -38,6 +38,8 @@ pub(crate) fn catalogue() -> Result<Catalogue> {
 pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
     let places = Places::of(&up.data_dir);
     let mut settings = Settings::read(&places.settings())?;
+    // What is given for this start alone is not written down.
+    let kept = settings.clone();
     if let Some(gate) = up.gate {
         settings.gate.listen = gate;
     }
@@ -53,8 +55,11 @@ pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
     if let Some(addr) = office_listener.local_addr() {
         settings.office.listen = addr;
     }
-    let house =
-        if up.init { House::create(places, settings).await? } else { House::open(places, settings).await? };
+    let house = if up.init {
+        House::create(places, settings, &kept).await?
+    } else {
+        House::open(places, settings).await?
+    };
     run(house, gate_listener, office_listener, started).await
 }
 
@@ -109,6 +114,8 @@ async fn run(
     let operator =
         tokio::spawn(serve(socket, office_limits, office_service(operator_rule), until(stopped.clone())));
 
+    // Before anybody is told that it is up: a signal from now on is a wish to drain, not a blow.
+    let signals = Signals::listen()?;
     started(&Started {
         gate: format!("http://{}", settings.gate.listen),
         office: format!("http://{}", settings.office.listen),
@@ -116,7 +123,7 @@ async fn run(
     });
 
     let outcome = tokio::select! {
-        signal = signal() => signal,
+        () = signals.wait() => Ok(()),
         ended = tend(&house) => ended,
     };
     if outcome.is_err() {
@@ -205,13 +212,23 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn signal() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("told to stop"),
-        _ = interrupt.recv() => tracing::info!("interrupted"),
+/// Signals that ask the service to end.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("told to stop"),
+            _ = self.interrupt.recv() => tracing::info!("interrupted"),
+        }
+    }
 }
