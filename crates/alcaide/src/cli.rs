@@ -13,6 +13,7 @@ use crate::commands::{
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
+use crate::run::Run;
 use crate::show::{Color, Out};
 
 /// Keeper of the gate between AI agents and everything they can reach.
@@ -29,6 +30,7 @@ const EXAMPLE: &str = "\
 The first five minutes:
   alcaide up --init
   alcaide agent create invoice-bot --owner ana --may 'use:model/*' --create-missing
+  alcaide run --agent invoice-bot -- python my_agent.py
   alcaide log follow
   alcaide log verify
 
@@ -60,6 +62,12 @@ enum Noun {
     Plan(plan::Preview),
     /// Bring a folder of declarations into force
     Apply(plan::Apply),
+    /// Run a program as an agent: with its identity, and no way out but the gate
+    #[command(
+        after_help = "Example: alcaide run --agent invoice-bot --task 'pay invoice 7' -- python my_agent.py\nThe exit status \
+        is the program's own; 128 and the signal where one ended it."
+    )]
+    Run(Run),
     /// List all plans, newest first
     Plans(plan::List),
     /// Bring an earlier plan into force again, under a new number
@@ -124,6 +132,8 @@ pub(crate) enum Exit {
     Clean,
     /// It ran, and found something.
     Findings,
+    /// A program was run, and this is its own exit status.
+    Child(u8),
 }
 
 impl Exit {
@@ -195,6 +205,7 @@ pub(crate) fn run() -> ExitCode {
     match ended {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
+        Ok(Exit::Child(code)) => ExitCode::from(code),
         Err(failure) => {
             failure.print(color.on(&std::io::stderr()));
             ExitCode::from(failure.exit)
@@ -236,6 +247,7 @@ impl Noun {
             Self::Up(up) => up.run(desk).await,
             Self::Plan(preview) => preview.run(desk).await,
             Self::Apply(apply) => apply.run(desk).await,
+            Self::Run(run) => run.run(desk).await,
             Self::Plans(list) => list.run(desk).await,
             Self::Rollback(rollback) => rollback.run(desk).await,
             Self::Export(export) => export.run(desk).await,

@@ -60,6 +60,9 @@ codes! {
     LEDGER = "ALC-CLI-0023", 3, "the ledger cannot be opened", "the ledger is missing, damaged or of another format", "what was acknowledged must be readable before anything new is written", "run `alcaide log verify`, then restore from a backup";
     STORE = "ALC-CLI-0024", 3, "the store cannot be opened", "the database of the office is missing, damaged or newer than this program", "see what it said", "restore `office.db` from a backup, or use the newer program";
     CASES = "ALC-CLI-0025", 1, "policy examples failed", "an example came out otherwise than declared", "the policies in force decide otherwise", "mend the policy or the example";
+    RUN_SPEC = "ALC-CLI-0026", 2, "program cannot be run as asked", "the program, a folder or a variable is not what it must be", "what is granted to a program is named exactly, and never the data directory", "mend what is named; `alcaide run --show` tells what a program would be held to";
+    RUN_START = "ALC-CLI-0027", 3, "program was not started", "a process, folder or port could not be had, or a hidden folder could not be kept hidden", "a program is held to all that was asked, or not started", "see what the system said; `alcaide run --show` tells what this kernel can do";
+    RUN_RELAY = "ALC-CLI-0028", 1, "call refused by the relay of the run", "a request to the relay of `alcaide run` did not carry the key of the run, or the gate did not answer", "each run has a key of its own, good at its own relay only", "use the key and the base URL that stand in the environment of the program";
 }
 
 /// One thing that went wrong, in the form that people read.

@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod fail;
 mod house;
+mod run;
 mod settings;
 mod show;
 mod up;
@@ -17,5 +18,5 @@ mod up;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    run::become_another().unwrap_or_else(cli::run)
 }

@@ -120,6 +120,7 @@ const HOUSE: &[Law] = &[
     Law { name: "store", may_use: &[] },
     Law { name: "keys", may_use: &["seal"] },
     Law { name: "serve", may_use: &["seal"] },
+    Law { name: "sandbox", may_use: &[] },
     Law {
         name: "gateway",
         may_use: &[
@@ -139,6 +140,7 @@ const HOUSE: &[Law] = &[
             "memory",
             "keys",
             "serve",
+            "sandbox",
         ],
     },
     Law {
@@ -193,6 +195,7 @@ const HOUSE: &[Law] = &[
             "store",
             "keys",
             "serve",
+            "sandbox",
             "gateway",
             "control",
             "api",

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use alcaide_testkit::{Child, Ended, Launch, Source};
 use serde_json::Value;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_alcaide");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_alcaide");
 
 /// A data directory; what runs over it ends before it goes.
 pub(crate) struct House {

@@ -13,3 +13,4 @@ mod house;
 mod life;
 mod offline;
 mod record;
+mod run;

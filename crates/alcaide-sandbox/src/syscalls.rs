@@ -1,0 +1,282 @@
+//! Which calls the kernel refuses: a list of what no wrapped program needs, with the reason of each.
+//!
+//! A list of what is refused, not of what is allowed: programs, run-times and C libraries begin to use new calls all
+//! the time, and one that is killed for a harmless call is one that is run without any wall. What is refused fails
+//! with `EPERM`, or with `ENOSYS` where programs then fall back to a call that can be judged.
+//!
+//! Source: seccomp(2); numbers from the C library's headers.
+
+use std::collections::BTreeMap;
+
+use nix::libc as c;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
+    SeccompFilter, SeccompRule as Rule, TargetArch, sock_filter,
+};
+
+use crate::spec::{Network, Profile};
+
+/// What decides on the list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) network: Network,
+    pub(crate) profile: Profile,
+    /// Whether a network namespace holds the child.
+    pub(crate) isolated: bool,
+    /// Whether an IPC namespace holds the child.
+    pub(crate) own_memory: bool,
+}
+
+/// Refused always.
+const REFUSED: &[c::c_long] = &[
+    // Looking into and steering other processes.
+    c::SYS_ptrace,
+    c::SYS_process_vm_readv,
+    c::SYS_process_vm_writev,
+    c::SYS_process_madvise,
+    c::SYS_pidfd_getfd,
+    c::SYS_kcmp,
+    c::SYS_migrate_pages,
+    c::SYS_move_pages,
+    // Changing what the file tree is.
+    c::SYS_mount,
+    c::SYS_umount2,
+    c::SYS_pivot_root,
+    c::SYS_chroot,
+    c::SYS_move_mount,
+    c::SYS_open_tree,
+    c::SYS_fsopen,
+    c::SYS_fsconfig,
+    c::SYS_fsmount,
+    c::SYS_fspick,
+    c::SYS_mount_setattr,
+    c::SYS_quotactl,
+    c::SYS_swapon,
+    c::SYS_swapoff,
+    // Opening files without walking to them.
+    c::SYS_open_by_handle_at,
+    c::SYS_name_to_handle_at,
+    // New namespaces give privileges within, and with them most of the kernel's surface.
+    c::SYS_unshare,
+    c::SYS_setns,
+    // Code in the kernel, and faults served from outside it: what exploits are made of.
+    c::SYS_bpf,
+    c::SYS_perf_event_open,
+    c::SYS_userfaultfd,
+    c::SYS_init_module,
+    c::SYS_finit_module,
+    c::SYS_delete_module,
+    c::SYS_kexec_load,
+    // Keys of the session.
+    c::SYS_keyctl,
+    c::SYS_add_key,
+    c::SYS_request_key,
+    // The machine itself.
+    c::SYS_reboot,
+    c::SYS_syslog,
+    c::SYS_acct,
+    c::SYS_vhangup,
+    c::SYS_sethostname,
+    c::SYS_setdomainname,
+    c::SYS_settimeofday,
+    c::SYS_clock_settime,
+    c::SYS_clock_adjtime,
+    c::SYS_adjtimex,
+    c::SYS_fanotify_init,
+    c::SYS_fanotify_mark,
+    c::SYS_lookup_dcookie,
+];
+
+/// Refused on this processor only: ports, segments and interfaces long dead.
+#[cfg(target_arch = "x86_64")]
+const REFUSED_HERE: &[c::c_long] = &[
+    c::SYS_kexec_file_load,
+    c::SYS_iopl,
+    c::SYS_ioperm,
+    c::SYS_modify_ldt,
+    c::SYS_uselib,
+    c::SYS_ustat,
+    c::SYS_sysfs,
+    c::SYS__sysctl,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_HERE: &[c::c_long] = &[];
+
+/// Refused to strangers besides: leaving the group that is ended as a whole; odd personalities; device nodes.
+const REFUSED_TO_STRANGERS: &[c::c_long] =
+    &[c::SYS_setsid, c::SYS_setpgid, c::SYS_personality, c::SYS_mknodat];
+
+/// Refused where no namespace keeps the memory and queues of others apart.
+const SHARED_MEMORY: &[c::c_long] = &[
+    c::SYS_shmget,
+    c::SYS_shmat,
+    c::SYS_shmctl,
+    c::SYS_semget,
+    c::SYS_semctl,
+    c::SYS_semop,
+    c::SYS_msgget,
+    c::SYS_msgctl,
+    c::SYS_msgsnd,
+    c::SYS_msgrcv,
+    c::SYS_mq_open,
+    c::SYS_mq_unlink,
+];
+
+/// Answered as if the kernel did not have them: their arguments lie where no filter can look, or their work is done
+/// where no filter sees it. Programs fall back to `clone` and to plain reads and writes.
+const ABSENT: &[c::c_long] =
+    &[c::SYS_clone3, c::SYS_io_uring_setup, c::SYS_io_uring_enter, c::SYS_io_uring_register];
+
+const NAMESPACES: &[c::c_int] = &[
+    c::CLONE_NEWUSER,
+    c::CLONE_NEWNS,
+    c::CLONE_NEWNET,
+    c::CLONE_NEWIPC,
+    c::CLONE_NEWPID,
+    c::CLONE_NEWUTS,
+    c::CLONE_NEWCGROUP,
+];
+
+/// Puts text into the input of a terminal (`TIOCSTI`), or does as much on a console (`TIOCLINUX`).
+const TERMINAL: &[u64] = &[0x5412, 0x541C];
+
+type Rules = BTreeMap<i64, Vec<Rule>>;
+
+/// The filters, in the order in which they are to be applied.
+pub(crate) fn filters(case: Case) -> Result<Vec<BpfProgram>, String> {
+    let rules = refused(case).map_err(|error| error.to_string())?;
+    let mut first = compile(rules, c::EPERM)?;
+    other_abi(&mut first);
+    let absent = ABSENT.iter().map(|&call| (number(call), Vec::new())).collect();
+    Ok(vec![first, compile(absent, c::ENOSYS)?])
+}
+
+/// Lays the filters on this process for good.
+pub(crate) fn apply(filters: &[BpfProgram]) -> Result<(), String> {
+    filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter)).map_err(|error| error.to_string())
+}
+
+fn refused(case: Case) -> Result<Rules, seccompiler::BackendError> {
+    let mut rules = Rules::new();
+    let stranger = case.profile == Profile::Stranger;
+    let mut lists = vec![REFUSED, REFUSED_HERE];
+    if stranger {
+        lists.push(REFUSED_TO_STRANGERS);
+    }
+    if !case.own_memory {
+        lists.push(SHARED_MEMORY);
+    }
+    for &call in lists.into_iter().flatten() {
+        rules.insert(number(call), Vec::new());
+    }
+    let clone = NAMESPACES
+        .iter()
+        .map(|&flag| {
+            let flag = u64::from(flag.unsigned_abs());
+            Rule::new(vec![Condition::new(0, Len::Qword, Op::MaskedEq(flag), flag)?])
+        })
+        .collect::<Result<_, _>>()?;
+    rules.insert(number(c::SYS_clone), clone);
+    let terminal = TERMINAL
+        .iter()
+        .map(|&order| Rule::new(vec![Condition::new(1, Len::Dword, Op::Eq, order)?]))
+        .collect::<Result<_, _>>()?;
+    rules.insert(number(c::SYS_ioctl), terminal);
+    rules.insert(number(c::SYS_socket), sockets(case)?);
+    // A pair of streams is a pipe; a datagram socket, once made, can be pointed at any path.
+    let datagram = Condition::new(1, Len::Dword, Op::MaskedEq(0xf), word(c::SOCK_DGRAM))?;
+    rules.insert(number(c::SYS_socketpair), vec![Rule::new(vec![datagram])?]);
+    if !case.isolated && case.network != Network::Open {
+        // A connection opened by its first data is not seen by every kernel's rules on ports.
+        for (call, flags) in [(c::SYS_sendto, 3), (c::SYS_sendmsg, 2), (c::SYS_sendmmsg, 3)] {
+            let fast = word(c::MSG_FASTOPEN);
+            let rule = Rule::new(vec![Condition::new(flags, Len::Dword, Op::MaskedEq(fast), fast)?])?;
+            rules.insert(number(call), vec![rule]);
+        }
+    }
+    Ok(rules)
+}
+
+/// Which sockets may not be made. Unix sockets never: over them one speaks to the office, to container engines and to
+/// agents of keys as the user oneself, and no other rule of the kernel reaches them everywhere.
+fn sockets(case: Case) -> Result<Vec<Rule>, seccompiler::BackendError> {
+    let family = |op, value: c::c_int| Condition::new(0, Len::Dword, op, word(value));
+    if case.network == Network::None && !case.isolated {
+        return Ok(Vec::new());
+    }
+    let mut other = vec![family(Op::Ne, c::AF_INET)?, family(Op::Ne, c::AF_INET6)?];
+    if case.isolated || case.network == Network::Open {
+        // Only asks which interfaces and routes there are; changing them asks for privilege.
+        other.push(family(Op::Ne, c::AF_NETLINK)?);
+        return Ok(vec![Rule::new(other)?]);
+    }
+    // Without a namespace rules on ports must do, and they know plain TCP only.
+    let mut rules = vec![Rule::new(other)?];
+    for kind in (0..16).filter(|&kind| kind != c::SOCK_STREAM) {
+        rules.push(Rule::new(vec![Condition::new(1, Len::Dword, Op::MaskedEq(0xf), word(kind))?])?);
+    }
+    let protocol = |value| Condition::new(2, Len::Dword, Op::Ne, word(value));
+    rules.push(Rule::new(vec![protocol(0)?, protocol(c::IPPROTO_TCP)?])?);
+    Ok(rules)
+}
+
+fn compile(rules: Rules, errno: c::c_int) -> Result<BpfProgram, String> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
+    let refuse = SeccompAction::Errno(errno.unsigned_abs());
+    SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)
+        .and_then(TryInto::try_into)
+        .map_err(|error: seccompiler::BackendError| error.to_string())
+}
+
+/// The x32 calls of x86-64 go by the same architecture with bit 30 set in their numbers: all of them are refused, or
+/// each refused call could be made by its other number. No program of the last decade uses them.
+fn other_abi(filter: &mut BpfProgram) {
+    if cfg!(target_arch = "x86_64") {
+        const LOAD_NUMBER: sock_filter = sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
+        const IF_BIT_30: sock_filter = sock_filter { code: 0x45, jt: 0, jf: 1, k: 0x4000_0000 };
+        const REFUSE: sock_filter = sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x0005_0000 | 38 };
+        filter.splice(0..0, [LOAD_NUMBER, IF_BIT_30, REFUSE]);
+    }
+}
+
+/// A number of a call; wider than it is on no supported machine.
+fn number(call: c::c_long) -> i64 {
+    call
+}
+
+fn word(value: c::c_int) -> u64 {
+    u64::from(value.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_compiles_within_the_bound_of_the_kernel() {
+        let relay = Network::RelayTo("127.0.0.1:9".parse().unwrap());
+        for network in [Network::None, Network::Open, relay] {
+            for profile in [Profile::Wrapped, Profile::Stranger] {
+                for isolated in [false, true] {
+                    let case = Case { network, profile, isolated, own_memory: isolated };
+                    let filters = filters(case).unwrap();
+                    assert_eq!(filters.len(), 2);
+                    for filter in filters {
+                        assert!(filter.len() < 4_096, "{case:?}: {}", filter.len());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_refused_more() {
+        let case = |profile| Case { network: Network::Open, profile, isolated: false, own_memory: true };
+        let wrapped = refused(case(Profile::Wrapped)).unwrap();
+        let stranger = refused(case(Profile::Stranger)).unwrap();
+        assert!(wrapped.keys().all(|call| stranger.contains_key(call)));
+        assert!(
+            stranger.contains_key(&number(c::SYS_setsid)) && !wrapped.contains_key(&number(c::SYS_setsid))
+        );
+    }
+}
