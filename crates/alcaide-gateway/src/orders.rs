@@ -76,7 +76,7 @@ fn is_own(leaf: &[u8]) -> bool {
     let Some(rest) = leaf.strip_prefix(AT) else { return false };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let Some(kind) = rest.get(digits..).and_then(|rest| rest.strip_prefix(EVENT)) else { return false };
-    [&b"intent\""[..], b"outcome\"", b"refused\""].iter().any(|own| kind.starts_with(own))
+    [&b"intent\""[..], b"outcome\"", b"refused\"", b"offered\""].iter().any(|own| kind.starts_with(own))
 }
 
 #[cfg(test)]
@@ -91,6 +91,7 @@ mod tests {
         assert!(is_own(br#"{"at":17,"event":{"intent":{"action":"use_model"}},"v":1}"#));
         assert!(is_own(br#"{"at":17,"event":{"outcome":{}},"v":1}"#));
         assert!(is_own(br#"{"at":17,"event":{"refused":{}},"v":1}"#));
+        assert!(is_own(br#"{"at":17,"event":{"offered":{}},"v":1}"#));
         let made = Event::Made(Made { origin: Digest::default(), token_key: Digest::default() });
         let act = Event::Office(OfficeAct::Denied { by: None, code: "intent".into() });
         for event in [made, act] {

@@ -23,6 +23,7 @@ use crate::queue::{Queue, lock};
 use crate::recover::{self, Recovered};
 use crate::segment::{self, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES};
 use crate::shared::{Progress, Shared};
+use crate::shelf::Shelf;
 use crate::tail::Tail;
 use crate::writer::Writer;
 
@@ -221,6 +222,12 @@ impl Ledger {
     #[must_use]
     pub fn failure(&self) -> Option<Arc<str>> {
         self.0.shared.queue.failure()
+    }
+
+    /// The shelf for texts that entries name by their digest.
+    #[must_use]
+    pub fn shelf(&self) -> Shelf {
+        Shelf::at(self.0.shared.dir.join("shelf"))
     }
 
     /// The bytes of entry `index`. May block on the disk.

@@ -29,6 +29,7 @@
 //! | `checkpoint` | the signed state of the tree, C2SP tlog-checkpoint and signed-note | truth (signature) |
 //! | `tile/<level>/<index>[.p/<width>]` | hash tiles, C2SP tlog-tiles | derived |
 //! | `tile/entries/<index>[.p/<width>]` | entry bundles, C2SP tlog-tiles | derived |
+//! | `shelf/<2 digits>/<digest>` | texts that entries name by their SHA-256: see the module `shelf` | by content |
 //! | `integrated` | size and root below which tiles need not be made again after a crash | derived |
 //!
 //! `checkpoint` and `tile/` may be copied or served as they are. Files that end in `.new` are unfinished.
@@ -54,6 +55,7 @@ pub mod leaf;
 pub mod ledger;
 pub mod note;
 pub mod proof;
+pub mod shelf;
 pub mod verify;
 
 mod edge;
@@ -76,6 +78,7 @@ pub use leaf::{AppendError, Durable, LEAF_BYTES_MAX, Leaf, Pending, SpendKey};
 pub use ledger::{Ledger, Options};
 pub use note::{NoteError, OpenNote, SignNote};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
+pub use shelf::{SHELF_TEXT_BYTES_MAX, Shelf, ShelfError};
 pub use verify::{VerifyError, VerifyReport, verify};
 
 /// What the `format` file says.

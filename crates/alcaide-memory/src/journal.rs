@@ -57,6 +57,11 @@ impl State {
                     *label = label.join(start);
                 }
             }
+            Event::Offered(offered) => {
+                let offers = self.offers.entry(offered.route).or_default();
+                offers.taken = offers.taken.saturating_add(1);
+                offers.newest.insert(offered.name, offered.pin);
+            }
             Event::Order(order) => match &order.order {
                 OrderKind::Kill { actor, epoch } => {
                     let known = self.actors.entry(*actor).or_default();

@@ -7,14 +7,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use alcaide_inventory::id::{BudgetId, CallId, RunId, TaskId, TokenId};
+use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
+use alcaide_record::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
 use crate::replay::Seen;
-use crate::state::{ActorState, Applied, Memory, State, TaskState};
+use crate::state::{ActorState, Applied, Memory, Offers, State, TaskState};
 
 /// Version of the snapshot's form.
 pub const SNAPSHOT_VERSION: u32 = 1;
@@ -46,6 +47,8 @@ struct Form {
     runs: Vec<(RunId, Label)>,
     actors: Vec<(Actor, u64, bool)>,
     revoked: Vec<(TokenId, Moment)>,
+    #[serde(default)]
+    offers: Vec<(RouteId, Vec<(Digest, Digest)>, u32)>,
 }
 
 impl Memory {
@@ -97,6 +100,14 @@ impl Memory {
                     .map(|(actor, known)| (*actor, known.epoch, known.killed))
                     .collect(),
                 revoked: state.revoked.iter().map(|(token, forget)| (*token, *forget)).collect(),
+                offers: state
+                    .offers
+                    .iter()
+                    .map(|(server, offers)| {
+                        let newest = offers.newest.iter().map(|(name, pin)| (*name, *pin)).collect();
+                        (*server, newest, offers.taken)
+                    })
+                    .collect(),
             }
         };
         let needs = form.beyond.last().map_or(form.below, |last| last.saturating_add(1));
@@ -133,6 +144,13 @@ impl Memory {
                 .map(|(actor, epoch, killed)| (actor, ActorState { epoch, killed }))
                 .collect(),
             revoked: form.revoked.into_iter().collect(),
+            offers: form
+                .offers
+                .into_iter()
+                .map(|(server, newest, taken)| {
+                    (server, Offers { newest: newest.into_iter().collect(), taken })
+                })
+                .collect(),
             applied: Applied { below: form.below, beyond: form.beyond },
         };
         Ok(Arc::new(Self::of(state)))

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alcaide_inventory::id::{BudgetId, CallId, RunId, TaskId, TokenId};
+use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
-use alcaide_record::{Effect, Settlement};
+use alcaide_record::{Digest, Effect, Settlement};
 
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
 use crate::replay::{ReplayError, Seen};
@@ -15,6 +15,9 @@ use crate::replay::{ReplayError, Seen};
 pub(crate) const TASKS_MAX: usize = 200_000;
 /// Most counters of budgets and periods.
 pub(crate) const COUNTERS_MAX: usize = 200_000;
+/// Most definitions that one tool server is remembered to have offered; past it new ones are not taken, and tools that
+/// were not offered in a known form stay hidden. A server with so many changes them at every look.
+pub(crate) const OFFERS_MAX: u32 = 5_000;
 
 /// Why a credential is not good now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -53,7 +56,17 @@ pub(crate) struct State {
     pub(crate) runs: HashMap<RunId, Label>,
     pub(crate) actors: HashMap<Actor, ActorState>,
     pub(crate) revoked: HashMap<TokenId, Moment>,
+    pub(crate) offers: HashMap<RouteId, Offers>,
     pub(crate) applied: Applied,
+}
+
+/// What one tool server offers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Offers {
+    /// The newest definition of each tool, by the commitment of its name.
+    pub(crate) newest: HashMap<Digest, Digest>,
+    /// How many definitions were taken in all.
+    pub(crate) taken: u32,
 }
 
 /// Which ledger entries are in the state: all below `below`, and `beyond`.
@@ -211,6 +224,23 @@ impl Memory {
             return Err(NotGood::Revoked);
         }
         Ok(())
+    }
+
+    /// Digest of the definition that a server offered last for a tool, by the commitment of its name.
+    #[must_use]
+    pub fn offer(&self, server: RouteId, name: Digest) -> Option<Digest> {
+        self.state().offers.get(&server).and_then(|offers| offers.newest.get(&name)).copied()
+    }
+
+    /// Which of these tools (name and definition) a server did not offer in this form last, as many as are still taken.
+    #[must_use]
+    pub fn new_offers(&self, server: RouteId, tools: &[(Digest, Digest)]) -> Vec<usize> {
+        let state = self.state();
+        let none = Offers::default();
+        let known = state.offers.get(&server).unwrap_or(&none);
+        let room = usize::try_from(OFFERS_MAX.saturating_sub(known.taken)).unwrap_or(0);
+        let is_new = |(name, pin): &(Digest, Digest)| known.newest.get(name) != Some(pin);
+        tools.iter().enumerate().filter(|(_, tool)| is_new(tool)).map(|(at, _)| at).take(room).collect()
     }
 
     /// Label of a task: the join of all that it has read; of an unknown task: missing.

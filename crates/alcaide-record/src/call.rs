@@ -314,6 +314,24 @@ pub struct Outcome {
     pub usage: Option<Usage>,
 }
 
+/// A tool server offers a tool with a definition that it did not offer last.
+///
+/// The definition itself lies on the ledger's shelf under `pin`; here stands its digest alone.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offered {
+    /// The call whose answer offered it.
+    pub call: CallId,
+    /// `server/tool` as a keyed commitment.
+    pub name: Digest,
+    /// SHA-256 of its name, title, description, schemas and annotations in canonical form.
+    pub pin: Digest,
+    /// The server's route.
+    pub route: RouteId,
+    /// The tool, where it is declared.
+    pub tool: Option<ToolId>,
+}
+
 /// How far a call had come.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{
     ActionKind, Attempt, Chain, Content, Decided, DecisionKind, Effect, End, FindingCount, Intent,
-    ObligationKind, Outcome, Refused, Settlement, Stage, Target, Usage, WordsGrade,
+    ObligationKind, Offered, Outcome, Refused, Settlement, Stage, Target, Usage, WordsGrade,
 };
 pub use digest::{Digest, DigestError};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};
@@ -53,6 +53,8 @@ pub enum Event {
     Issued(Issued),
     /// The ledger was begun.
     Made(Made),
+    /// A tool server offers a tool in a form that it did not offer last.
+    Offered(Offered),
     /// Something was done in the office.
     Office(OfficeAct),
     /// The office orders the gates.

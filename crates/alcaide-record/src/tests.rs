@@ -133,6 +133,13 @@ fn all_kinds() -> Vec<Event> {
             number: PlanNumber(2),
             repeats: Some(PlanNumber(1)),
         }),
+        Event::Offered(Offered {
+            call: CallId::from_bits(14),
+            name: Digest([3; 32]),
+            pin: Digest([2; 32]),
+            route: RouteId::from_bits(11),
+            tool: Some(ToolId::from_bits(12)),
+        }),
         Event::Made(Made { origin: Digest([6; 32]), token_key: Digest([7; 32]) }),
         Event::Enrolled(Enrolled {
             actor: agent(),
