@@ -1,10 +1,11 @@
-"""A small MCP server of the public `mcp` library, both eras: PORT is a port of loopback.
+"""A small MCP server of the public `mcp` library, both eras, on PORT of loopback or a free one; prints where it listens.
 
 Its tools cover what fixtures need: a plain call, an argument that a header repeats, a name beyond ASCII, a
 picture, and a question to the person.
 """
 
 import os
+import socket
 from typing import Annotated
 
 import uvicorn
@@ -61,4 +62,6 @@ def note() -> str:
     return "one"
 
 
-uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=int(os.environ["PORT"]), log_level="error")
+listener = socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+print("listening on %s:%d" % listener.getsockname(), flush=True)
+uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="error")).run(sockets=[listener])

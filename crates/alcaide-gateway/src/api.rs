@@ -21,7 +21,7 @@ use crate::gate::Shared;
 use crate::passage::{Arrived, Freeze, Known, OwnedResource, Passage, Registry, Request as ReadRequest};
 use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Lens, Reader, ReleasedBody};
+use crate::reply::{Lens, Reader};
 
 /// Where plain APIs are.
 pub(crate) const PREFIX: &str = "/api/";
@@ -77,10 +77,7 @@ pub(crate) async fn handle(
                 effects: Vec::new(),
             };
             let released = reply.label(lens).release().await?;
-            Ok(released.into_response().map(|body| match body {
-                ReleasedBody::Whole(bytes) => Body::from(bytes),
-                ReleasedBody::Stream(stream) => Body::boxed(*stream),
-            }))
+            Ok(released.into_response().map(Body::from))
         }
         // An API is asked once: whether it acted is not known.
         Err(failed) => Err(failed.refusal),
@@ -150,6 +147,7 @@ fn read(
         found,
         args: is_json.then_some(0..bytes.len()).filter(|span| !span.is_empty()),
         uninspected,
+        tool_changed: false,
     }))
 }
 

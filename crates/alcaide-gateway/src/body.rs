@@ -11,7 +11,8 @@ use http::{HeaderMap, header};
 use hyper::body::Incoming;
 
 use crate::content::Demands;
-use crate::passage::{FoundText, Known, Passage, Request};
+pub(crate) use crate::passage::FoundText;
+use crate::passage::{Known, Passage, Request};
 use crate::refusal::{self, Refusal};
 
 /// Collects a body that must be JSON without content encoding.

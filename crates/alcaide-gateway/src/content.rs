@@ -129,6 +129,12 @@ impl Demands {
         self.block.iter().any(|what| named(what))
     }
 
+    /// Whether what cannot be looked into must not pass.
+    #[must_use]
+    pub fn blocks_uninspected(&self) -> bool {
+        self.block.iter().any(|what| matches!(&**what, "all" | "uninspected"))
+    }
+
     /// Whether nothing is to be hidden or blocked, so that text need not wait for its decision.
     #[must_use]
     pub const fn lets_all(&self) -> bool {

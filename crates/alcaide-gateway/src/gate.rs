@@ -12,6 +12,7 @@ use alcaide_ledger::Ledger;
 use alcaide_memory::Memory;
 use alcaide_record::Stage;
 use alcaide_seal::digest::HmacKey;
+use alcaide_seal::envelope::MasterKey;
 use alcaide_seal::random::Entropy;
 use alcaide_serve::{Body, Limits, Peer, Problem, Service};
 use alcaide_wire::llm::{Operation, Provider};
@@ -21,12 +22,13 @@ use hyper::body::Incoming;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::mcp::{McpState, Sealer};
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage, Registry};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
 use crate::upstream::{HttpClient, http_client};
-use crate::{api, llm};
+use crate::{api, llm, mcp};
 
 /// The time, as a value from outside.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
@@ -41,6 +43,8 @@ pub struct GateParts {
     pub verifier: Verifier,
     /// Opens upstream secrets.
     pub broker: Broker,
+    /// Seals what callers carry for the gate: sessions, states of servers.
+    pub sessions: MasterKey,
     /// Key of the commitments that stand for names in the record.
     pub commitments: HmacKey,
     /// The time.
@@ -71,18 +75,19 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) since: Moment,
     pub(crate) metrics: Metrics,
+    pub(crate) mcp: Arc<McpState>,
+    pub(crate) calls: Calls,
     origin: String,
-    calls: Calls,
 }
 
 /// Call ids: a random beginning for this run, then counted. Drawing 128 bits for each call would be a system call.
-struct Calls {
+pub(crate) struct Calls {
     base: u128,
     next: std::sync::atomic::AtomicU64,
 }
 
 impl Calls {
-    fn next(&self) -> CallId {
+    pub(crate) fn next(&self) -> CallId {
         let count = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         CallId::from_bits(self.base.wrapping_add(u128::from(count)))
     }
@@ -112,6 +117,7 @@ impl Gate {
                 limits: parts.limits,
                 since,
                 metrics: Metrics::default(),
+                mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
                 origin: parts.origin,
                 calls: Calls { base, next: std::sync::atomic::AtomicU64::new(0) },
             }),
@@ -155,6 +161,9 @@ impl Gate {
         if path.starts_with(api::PREFIX) {
             return Ok(Destination::Api);
         }
+        if path == mcp::PREFIX || path.strip_prefix(mcp::PREFIX).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(Destination::Mcp);
+        }
         let (provider, rest) = match path.strip_prefix("/anthropic/") {
             Some(rest) => (Provider::Anthropic, rest),
             None => (Provider::OpenAi, path.strip_prefix('/').unwrap_or(path)),
@@ -184,6 +193,8 @@ enum Destination {
     Model(Operation),
     /// A plain API.
     Api,
+    /// A tool server, or all of them.
+    Mcp,
 }
 
 impl Destination {
@@ -192,6 +203,7 @@ impl Destination {
         match self {
             Self::Model(operation) => llm::refuse(operation, refusal),
             Self::Api => problem(refusal),
+            Self::Mcp => mcp::refuse(refusal),
         }
     }
 }
@@ -211,15 +223,23 @@ impl Service for Gate {
             }
         };
         let response = match self.plan() {
-            None => Err(Refusal::of(refusal::NOT_READY, Stage::Arrived)),
+            None => Err(answered(destination)(Refusal::of(refusal::NOT_READY, Stage::Arrived))),
             Some(plan) => {
                 let passage =
                     Passage::<Arrived>::arrive(shared.calls.next(), plan, shared.closer.clone(), started);
                 match destination {
                     Destination::Model(operation) => {
-                        llm::handle(shared, &shared.origin, passage, operation, request).await
+                        let passed = llm::handle(shared, &shared.origin, passage, operation, request).await;
+                        passed.map_err(answered(destination))
                     }
-                    Destination::Api => api::handle(shared, &shared.origin, passage, request).await,
+                    Destination::Api => {
+                        let passed = api::handle(shared, &shared.origin, passage, request).await;
+                        passed.map_err(answered(destination))
+                    }
+                    Destination::Mcp => {
+                        let passed = mcp::handle(shared, &shared.origin, passage, request).await;
+                        passed.map_err(|denied| (denied.refusal().clone(), denied.into_response()))
+                    }
                 }
             }
         };
@@ -228,15 +248,23 @@ impl Service for Gate {
                 shared.metrics.passed(response.status().as_u16());
                 response
             }
-            Err(refusal) => {
+            Err((refusal, response)) => {
                 shared.metrics.refused(refusal.code);
                 if let Some(internal) = &refusal.internal {
                     tracing::info!(code = refusal.code, why = internal, "refused");
                 }
                 let unread = has_body && matches!(refusal.stage, Stage::Arrived | Stage::Known);
-                closing(destination.refuse(&refusal), unread)
+                closing(response, unread)
             }
         }
+    }
+}
+
+/// A refusal with what the caller is told of it.
+fn answered(destination: Destination) -> impl FnOnce(Refusal) -> (Refusal, Response<Body>) {
+    move |refusal| {
+        let response = destination.refuse(&refusal);
+        (refusal, response)
     }
 }
 
@@ -308,6 +336,10 @@ mod tests {
         assert_eq!(found(Method::GET, "/v1/models"), model(Operation::ListModels));
         assert_eq!(found(Method::GET, "/anthropic/v1/models"), model(Operation::ListAnthropicModels));
         assert_eq!(found(Method::PUT, "/api/erp/invoices"), Ok(Destination::Api));
+        for path in ["/mcp", "/mcp/files", "/mcp/"] {
+            assert_eq!(found(Method::POST, path), Ok(Destination::Mcp), "{path}");
+        }
+        assert_eq!(found(Method::POST, "/mcpx"), Err("ALC-GATE-0010"));
         assert_eq!(found(Method::GET, "/v1/chat/completions"), Err("ALC-GATE-0011"));
         for path in [
             "/",

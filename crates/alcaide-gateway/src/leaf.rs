@@ -2,7 +2,7 @@
 
 use alcaide_inventory::Moment;
 use alcaide_ledger::Leaf;
-use alcaide_record::{Entry, EntryError, Event, Intent, Outcome, Refused};
+use alcaide_record::{Entry, EntryError, Event, Intent, Offered, Outcome, Refused};
 
 macro_rules! leaf_of {
     ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path) => {
@@ -26,6 +26,36 @@ macro_rules! leaf_of {
             }
         }
     };
+}
+
+/// What a tool server offers. Kept with its entry, which memory takes in once it is on disk.
+#[derive(Debug)]
+pub struct OfferedLeaf {
+    bytes: Vec<u8>,
+    entry: Entry,
+}
+
+impl OfferedLeaf {
+    /// The canonical bytes of `offered` at `at`.
+    ///
+    /// # Errors
+    /// [`EntryError`], which cannot happen: nothing of it grows.
+    pub fn new(at: Moment, offered: Offered) -> Result<Self, EntryError> {
+        let entry = Entry::new(at, Event::Offered(offered));
+        Ok(Self { bytes: entry.to_leaf()?, entry })
+    }
+
+    /// The entry.
+    #[must_use]
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Leaf for OfferedLeaf {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 leaf_of! {

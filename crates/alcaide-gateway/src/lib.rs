@@ -6,7 +6,7 @@
 //!
 //! - [`gate`]: the service: routes a request to its protocol's handler.
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
-//! - [`llm`]: model APIs. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
+//! - [`llm`]: model APIs. [`mcp`]: tool servers. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
 pub mod api;
@@ -18,6 +18,7 @@ pub mod content;
 pub mod gate;
 pub mod leaf;
 pub mod llm;
+pub mod mcp;
 mod metrics;
 pub mod orders;
 pub mod passage;

@@ -23,7 +23,7 @@ use crate::passage::{
 };
 use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
-use crate::reply::{Lens, Reader, ReleasedBody};
+use crate::reply::{Lens, Reader};
 use crate::upstream::passed_headers;
 
 /// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
@@ -148,6 +148,7 @@ fn read(
         found,
         args: None,
         uninspected: !view.opaque.is_empty(),
+        tool_changed: false,
     };
     Ok((known.read(request), asked))
 }
@@ -288,10 +289,7 @@ async fn attempts(
                     effects: Vec::new(),
                 };
                 let released = reply.label(lens).release().await?;
-                return Ok(released.into_response().map(|body| match body {
-                    ReleasedBody::Whole(bytes) => Body::from(bytes),
-                    ReleasedBody::Stream(stream) => Body::boxed(*stream),
-                }));
+                return Ok(released.into_response().map(Body::from));
             }
             Err(failed) => {
                 let stopped = failed.refusal.code == refusal::STOPPED.code;

@@ -18,6 +18,7 @@ use alcaide_record::Digest;
 use alcaide_seal::digest::{HmacKey, sha256};
 
 use crate::broker::Broker;
+use crate::mcp::plan::{ServerPlan, Union, servers};
 use crate::upstream::UpstreamPlan;
 
 /// Output tokens set aside for a call that states no maximum on a route that declares none.
@@ -172,6 +173,8 @@ pub struct GatePlan {
     actors: HashMap<Actor, Arc<ActorPlan>>,
     models: HashMap<Box<str>, Arc<ModelPlan>>,
     services: HashMap<Box<str>, Arc<ServicePlan>>,
+    servers: HashMap<Box<str>, Arc<ServerPlan>>,
+    union: Union,
 }
 
 impl GatePlan {
@@ -197,6 +200,7 @@ impl GatePlan {
         let budgets = Budgets::of(plan);
         let commit = |name: &str| Digest(*commitments.mac(name.as_bytes()).as_bytes());
         let services = services(plan, &upstreams, &commit);
+        let servers = servers(plan, &upstreams);
         let mut models = HashMap::new();
         for (name, placed) in &plan.routes {
             let Route::Model(model) = &placed.spec else { continue };
@@ -226,6 +230,8 @@ impl GatePlan {
             actors: actors(plan, &budgets),
             models,
             services,
+            union: Union::of(&servers),
+            servers,
         })
     }
 
@@ -245,6 +251,23 @@ impl GatePlan {
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Arc<ServicePlan>> {
         self.services.get(name)
+    }
+
+    /// The tool server of this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&Arc<ServerPlan>> {
+        self.servers.get(name)
+    }
+
+    /// The tools of all servers under one name each.
+    #[must_use]
+    pub const fn union(&self) -> &Union {
+        &self.union
+    }
+
+    /// All tool servers, in no order.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerPlan>> {
+        self.servers.values()
     }
 
     /// All models, in no order.

@@ -82,10 +82,26 @@ codes! {
         "no route of the plan is called so, or the protocol of its upstream is another one",
         "only declared models can be reached",
         "`GET /v1/models` lists the models that this agent may use";
+    NOT_ACCEPTABLE = "ALC-GATE-0018", 406, "answer not acceptable",
+        "the client does not take the kinds of answer that this path gives",
+        "a tool server answers with one message or a stream of them",
+        "send `accept: application/json, text/event-stream`; `text/event-stream` for a GET";
+    SESSION = "ALC-GATE-0019", 404, "session not known",
+        "the session is not one of this caller, task and server",
+        "a session is sealed for whom it was opened; another task begins its own",
+        "open a session with `initialize`";
     BUDGET = "ALC-GATE-0020", 429, "budget used up",
         "a budget over this agent, its owner, its unit or the model has not enough left",
         "a budget counts calls in flight in full, so that parallel calls cannot pass it together",
         "wait for the next period, lower the call's maximum of output tokens, or ask for a higher limit";
+    HEADER_MISMATCH = "ALC-GATE-0023", 400, "headers and body disagree",
+        "a header that repeats a part of the body says something else, or the session does",
+        "two readers may take different ones, one for the check and one for the effect",
+        "send headers that agree with the body; public client libraries do";
+    UNANSWERED = "ALC-GATE-0024", 400, "nothing was asked",
+        "the message answers a request that no server made in this session, or that was answered before",
+        "an answer passes once, to whoever asked",
+        "answer the requests that come on the session's streams";
     CONTENT_BLOCKED = "ALC-GATE-0021", 403, "content may not pass",
         "a policy blocks content of a class that was found",
         "what must not leave is stopped here",

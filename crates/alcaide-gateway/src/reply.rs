@@ -9,6 +9,7 @@
 
 mod json;
 mod lane;
+mod mcp;
 mod stream;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use alcaide_identity::{Credential, Verified};
 use alcaide_inspect::Engine;
 use alcaide_inventory::declare::Price;
 use alcaide_record::{Effect, Usage as UsageRecord};
+use alcaide_serve::Body as ServeBody;
 use alcaide_wire::llm::{Operation, Usage};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -27,6 +29,8 @@ use crate::attempt::Attempt;
 use crate::content::Demands;
 use crate::refusal::Refusal;
 
+pub use mcp::EventsBody;
+pub(crate) use mcp::{Channel, Reading, Shape};
 pub use stream::StreamBody;
 
 /// Longest JSON reply that is taken.
@@ -64,10 +68,21 @@ pub enum ReleasedBody {
     Whole(Bytes),
     /// A stream that is released event by event as it is polled.
     Stream(Box<StreamBody>),
+    /// A tool server's stream, released message by message as it is polled.
+    Events(EventsBody),
+}
+
+impl From<ReleasedBody> for ServeBody {
+    fn from(body: ReleasedBody) -> Self {
+        match body {
+            ReleasedBody::Whole(bytes) => Self::from(bytes),
+            ReleasedBody::Stream(stream) => Self::boxed(*stream),
+            ReleasedBody::Events(events) => Self::boxed(events),
+        }
+    }
 }
 
 /// How an answer is read.
-#[derive(Clone, Copy, Debug)]
 pub enum Reader {
     /// As a model's answer, whole or as a stream.
     Model {
@@ -80,6 +95,9 @@ pub enum Reader {
     },
     /// As the answer of a plain API: every string of a JSON body; what is no JSON cannot be looked into.
     Plain,
+    /// As a tool server's answer.
+    #[expect(private_interfaces, reason = "made by the handler of tool servers alone")]
+    Mcp(Arc<Reading>),
 }
 
 /// How an answer is read, and what must be made of it.
@@ -106,6 +124,11 @@ impl Reply<Raw> {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.stage.head.status
+    }
+
+    /// A header of the upstream's answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&HeaderValue> {
+        self.stage.head.headers.get(name)
     }
 
     /// Says how the answer is to be read.
@@ -137,10 +160,14 @@ impl Reply<Labelled> {
         let is_stream = head.status.is_success() && is_type(&head.headers, "text/event-stream");
         let status = head.status;
         let mut headers = released_headers(&head.headers);
-        if let (true, Reader::Model { operation, price, hide_usage }) = (is_stream, self.stage.lens.reader) {
+        if let Reader::Mcp(reading) = &self.stage.lens.reader {
+            let reading = Arc::clone(reading);
+            return mcp::release(self.stage, reading).await;
+        }
+        if let (true, Reader::Model { operation, price, hide_usage }) = (is_stream, &self.stage.lens.reader) {
+            let how = (*operation, *price, *hide_usage);
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             let Labelled { raw, lens } = self.stage;
-            let how = (operation, price, hide_usage);
             let body = ReleasedBody::Stream(Box::new(StreamBody::new(
                 raw.body,
                 raw.attempt,

@@ -64,6 +64,8 @@ pub struct UpstreamPlan {
     scheme: Scheme,
     authority: Authority,
     prefix: Box<str>,
+    /// The path as it was declared: the endpoint of a tool server.
+    endpoint: Box<str>,
 }
 
 impl fmt::Debug for UpstreamPlan {
@@ -104,15 +106,19 @@ impl UpstreamPlan {
             scheme,
             authority,
             prefix: prefix.into(),
+            endpoint: parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str).into(),
         }))
     }
 
-    /// The URL of `path` (beginning with `/`, query included) below the base.
+    /// The URL of `path` (beginning with `/`, query included) below the base; of a tool server its one endpoint.
     ///
     /// # Errors
     /// If both together are no URL.
     pub fn url(&self, path: &str) -> Result<Uri, http::Error> {
-        let path = format!("{}{path}", self.prefix);
+        let path = match self.protocol {
+            Protocol::Mcp => self.endpoint.to_string(),
+            _ => format!("{}{path}", self.prefix),
+        };
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())

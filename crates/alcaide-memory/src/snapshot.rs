@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub needs: u64,
 }
 
+/// The newest definition of each tool, by the commitment of its name.
+type Newest = Vec<(Digest, Digest)>;
+
 #[derive(Deserialize, Serialize)]
 struct Form {
     version: u32,
@@ -48,7 +51,7 @@ struct Form {
     actors: Vec<(Actor, u64, bool)>,
     revoked: Vec<(TokenId, Moment)>,
     #[serde(default)]
-    offers: Vec<(RouteId, Vec<(Digest, Digest)>, u32)>,
+    offers: Vec<(RouteId, Newest, u32)>,
 }
 
 impl Memory {

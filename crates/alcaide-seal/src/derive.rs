@@ -23,6 +23,8 @@ pub enum Purpose {
     SnapshotMac,
     /// Keyed commitments in leaves of the ledger.
     Commitments,
+    /// Sealing of sessions and states that callers carry for the gate.
+    Sessions,
     /// Keyed index of normalised identifiers, for erasure.
     IdentifierIndex,
     /// Wrapping of data keys in envelopes; used by [`crate::envelope`] itself.
@@ -37,6 +39,7 @@ impl Purpose {
             Self::TokenSealing => "alcaide/v1/token-sealing",
             Self::SnapshotMac => "alcaide/v1/snapshot-mac",
             Self::Commitments => "alcaide/v1/commitments",
+            Self::Sessions => "alcaide/v1/sessions",
             Self::IdentifierIndex => "alcaide/v1/identifier-index",
             Self::EnvelopeWrap => "alcaide/v1/envelope-wrap",
         }

@@ -25,7 +25,8 @@ pub use gate::Gate;
 pub use model::script::{Cut, Fail, Lie, Script, ToolCall, Usage};
 pub use model::{BODY_MAX, HEARD_MAX, Heard, ModelServer};
 pub use peer::{
-    node, node_program, node_server, npm_module, peer_script, python, python_program, workspace_root,
+    node, node_program, node_server, npm_module, peer_script, python, python_program, python_server,
+    workspace_root,
 };
 
 use std::time::Duration;

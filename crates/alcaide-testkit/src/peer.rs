@@ -50,6 +50,20 @@ pub fn node_server(module: &str, args: &[&str]) -> Result<(Child, SocketAddr), K
         .arg(npm_module(module)?)
         .args(args)
         .env("PATH", "/usr/bin:/bin");
+    listening(launch)
+}
+
+/// Starts a server of `tests/peers` under the pinned Python; gives it with its address once it listens.
+///
+/// # Errors
+/// As [`node_server`].
+pub fn python_server(script: &str) -> Result<(Child, SocketAddr), KitError> {
+    let launch = Launch::new(python_program()?).args(["-I", "-B"]).arg(peer_script(script)?);
+    listening(launch.env("PATH", "/usr/bin:/bin"))
+}
+
+/// Waits until a server has said where it listens.
+fn listening(launch: Launch) -> Result<(Child, SocketAddr), KitError> {
     let mut child = Child::start(launch)?;
     let address = |line: &str| line.strip_prefix("listening on ").and_then(|text| text.parse().ok());
     let line = child.line("a line with its address", |line| address(line).is_some())?;

@@ -221,6 +221,7 @@ impl House {
             ledger: ledger.clone(),
             memory: Arc::clone(&memory),
             verifier: Verifier::new(issuer, trust_domain, Audience::Gate, trusted),
+            sessions: SubKey::derive(&master, Purpose::Sessions)?.to_master()?,
             broker: Broker::new(master),
             commitments: HmacKey::new(commitments.expose()),
             clock,

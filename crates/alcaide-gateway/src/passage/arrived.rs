@@ -144,7 +144,7 @@ impl Passage<Arrived> {
 
 impl Passage<Known> {
     /// Whether the holder may act at all.
-    fn good(self) -> Result<Self, Refusal> {
+    pub(super) fn good(self) -> Result<Self, Refusal> {
         let held = self.stage.credential();
         let memory = self.common.closer.memory();
         let refused = match memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {

@@ -1,12 +1,16 @@
 //! The caller is known and good now; nothing of the body was read.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use alcaide_identity::{Credential, Verified};
+use alcaide_inventory::id::CallId;
 use alcaide_record::{Chain, Refused, Stage, WordsGrade};
 
-use super::{Describe, Passage, Read, Request};
-use crate::plan::ActorPlan;
+use super::{Common, Describe, Passage, Read, Request};
+use crate::attempt::Closer;
+use crate::plan::{ActorPlan, GatePlan};
+use crate::refusal::Refusal;
 
 /// Who a caller is, as later stages and handlers see it.
 #[derive(Clone)]
@@ -89,6 +93,33 @@ impl KnownAs {
     }
 }
 
+/// Who was identified, under which plan: what further passages of the same caller begin with, where a server asks
+/// something of the caller, or the gate something of a server, in the course of a call.
+#[derive(Clone)]
+pub struct Origin {
+    who: KnownAs,
+    plan: Arc<GatePlan>,
+    closer: Closer,
+}
+
+impl Origin {
+    /// Who calls.
+    #[must_use]
+    pub const fn who(&self) -> &KnownAs {
+        &self.who
+    }
+
+    /// The plan that the call is judged under.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<GatePlan> {
+        &self.plan
+    }
+
+    pub(crate) const fn closer(&self) -> &Closer {
+        &self.closer
+    }
+}
+
 impl Describe for Known {
     const STAGE: Stage = Stage::Known;
 
@@ -98,6 +129,31 @@ impl Describe for Known {
 }
 
 impl Passage<Known> {
+    /// What further passages of this caller begin with.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            who: self.stage.0.clone(),
+            plan: Arc::clone(&self.common.plan),
+            closer: self.common.closer.clone(),
+        }
+    }
+
+    /// A further passage of a caller who was identified before.
+    ///
+    /// # Errors
+    /// The caller was stopped meanwhile; recorded.
+    pub(crate) fn aside(origin: &Origin, call: CallId) -> Result<Self, Refusal> {
+        let common = Common {
+            call,
+            arrived: origin.closer.now(),
+            started: Instant::now(),
+            plan: Arc::clone(&origin.plan),
+            closer: origin.closer.clone(),
+        };
+        Passage { common, stage: Known(origin.who.clone()) }.good()
+    }
+
     /// Who calls.
     #[must_use]
     pub const fn who(&self) -> &KnownAs {

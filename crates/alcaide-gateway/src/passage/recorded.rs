@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alcaide_ledger::Durable;
 use alcaide_record::{End, Stage};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -120,6 +121,17 @@ impl Passage<Recorded> {
                 Err(fail(attempt, End::Killed, refusal, false, again))
             }
         }
+    }
+}
+
+impl Passage<Recorded> {
+    /// Hands the frozen bytes to the caller instead of an upstream: a server asks something of it. Whoever releases them
+    /// finishes the attempt.
+    #[must_use]
+    pub(crate) fn hand_down(self) -> (Bytes, Attempt) {
+        let Recorded { bound: (_, freeze), mut attempt } = self.stage;
+        attempt.sending();
+        (freeze.bytes, attempt)
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Request {
     pub args: Option<Range<usize>>,
     /// Whether a part could not be looked into.
     pub uninspected: bool,
+    /// Whether the tool's definition was last seen other than it was accepted.
+    pub tool_changed: bool,
 }
 
 /// A call whose content was read.
@@ -202,6 +204,7 @@ impl Passage<Read> {
             args,
             uninspected: read.request.uninspected,
             key_bound: read.who.is_bound(),
+            tool_changed: read.request.tool_changed,
             ..Context::default()
         };
         let policies = &self.common.plan.policies;

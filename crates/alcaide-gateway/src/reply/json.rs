@@ -65,7 +65,7 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Collects the answer; given up when the upstream stands still, or when an order stops the caller.
-async fn collect(
+pub(super) async fn collect(
     mut body: Incoming,
     limit: usize,
     idle: Duration,
@@ -124,13 +124,15 @@ async fn collect(
 
 /// What may go to the caller of a whole answer.
 fn look(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<Bytes, (End, Refusal)> {
-    match lens.reader {
-        Reader::Model { operation, price, .. } => look_as_model(bytes, lens, (operation, price), attempt),
+    match &lens.reader {
+        Reader::Model { operation, price, .. } => look_as_model(bytes, lens, (*operation, *price), attempt),
         Reader::Plain => look_as_plain(bytes, lens, attempt),
+        // INVARIANT: `Reply::release` reads these elsewhere.
+        Reader::Mcp(_) => Err(broken(&"the answer of a tool server was read as another")),
     }
 }
 
-fn broken(why: &dyn std::fmt::Display) -> (End, Refusal) {
+pub(super) fn broken(why: &dyn std::fmt::Display) -> (End, Refusal) {
     (End::UpstreamBroken, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why.to_string()))
 }
 
@@ -176,7 +178,7 @@ fn look_as_plain(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<By
 }
 
 /// Scans texts, counts what is found, and says what is to be written in the place of what must be hidden.
-fn edits<'t>(
+pub(super) fn edits<'t>(
     texts: impl Iterator<Item = (&'t Range<usize>, &'t str, bool)>,
     lens: &Lens,
     attempt: &mut Attempt,
@@ -200,7 +202,7 @@ fn edits<'t>(
     Ok(splices)
 }
 
-fn end(mut attempt: Attempt, ended: End, refusal: Refusal) -> Refusal {
+pub(super) fn end(mut attempt: Attempt, ended: End, refusal: Refusal) -> Refusal {
     let told = Told { released_bytes: 0, digest: None, ..std::mem::take(&mut attempt.told) };
     attempt.finish(ended, told);
     refusal

@@ -513,7 +513,7 @@ const fn too_many() -> Cut {
 }
 
 /// The event as every reader takes it.
-fn plain(event: &SseEvent) -> Option<SseEvent> {
+pub(super) fn plain(event: &SseEvent) -> Option<SseEvent> {
     let mut events = Vec::with_capacity(1);
     let mut reader = SseReader::new(EVENT_BYTES_MAX);
     reader.push(event.rewritten(), &mut events).ok()?;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use alcaide_gateway::broker::Broker;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
-use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode};
+use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Tool};
+use alcaide_inventory::fact::{Effect as FactEffect, Facts};
 use alcaide_inventory::id::*;
-use alcaide_inventory::plan::{Kind, Placed, SealedSecret};
+use alcaide_inventory::plan::{Kind, Placed, PlacedTool, SealedSecret};
 use alcaide_inventory::{Actor, Moment, Name, Plan, PlanNumber, Principal};
 use alcaide_label::Label;
 use alcaide_ledger::layer::Layer;
@@ -48,6 +49,8 @@ pub(crate) const HELPER: u128 = 2;
 pub(crate) const BARE: u128 = 3;
 pub(crate) const IDLE: u128 = 4;
 pub(crate) const STRICT: u128 = 5;
+/// May use every tool; declared by [`Setup::tools`].
+pub(crate) const HAND: u128 = 6;
 
 const PEOPLE: &str = r#"
 schema = 1
@@ -136,6 +139,17 @@ impl Setup {
         ))
     }
 
+    /// One tool server, and an agent who may use every tool.
+    pub(crate) fn tools(self, name: &str, url: &str) -> Self {
+        let agent =
+            "[[agent]]\nname = \"hand\"\nunit = \"finance\"\nowner = \"ana\"\nmay = [\"use:tool/*\"]\n";
+        let agent = if self.toml.contains(agent) { "" } else { agent };
+        self.with(&format!(
+            "{agent}[[upstream]]\nname = \"{name}\"\nprotocol = \"mcp\"\nbase_url = \"{url}\"\n\
+             [[route]]\nname = \"{name}\"\nkind = \"mcp\"\nupstream = \"{name}\"\n"
+        ))
+    }
+
     pub(crate) fn with(mut self, toml: &str) -> Self {
         self.toml.push_str(toml);
         self
@@ -206,6 +220,7 @@ impl Setup {
             memory: Arc::clone(&memory),
             verifier: Verifier::new(ISSUER, domain.clone(), Audience::Gate, keys),
             broker: Broker::new(Arc::clone(&master)),
+            sessions: MasterKey::generate(&*entropy).unwrap(),
             commitments: HmacKey::new(&[7; 32]),
             clock: Arc::new(clock.reader()),
             entropy,
@@ -352,6 +367,34 @@ impl House {
         self.order(OrderKind::Kill { actor: agent(bits), epoch }).await;
         let killed = || self.memory.is_good(&[(agent(bits), epoch)], TokenId::from_bits(0), &[]).is_err();
         self.until("the kill", killed).await;
+    }
+
+    /// Accepts every tool as it was offered last, with facts of effect `read`; returns their names.
+    pub(crate) fn accept_all(&self) -> Vec<String> {
+        let mut plan = self.plan.clone();
+        plan.number = PlanNumber(2);
+        let mut tools = BTreeMap::new();
+        for (_, event) in self.events() {
+            let Event::Offered(offered) = event else { continue };
+            let digest = alcaide_seal::digest::Sha256Digest::from_bytes(offered.pin.0);
+            let text = self.ledger.shelf().take(&digest).unwrap().expect("the definition is on the shelf");
+            let definition: Value = serde_json::from_slice(&text).unwrap();
+            let server = plan.routes.iter().find(|(_, placed)| placed.id == offered.route).unwrap().0.clone();
+            let name = definition["name"].as_str().unwrap().to_owned();
+            let id = ToolId::from_bits(u128::try_from(tools.len()).unwrap() + 1);
+            let facts = Facts { effect: FactEffect::Read, ..Facts::default() };
+            let tool = PlacedTool {
+                id,
+                spec: Tool { server: server.clone(), name: name.clone(), facts },
+                pin: Some(offered.pin.to_string()),
+                input_schema: Some(definition["inputSchema"].to_string()),
+            };
+            tools.insert((server, name), tool);
+        }
+        let names = tools.keys().map(|(_, name)| name.clone()).collect();
+        plan.tools = tools.into_values().collect();
+        self.gate.adopt(&plan).unwrap();
+        names
     }
 
     /// Lets other tasks run until something holds.

@@ -15,5 +15,6 @@ mod house;
 mod policy;
 mod protocols;
 mod rebuild;
+mod servers;
 mod strangers;
 mod strict;

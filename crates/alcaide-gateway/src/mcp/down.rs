@@ -1,0 +1,181 @@
+//! What a server asks of a caller: sampling, elicitation, its folders. A call by the server, and so a passage of its own:
+//! decided on as `call_method` of that name, recorded before the caller sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alcaide_policy::Action;
+use alcaide_record::{ActionKind, End, Stage, Target};
+use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::jsonrpc::{self, Id, code};
+use alcaide_wire::mcp::{CallView, Method, OpaqueKind};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+
+use super::{head, offer};
+use crate::attempt::{Attempt, Meter};
+use crate::body::{self, FoundText, Masking};
+use crate::budget;
+use crate::content::{self, Demands};
+use crate::passage::{Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
+use crate::refusal::{self, Refusal};
+use crate::reply::Reading;
+
+/// Longest wait until a server has taken the gate's no.
+const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request of a server on a stream. `None` if it may not pass: the server is told so, and the caller sees nothing.
+pub(crate) async fn ask(reading: &Arc<Reading>, data: &Bytes) -> Option<(Bytes, Attempt)> {
+    let document = Document::parse(data, &Limits::default()).ok()?;
+    let view = CallView::read(&document).ok()?;
+    let id = view.id.clone()?;
+    let known = matches!(
+        view.method,
+        Method::SamplingCreateMessage | Method::ElicitationCreate | Method::RootsList | Method::Ping
+    );
+    let session = reading.session.clone().filter(|_| reading.may_ask());
+    let (true, Some(session)) = (known, session) else {
+        let why = "the client takes no such request";
+        refuse(reading, &id, code::METHOD_NOT_FOUND, why).await;
+        return None;
+    };
+    let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, true));
+    let found = body::found(&reading.shared.engine, texts);
+    let uninspected = view.opaque.iter().any(|part| part.kind != OpaqueKind::State);
+    match passage(reading, data, view.method, found, uninspected, Edits::Allowed).await {
+        Ok(passed) => {
+            let key = (reading.place, session, id.into_owned());
+            reading.shared.mcp.ask(key, view.method);
+            Some(passed)
+        }
+        Err(refusal) => {
+            refuse(reading, &id, super::refuse::REFUSED, &refusal.detail).await;
+            None
+        }
+    }
+}
+
+/// A request of a server within a result, as the bytes of its object.
+///
+/// # Errors
+/// It may not pass; recorded.
+pub(crate) async fn ask_within(
+    reading: &Arc<Reading>,
+    request: Bytes,
+    method: Method,
+) -> Result<(), Refusal> {
+    let broken = |why: String| Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why);
+    if method == Method::Other {
+        return Err(broken("the server asks for something that is not known".into()));
+    }
+    let document =
+        Document::parse(&request, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+    let strings = content::strings(document.root());
+    let found =
+        body::found(&reading.shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)));
+    let (bytes, mut attempt) = passage(reading, &request, method, found, false, Edits::None).await?;
+    attempt.told.released_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    attempt.finish_as_told(End::Complete);
+    Ok(())
+}
+
+/// Whether what must be hidden can be written over.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Edits {
+    Allowed,
+    None,
+}
+
+async fn passage(
+    reading: &Arc<Reading>,
+    bytes: &Bytes,
+    method: Method,
+    found: Vec<FoundText>,
+    uninspected: bool,
+    edits: Edits,
+) -> Result<(Bytes, Attempt), Refusal> {
+    let shared = &reading.shared;
+    let server = &reading.server;
+    let known = Passage::<Known>::aside(&reading.origin, shared.calls.next())?;
+    let name = method.as_str();
+    let request = ReadRequest {
+        action: Action::CallMethod,
+        kind: ActionKind::CallMethod,
+        resource: OwnedResource::Method { server: Some(server.route), name: name.into() },
+        target: Target {
+            name: offer::commitment(shared, server, name),
+            route: Some(server.route),
+            tool: None,
+        },
+        hosted: Vec::new(),
+        body: bytes.clone(),
+        found,
+        args: None,
+        uninspected,
+        tool_changed: false,
+    };
+    let read = known.read(request);
+    let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
+    let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
+    let decided = read.decide(used)?;
+    let (demands, splices) = obligations(shared, &decided, Masking::Allowed)?;
+    if demands.blocks_uninspected() && uninspected || edits == Edits::None && !splices.is_empty() {
+        return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));
+    }
+    let edited = !splices.is_empty();
+    let bytes = edit::apply(bytes, splices).map_err(|error| {
+        decided.refuse(Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Decided).because(error.to_string()))
+    })?;
+    let freeze = Freeze {
+        upstream: Arc::clone(&server.upstream),
+        path: String::new(),
+        bytes,
+        edited,
+        number: 1,
+        budgets: Vec::new(),
+        meter: Arc::new(Meter::default()),
+        fallback: None,
+    };
+    Ok(decided.bind(freeze)?.record().await?.hand_down())
+}
+
+/// What the obligations demand, and what they make of the texts.
+///
+/// # Errors
+/// An obligation that cannot be met; content that may not pass; recorded.
+pub(crate) fn obligations(
+    shared: &crate::gate::Shared,
+    decided: &Passage<crate::passage::Decided>,
+    masking: Masking,
+) -> Result<(Demands, Vec<Splice>), Refusal> {
+    let obligations = &decided.allowed().obligations;
+    if let Some(unmet) = Demands::unmet(obligations) {
+        let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
+        return Err(decided.refuse(refusal.saying(format!("the obligation `{unmet}` cannot be met"))));
+    }
+    let demands = Demands::of(obligations, &shared.engine);
+    let splices =
+        body::masked(decided.request(), &demands, masking).map_err(|refusal| decided.refuse(refusal))?;
+    Ok((demands, splices))
+}
+
+/// Tells a server that its request does not pass. Nothing of the caller is in it.
+async fn refuse(reading: &Reading, id: &Id<'_>, code: i64, why: &str) {
+    let upstream = &reading.server.upstream;
+    let body = jsonrpc::error(Some(id), code, why, None);
+    let mut headers = head::to_server(reading.upstream_session.as_deref(), &[]);
+    let now = reading.origin.closer().now();
+    let sent = async {
+        upstream.credential.put(&mut headers, &reading.shared.client, now).await.ok()?;
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = upstream.url("").ok()?;
+        *request.headers_mut() = headers;
+        reading.shared.client.request(request).await.ok()
+    };
+    if tokio::time::timeout(REFUSE_TIMEOUT, sent).await.ok().flatten().is_none() {
+        tracing::info!(upstream = %upstream.name, "a server could not be told that its request does not pass");
+    }
+}

@@ -1,0 +1,169 @@
+//! What a server offers: which tools of a list the caller is shown, and what the record learns of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use alcaide_ledger::SHELF_TEXT_BYTES_MAX;
+use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
+use alcaide_record::{Digest, Offered};
+use alcaide_seal::digest::sha256;
+use alcaide_wire::json::Document;
+use alcaide_wire::mcp::{Item, ItemFate, Method, ResultView, pin_input};
+
+use super::plan::ServerPlan;
+use crate::gate::Shared;
+use crate::leaf::OfferedLeaf;
+use crate::passage::Origin;
+
+/// A tool's definition could not be recorded, so its list is not released.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OfferError {
+    #[error("the shelf cannot take a tool's definition: {0}")]
+    Shelf(#[from] alcaide_ledger::ShelfError),
+    #[error("the ledger cannot take what a server offers: {0}")]
+    Ledger(#[from] alcaide_ledger::AppendError),
+    #[error("what a server offers has no form in the record: {0}")]
+    Entry(#[from] alcaide_record::EntryError),
+    #[error("the task that writes to the shelf has ended")]
+    Ended,
+}
+
+/// One tool of a list.
+struct Offer {
+    /// Its place in the list.
+    at: usize,
+    name: Digest,
+    pin: Digest,
+    text: Vec<u8>,
+}
+
+/// The fate of each item of a list: kept where the caller may use it.
+///
+/// New definitions of tools are on the shelf and in the ledger when this returns.
+///
+/// # Errors
+/// [`OfferError`].
+///
+/// # Cancel safety
+/// Dropped, what was queued for the ledger is written all the same, and memory learns of it at the next look.
+pub(crate) async fn fates(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    server: &ServerPlan,
+    document: &Document<'_>,
+    view: &ResultView<'_>,
+) -> Result<Vec<ItemFate>, OfferError> {
+    match view.method {
+        Method::ToolsList => {}
+        Method::PromptsList | Method::ResourcesList => {
+            return Ok(view.items.iter().map(|item| thing(origin, server, view.method, item)).collect());
+        }
+        // Templates lead to resources, each of which is asked for when it is read.
+        _ => return Ok(vec![ItemFate::Keep; view.items.len()]),
+    }
+    let mut fates = vec![ItemFate::Drop; view.items.len()];
+    let mut offers: Vec<Offer> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
+    for (at, (item, value)) in view.items.iter().zip(view.values(document)).enumerate() {
+        let Some(name) = &item.name else { continue };
+        let text = pin_input(value);
+        // Of two tools of one name nobody knows which is called; a definition that cannot be kept cannot be accepted.
+        if name.text.len() > NAME_BYTES_MAX || text.len() > SHELF_TEXT_BYTES_MAX || !names.insert(&name.text)
+        {
+            continue;
+        }
+        let pin = Digest(*sha256(&text).as_bytes());
+        offers.push(Offer { at, name: commitment(shared, server, &name.text), pin, text });
+        if let Some(fate) = fates.get_mut(at) {
+            *fate = tool(origin, server, &name.text, pin);
+        }
+    }
+    record(shared, origin, server, view, &offers).await?;
+    Ok(fates)
+}
+
+/// Longest name of a tool, prompt or other thing that is addressed, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 1_024;
+
+/// The keyed commitment that stands for a server's tool in the record.
+pub(crate) fn commitment(shared: &Shared, server: &ServerPlan, tool: &str) -> Digest {
+    Digest(*shared.commitments.mac(format!("{}/{tool}", server.name).as_bytes()).as_bytes())
+}
+
+/// What becomes of a tool: the policies are asked as if it were called, without arguments.
+fn tool(origin: &Origin, server: &ServerPlan, name: &str, pin: Digest) -> ItemFate {
+    let declared = server.tool(name);
+    let resource = match declared {
+        Some(tool) => Resource::Tool(tool.id),
+        None => Resource::UndeclaredTool { server: server.route, name },
+    };
+    let changed = declared.and_then(|tool| tool.pin).is_some_and(|accepted| accepted != pin);
+    fate(origin, Action::CallTool, resource, changed)
+}
+
+fn thing(origin: &Origin, server: &ServerPlan, method: Method, item: &Item<'_>) -> ItemFate {
+    let server = server.route;
+    match (method, &item.name, &item.uri) {
+        (Method::PromptsList, Some(name), _) => {
+            fate(origin, Action::GetPrompt, Resource::Prompt { server, name: &name.text }, false)
+        }
+        (Method::ResourcesList, _, Some(uri)) => {
+            fate(origin, Action::ReadResource, Resource::Document { server, uri: &uri.text }, false)
+        }
+        _ => ItemFate::Drop,
+    }
+}
+
+pub(crate) fn fate(origin: &Origin, action: Action, resource: Resource<'_>, tool_changed: bool) -> ItemFate {
+    let credential = origin.who().credential();
+    let context = Context {
+        task: origin.closer().memory().label(credential.principal.task),
+        now: origin.closer().now(),
+        key_bound: origin.who().is_bound(),
+        tool_changed,
+        ..Context::default()
+    };
+    match origin.plan().policies.decide(&Ask::of(&credential.principal, action, resource, context)).outcome {
+        Outcome::Refuse { .. } => ItemFate::Drop,
+        _ => ItemFate::Keep,
+    }
+}
+
+/// Puts new definitions on the shelf, then into the ledger, then into memory.
+async fn record(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    server: &ServerPlan,
+    view: &ResultView<'_>,
+    offers: &[Offer],
+) -> Result<(), OfferError> {
+    let closer = origin.closer();
+    let known: Vec<(Digest, Digest)> = offers.iter().map(|offer| (offer.name, offer.pin)).collect();
+    let new: Vec<&Offer> = closer
+        .memory()
+        .new_offers(server.route, &known)
+        .into_iter()
+        .filter_map(|at| offers.get(at))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let shelf = closer.ledger().shelf();
+    let texts: Vec<Vec<u8>> = new.iter().map(|offer| offer.text.clone()).collect();
+    let put =
+        tokio::task::spawn_blocking(move || texts.iter().try_for_each(|text| shelf.put(text).map(|_| ())));
+    put.await.map_err(|_| OfferError::Ended)??;
+    for offer in new {
+        let name = view.items.get(offer.at).and_then(|item| item.name.as_ref());
+        let offered = Offered {
+            call: shared.calls.next(),
+            name: offer.name,
+            pin: offer.pin,
+            route: server.route,
+            tool: name.and_then(|name| server.tool(&name.text)).map(|tool| tool.id),
+        };
+        let receipt = closer.ledger().append(OfferedLeaf::new(closer.now(), offered)?).await?;
+        closer.memory().apply(receipt.index(), receipt.get().entry());
+    }
+    Ok(())
+}

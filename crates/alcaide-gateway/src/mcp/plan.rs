@@ -1,0 +1,158 @@
+//! Tool servers and their tools, as the plan has them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use alcaide_inventory::declare::Route;
+use alcaide_inventory::fact::Facts;
+use alcaide_inventory::id::{RouteId, ToolId};
+use alcaide_inventory::plan::PlacedTool;
+use alcaide_inventory::{Name, Plan};
+use alcaide_label::Label;
+use alcaide_record::Digest;
+use alcaide_seal::digest::sha256;
+use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::mcp::{ParamHeaders, union};
+
+use crate::upstream::UpstreamPlan;
+
+/// A tool that is declared.
+#[derive(Clone, Debug)]
+pub struct ToolPlan {
+    /// Its id.
+    pub id: ToolId,
+    /// Digest of the definition that was accepted, if one was.
+    pub pin: Option<Digest>,
+    /// What reading its result makes of a task: the join over all that is declared of its parts.
+    pub label: Label,
+    /// Arguments that headers repeat, by the schema that was accepted.
+    pub headers: ParamHeaders,
+}
+
+/// A tool server.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    /// What callers call it.
+    pub name: Name,
+    /// The route.
+    pub route: RouteId,
+    /// Where it is.
+    pub upstream: Arc<UpstreamPlan>,
+    tools: HashMap<Box<str>, ToolPlan>,
+}
+
+impl ServerPlan {
+    /// The declared tool of this name.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&ToolPlan> {
+        self.tools.get(name)
+    }
+}
+
+/// The tools of all servers under one name each.
+#[derive(Clone, Debug, Default)]
+pub struct Union(HashMap<String, (Arc<ServerPlan>, Box<str>)>);
+
+impl Union {
+    /// The declared tools of all servers. Of two that would have one name, the later is left out and said so.
+    pub(crate) fn of(servers: &HashMap<Box<str>, Arc<ServerPlan>>) -> Self {
+        let mut table = union::Table::default();
+        let mut names = HashMap::new();
+        let mut sorted: Vec<&Arc<ServerPlan>> = servers.values().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        for server in sorted {
+            let mut tools: Vec<&str> = server.tools.keys().map(AsRef::as_ref).collect();
+            tools.sort_unstable();
+            for tool in tools {
+                match table.add(server.name.as_str(), tool, |bytes| *sha256(bytes).as_bytes()) {
+                    Ok(name) => {
+                        names.insert(name, (Arc::clone(server), tool.into()));
+                    }
+                    Err(error) => tracing::warn!(server = %server.name, %error, "a tool is not in the union"),
+                }
+            }
+        }
+        Self(names)
+    }
+
+    /// The server and the tool that a name stands for.
+    #[must_use]
+    pub fn split(&self, name: &str) -> Option<(&Arc<ServerPlan>, &str)> {
+        self.0.get(name).map(|(server, tool)| (server, tool.as_ref()))
+    }
+
+    /// The name of a server's tool.
+    #[must_use]
+    pub fn name(server: &ServerPlan, tool: &str) -> String {
+        union::join(server.name.as_str(), tool, |bytes| *sha256(bytes).as_bytes())
+    }
+}
+
+/// All servers of a plan, by name.
+pub(crate) fn servers(
+    plan: &Plan,
+    upstreams: &HashMap<Name, Arc<UpstreamPlan>>,
+) -> HashMap<Box<str>, Arc<ServerPlan>> {
+    let mut servers = HashMap::new();
+    for (name, placed) in &plan.routes {
+        let Route::Mcp(server) = &placed.spec else { continue };
+        let Some(upstream) = upstreams.get(&server.upstream) else { continue };
+        let own = plan.tools.iter().filter(|tool| tool.spec.server == *name);
+        let made = ServerPlan {
+            name: name.clone(),
+            route: placed.id,
+            upstream: Arc::clone(upstream),
+            tools: own.map(|tool| (tool.spec.name.as_str().into(), planned(tool))).collect(),
+        };
+        servers.insert(name.as_str().into(), Arc::new(made));
+    }
+    servers
+}
+
+fn planned(tool: &PlacedTool) -> ToolPlan {
+    let headers = tool.input_schema.as_deref().and_then(|schema| {
+        let document = Document::parse(schema.as_bytes(), &Limits::default()).ok()?;
+        ParamHeaders::of(document.root()).ok()
+    });
+    ToolPlan {
+        id: tool.id,
+        pin: tool.pin.as_deref().and_then(|pin| pin.parse().ok()),
+        label: label_of(&tool.spec.facts),
+        headers: headers.unwrap_or_default(),
+    }
+}
+
+/// What is said of no part of the result is missing.
+fn label_of(facts: &Facts) -> Label {
+    let whole = facts.output.iter().any(|part| part.pointer.is_empty());
+    let start = if whole { Label::CLEAN } else { Label::MISSING };
+    facts.output.iter().fold(start, |label, part| {
+        label.join(Label { confidentiality: part.confidentiality, integrity: part.integrity })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alcaide_inventory::fact::OutputFact;
+    use alcaide_label::{Confidentiality, Integrity};
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_as_bad_as_its_worst_part_and_as_what_is_not_declared() {
+        assert_eq!(label_of(&Facts::default()), Label::MISSING);
+        let part = |pointer: &str, integrity, confidentiality| OutputFact {
+            pointer: pointer.into(),
+            integrity,
+            confidentiality,
+        };
+        let trusted = part("", Integrity::Trusted, Confidentiality::Internal);
+        let facts = Facts { output: vec![trusted.clone()], ..Facts::default() };
+        let internal = Label { integrity: Integrity::Trusted, confidentiality: Confidentiality::Internal };
+        assert_eq!(label_of(&facts), internal);
+        let mail = part("/body", Integrity::Untrusted, Confidentiality::Public);
+        let facts = Facts { output: vec![trusted, mail.clone()], ..Facts::default() };
+        assert_eq!(label_of(&facts), Label { integrity: Integrity::Untrusted, ..internal });
+        assert_eq!(label_of(&Facts { output: vec![mail], ..Facts::default() }), Label::MISSING);
+    }
+}

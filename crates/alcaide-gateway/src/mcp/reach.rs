@@ -1,0 +1,384 @@
+//! One server: a message is passed through to it, bridged to its generation, or answered in its place.
+
+use std::sync::Arc;
+
+use alcaide_label::Label;
+use alcaide_record::Stage;
+use alcaide_serve::Body;
+use alcaide_wire::json::edit::Splice;
+use alcaide_wire::jsonrpc::{Id, code};
+use alcaide_wire::mcp::{Era, HttpFault, Method, ResultView, Revision, meta_key};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::aside::{Aside, stateless_meta};
+use super::plan::ServerPlan;
+use super::refuse::Denied;
+use super::seal::Session;
+use super::send::{Letter, Passed, send};
+use super::{Caller, Inbound, era, head, json, kept, taken, words};
+use crate::gate::Shared;
+use crate::passage::{Known, Passage};
+use crate::refusal::{self, Refusal};
+use crate::reply::{Channel, Reading, ReleasedBody, Shape};
+
+/// The gate's own name for a stream that a caller opens: no method of the protocol is called so.
+pub(crate) const LISTEN: &str = "session/listen";
+/// The gate's own name for the end of a session.
+pub(crate) const END: &str = "session/end";
+
+/// How the server is reached.
+struct Link {
+    /// Its session.
+    session: Option<String>,
+    /// The revision of that session.
+    agreed: Option<Revision>,
+    shape: Shape,
+    /// Whether the gate keeps the server's side.
+    kept: bool,
+}
+
+/// A request or notification of a caller.
+///
+/// # Errors
+/// Why it does not pass.
+pub(crate) async fn call(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: &Arc<ServerPlan>,
+    inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
+    let id = inbound.view.id.clone();
+    let denied = |refusal: Refusal| Denied::of(refusal, id.as_ref());
+    let origin = caller.origin.clone();
+    let aside = Aside { shared, origin: &origin, server };
+    let opening = inbound.era == Era::Handshake && inbound.view.method == Method::Initialize;
+    if let Some((session, _)) = caller.session.as_ref().filter(|(session, _)| session.through) {
+        let link = Link {
+            session: session.upstream.clone(),
+            agreed: Some(session.revision),
+            shape: Shape::Same,
+            kept: false,
+        };
+        return through(shared, known, caller, server, inbound, link).await;
+    }
+    let spoken = era::of(&aside, inbound.era).await.map_err(denied)?;
+    match (inbound.era, spoken.era) {
+        (Era::Handshake, Era::Handshake) if opening => {
+            let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+            through(shared, known, caller, server, inbound, link).await
+        }
+        (Era::Stateless, Era::Stateless) => {
+            let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+            through(shared, known, caller, server, inbound, link).await
+        }
+        (Era::Handshake, Era::Stateless) => {
+            let discovered = spoken.discovered.unwrap_or_default();
+            if let Some(said) = in_place(shared, &caller, &inbound, &discovered) {
+                return said;
+            }
+            let link = Link { session: None, agreed: None, shape: Shape::Handshake, kept: false };
+            through(shared, known, caller, server, inbound, link).await
+        }
+        // A server that spoke statelessly when the session was opened does so no more: the client begins anew.
+        (Era::Handshake, Era::Handshake) => {
+            let refusal = known.refuse(Refusal::of(refusal::SESSION, Stage::Known));
+            Err(denied(refusal).with_status(HttpFault::SessionUnknown.status()))
+        }
+        (Era::Stateless, Era::Handshake) => {
+            let kept = kept::session(&aside).await.map_err(denied)?;
+            match (&id, inbound.view.method) {
+                (None, _) => return Ok(taken()),
+                (Some(id), Method::Discover) => {
+                    return Ok(json(StatusCode::OK, words::discovered(id, &kept.hello), None));
+                }
+                (Some(id), Method::SubscriptionsListen) => return Ok(unbridged(id)),
+                _ => {}
+            }
+            let link = Link {
+                session: kept.session.clone(),
+                agreed: Some(kept.revision),
+                shape: Shape::Stateless,
+                kept: true,
+            };
+            through(shared, known, caller, server, inbound, link).await
+        }
+    }
+}
+
+/// What the gate answers a handshake caller in the place of a stateless server.
+fn in_place(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    inbound: &Inbound<'_>,
+    discovered: &[u8],
+) -> Option<Result<Response<Body>, Denied>> {
+    let view = &inbound.view;
+    let Some(id) = &view.id else { return Some(Ok(taken())) };
+    Some(Ok(match view.method {
+        Method::Initialize => {
+            let revision = revision_for(view.revision());
+            let session = Session { revision, through: false, upstream: None };
+            let Some(name) = shared.mcp.sealer.session(&caller.place, &session) else {
+                let refusal =
+                    Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed");
+                return Some(Err(Denied::of(refusal, Some(id))));
+            };
+            json(StatusCode::OK, words::initialized(id, revision, discovered), Some(&name))
+        }
+        Method::Ping | Method::LoggingSetLevel => json(StatusCode::OK, words::nothing(id), None),
+        Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => unbridged(id),
+        _ => return None,
+    }))
+}
+
+/// The revision that the gate agrees on for itself: the caller's where it is known, else the newest.
+pub(crate) fn revision_for(asked: Option<Revision>) -> Revision {
+    asked.filter(|asked| *asked <= Revision::NEWEST_HANDSHAKE).unwrap_or(Revision::NEWEST_HANDSHAKE)
+}
+
+/// What the two generations have no common form for.
+fn unbridged(id: &Id<'_>) -> Response<Body> {
+    let why = "the server is of another generation of the protocol, which has no such method";
+    let body = alcaide_wire::jsonrpc::error(Some(id), code::METHOD_NOT_FOUND, why, None);
+    json(StatusCode::OK, body, None)
+}
+
+/// Takes a message through the passage to the server.
+async fn through(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: &Arc<ServerPlan>,
+    inbound: Inbound<'_>,
+    link: Link,
+) -> Result<Response<Body>, Denied> {
+    let id = inbound.view.id.clone();
+    let opening = inbound.era == Era::Handshake && inbound.view.method == Method::Initialize;
+    let place = caller.place;
+    let kept = link.kept.then(|| (caller.origin.clone(), Arc::clone(server)));
+    let passed = pass(shared, known, caller, server, inbound, link, Vec::new())
+        .await
+        .map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
+    if passed.response.status() == StatusCode::NOT_FOUND
+        && let Some((origin, server)) = kept
+    {
+        // The server forgot the gate's session; the next call opens another.
+        let aside = Aside { shared, origin: &origin, server: &server };
+        shared.mcp.keeping.forget(&kept::key(&aside));
+        shared.mcp.eras.forget(server.upstream.id);
+    }
+    let mut response = passed.response;
+    if opening
+        && response.status().is_success()
+        && let Some(name) = opened(shared, &place, &response, passed.session)
+        && let Ok(name) = HeaderValue::from_str(&name)
+    {
+        response.headers_mut().insert(alcaide_wire::mcp::header_name::SESSION_ID, name);
+    }
+    Ok(response.map(Body::from))
+}
+
+/// The sealed session of a caller whose `initialize` a server has answered.
+fn opened(
+    shared: &Shared,
+    place: &super::seal::Place,
+    response: &Response<ReleasedBody>,
+    upstream: Option<String>,
+) -> Option<String> {
+    let ReleasedBody::Whole(bytes) = response.body() else { return None };
+    let revision = kept::agreed(bytes)?;
+    shared.mcp.sealer.session(place, &Session { revision, through: true, upstream })
+}
+
+/// The same for a call of the union: over a session that the gate keeps, where the server needs one.
+///
+/// # Errors
+/// Why it does not pass.
+pub(crate) async fn call_of_union(
+    aside: &Aside<'_>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    inbound: Inbound<'_>,
+    splices: Vec<Splice>,
+) -> Result<Response<Body>, Denied> {
+    let id = inbound.view.id.clone();
+    let denied = |refusal: Refusal| Denied::of(refusal, id.as_ref());
+    let link = link(aside, inbound.era).await.map_err(denied)?;
+    let passed = pass(aside.shared, known, caller, aside.server, inbound, link, splices).await;
+    let passed = passed.map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
+    Ok(passed.response.map(Body::from))
+}
+
+/// How a server is reached where the gate keeps its side.
+async fn link(aside: &Aside<'_>, caller: Era) -> Result<Link, Refusal> {
+    let none = |shape| Link { session: None, agreed: None, shape, kept: false };
+    match (caller, era::of(aside, caller).await?.era) {
+        (Era::Stateless, Era::Stateless) => Ok(none(Shape::Same)),
+        (Era::Handshake, Era::Stateless) => Ok(none(Shape::Handshake)),
+        (_, Era::Handshake) => {
+            let kept = kept::session(aside).await?;
+            let shape = if caller == Era::Stateless { Shape::Stateless } else { Shape::Same };
+            Ok(Link { session: kept.session.clone(), agreed: Some(kept.revision), shape, kept: true })
+        }
+    }
+}
+
+/// The same, with the answer as it was released.
+async fn pass(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: &Arc<ServerPlan>,
+    inbound: Inbound<'_>,
+    link: Link,
+    mut splices: Vec<Splice>,
+) -> Result<Passed, Refusal> {
+    let Inbound { bytes, document, mut view, era } = inbound;
+    let place = super::seal::Place { server: Some(server.route), ..caller.place };
+    let addressed = view.target.as_ref().map(|target| &*target.text).unwrap_or_default();
+    let state_of = format!("{}/{addressed}", view.word);
+    if let Some(state) = &view.request_state {
+        let opened = shared.mcp.sealer.open_state(&place, &state_of, &state.text);
+        let opened = opened.ok_or_else(|| {
+            known.refuse(
+                Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
+                    .saying("`requestState` was not given to this caller for this call"),
+            )
+        })?;
+        splices.extend(view.replace_request_state(&opened));
+    }
+    match link.shape {
+        Shape::Same => {}
+        Shape::Handshake => {
+            let meta = stateless_meta();
+            let set: Vec<(&str, Option<&str>)> =
+                meta.iter().map(|(key, value)| (*key, Some(value.as_str()))).collect();
+            splices.extend(view.set_meta(document, &set));
+        }
+        Shape::Stateless => {
+            let unset = [meta_key::PROTOCOL_VERSION, meta_key::CLIENT_INFO, meta_key::CLIENT_CAPABILITIES];
+            splices.extend(view.set_meta(document, &unset.map(|key| (key, None))));
+        }
+    }
+    // Over a session that the gate keeps, a server has nobody to ask.
+    let session = caller.session.as_ref().filter(|_| !link.kept).map(|(_, name)| Arc::clone(name));
+    let key = |id: &Id<'_>| (place, session.clone().unwrap_or_default(), id.clone().into_owned());
+    if let (Method::Cancelled, Some(cancelled)) = (view.method, &view.cancels) {
+        shared.mcp.cancel(&key(cancelled));
+    }
+    let open = view.id.as_ref().map(|id| shared.mcp.open(key(id)));
+    let letter = Letter::of_call(
+        shared,
+        server,
+        bytes,
+        document,
+        &view,
+        splices,
+        (link.session.as_deref(), link.agreed),
+    )
+    .map_err(|refusal| known.refuse(refusal))?;
+    // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
+    let gather = era == Era::Handshake && view.method == Method::Initialize;
+    let reading = Reading {
+        shared: Arc::clone(shared),
+        origin: caller.origin,
+        server: Arc::clone(server),
+        channel: if view.id.is_some() { Channel::Answer } else { Channel::Receipt },
+        method: view.method,
+        id: view.id.map(Id::into_owned),
+        place,
+        session,
+        upstream_session: link.session,
+        state_of,
+        shape: link.shape,
+        gather,
+        open,
+    };
+    send(shared, known, letter, reading).await
+}
+
+/// A caller's answer to what a server asked.
+///
+/// # Errors
+/// Why it does not pass.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: &Arc<ServerPlan>,
+    bytes: &Bytes,
+    view: &ResultView<'_>,
+    method: Method,
+) -> Result<Response<Body>, Denied> {
+    let Some((session, name)) = caller.session else {
+        return Err(known.refuse(Refusal::of(refusal::SESSION, Stage::Known)).into());
+    };
+    let to = (session.upstream.as_deref(), session.revision);
+    let letter = Letter::of_answer(shared, server, bytes, view, method, to);
+    let reading = Reading {
+        shared: Arc::clone(shared),
+        origin: caller.origin,
+        server: Arc::clone(server),
+        channel: Channel::Receipt,
+        method: Method::Other,
+        id: None,
+        place: caller.place,
+        session: Some(name),
+        upstream_session: session.upstream.clone(),
+        state_of: String::new(),
+        shape: Shape::Same,
+        gather: false,
+        open: None,
+    };
+    let passed = send(shared, known, letter, reading).await?;
+    Ok(passed.response.map(Body::from))
+}
+
+/// A stream that a caller opens (GET), or the end of a session (DELETE).
+///
+/// # Errors
+/// Why it does not pass.
+pub(crate) async fn bare(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: Option<Arc<ServerPlan>>,
+    verb: http::Method,
+) -> Result<Response<Body>, Denied> {
+    let listens = verb == http::Method::GET;
+    let through = caller.session.as_ref().filter(|(session, _)| session.through).cloned();
+    let (Some((session, name)), Some(server)) = (through, server) else {
+        // The gate keeps no side of the caller's: there is nothing to hear and nothing to end.
+        if !listens {
+            return Ok(Response::new(Body::Empty));
+        }
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, DELETE"));
+        return Ok(response);
+    };
+    let upstream = session.upstream.as_deref();
+    let headers = head::to_listen(upstream, session.revision.as_str(), caller.headers);
+    let what = if listens { LISTEN } else { END };
+    let label = listens.then_some(Label::MISSING);
+    let letter = Letter::bare(shared, &server, (verb, what), headers, label);
+    let reading = Reading {
+        shared: Arc::clone(shared),
+        origin: caller.origin,
+        server: Arc::clone(&server),
+        channel: if listens { Channel::Listen } else { Channel::Receipt },
+        method: Method::Other,
+        id: None,
+        place: caller.place,
+        session: Some(name),
+        upstream_session: session.upstream.clone(),
+        state_of: String::new(),
+        shape: Shape::Same,
+        gather: false,
+        open: None,
+    };
+    let passed = send(shared, known, letter, reading).await?;
+    Ok(passed.response.map(Body::from))
+}

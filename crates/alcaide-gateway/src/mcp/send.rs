@@ -1,0 +1,302 @@
+//! One message on its way to one server: read, decided, bound, recorded, sent; and how its answer is read.
+
+use std::sync::Arc;
+
+use alcaide_label::Label;
+use alcaide_policy::Action;
+use alcaide_record::{ActionKind, Effect, Stage, Target, Usage};
+use alcaide_wire::json::Document;
+use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::mcp::{
+    CallView, Method, OpaqueKind, ResultView, Revision, Segment, header_name, headers_for,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+
+use super::plan::ServerPlan;
+use super::{down, head, offer};
+use crate::body::{self, FoundText, Masking};
+use crate::budget;
+use crate::gate::Shared;
+use crate::passage::{Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
+use crate::refusal::{self, Refusal};
+use crate::reply::{Lens, Reader, Reading, ReleasedBody};
+
+/// A message to a server.
+pub(crate) struct Letter {
+    /// Its bytes as they came.
+    pub(crate) bytes: Bytes,
+    /// What it does, to what.
+    pub(crate) act: Act,
+    /// Texts in which something was found.
+    pub(crate) found: Vec<FoundText>,
+    /// Whether a part could not be looked into.
+    pub(crate) uninspected: bool,
+    /// Edits that it needs.
+    pub(crate) splices: Vec<Splice>,
+    /// HTTP method and head.
+    pub(crate) verb: http::Method,
+    pub(crate) headers: HeaderMap,
+}
+
+/// What a message does.
+pub(crate) struct Act {
+    action: Action,
+    kind: ActionKind,
+    resource: OwnedResource,
+    target: Target,
+    args: Option<std::ops::Range<usize>>,
+    tool_changed: bool,
+    /// What reading its answer makes of a task.
+    label: Option<Label>,
+}
+
+/// What came back.
+pub(crate) struct Passed {
+    pub(crate) response: Response<ReleasedBody>,
+    /// The session that the server gave.
+    pub(crate) session: Option<String>,
+}
+
+impl Act {
+    /// What a method of a server does that addresses nothing; `name` may be one of the gate's own for HTTP verbs.
+    pub(crate) fn method(shared: &Shared, server: &ServerPlan, name: &str, label: Option<Label>) -> Self {
+        let kind = match Method::parse(name) {
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList => ActionKind::List,
+            _ => ActionKind::CallMethod,
+        };
+        Self {
+            action: Action::CallMethod,
+            kind,
+            resource: OwnedResource::Method { server: Some(server.route), name: name.into() },
+            target: target(shared, server, name),
+            args: None,
+            tool_changed: false,
+            label,
+        }
+    }
+
+    /// What a call does.
+    ///
+    /// # Errors
+    /// A name that is too long.
+    pub(crate) fn of(shared: &Shared, server: &ServerPlan, view: &CallView<'_>) -> Result<Self, Refusal> {
+        let addressed = view.target.as_ref().map(|target| &*target.text).unwrap_or_default();
+        if addressed.len() > offer::NAME_BYTES_MAX || view.word.len() > offer::NAME_BYTES_MAX {
+            return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
+                .saying(format!("a name of more than {} bytes", offer::NAME_BYTES_MAX)));
+        }
+        let read = |action, kind, resource, name: String| Self {
+            action,
+            kind,
+            resource,
+            target: target(shared, server, &name),
+            args: view.arguments.clone(),
+            tool_changed: false,
+            label: Some(Label::MISSING),
+        };
+        let route = server.route;
+        Ok(match view.method {
+            Method::ToolsCall => return Ok(Self::tool(shared, server, view, addressed)),
+            Method::PromptsGet => read(
+                Action::GetPrompt,
+                ActionKind::GetPrompt,
+                OwnedResource::Prompt { server: route, name: addressed.into() },
+                format!("prompt/{addressed}"),
+            ),
+            Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => read(
+                Action::ReadResource,
+                ActionKind::ReadResource,
+                OwnedResource::Document { server: route, uri: addressed.into() },
+                format!("resource/{addressed}"),
+            ),
+            // Offered tools are shown as they were accepted; other lists are a third party's words.
+            Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList
+            | Method::CompletionComplete => Self::method(shared, server, &view.word, Some(Label::MISSING)),
+            Method::Other => Self::method(shared, server, &view.word, Some(Label::MISSING)),
+            _ => Self::method(shared, server, &view.word, None),
+        })
+    }
+
+    fn tool(shared: &Shared, server: &ServerPlan, view: &CallView<'_>, name: &str) -> Self {
+        let target = target(shared, server, name);
+        let declared = server.tool(name);
+        let newest = shared.closer.memory().offer(server.route, target.name);
+        let changed =
+            declared.and_then(|tool| tool.pin).zip(newest).is_some_and(|(pin, newest)| pin != newest);
+        Self {
+            action: Action::CallTool,
+            kind: ActionKind::CallTool,
+            resource: match declared {
+                Some(tool) => OwnedResource::Tool(tool.id),
+                None => OwnedResource::UndeclaredTool { server: server.route, name: name.into() },
+            },
+            target: Target { tool: declared.map(|tool| tool.id), ..target },
+            args: view.arguments.clone(),
+            tool_changed: changed,
+            label: Some(declared.map_or(Label::MISSING, |tool| tool.label)),
+        }
+    }
+}
+
+fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {
+    Target { name: offer::commitment(shared, server, name), route: Some(server.route), tool: None }
+}
+
+impl Letter {
+    /// A request or notification. `agreed` is the revision of the server's session, where there is one.
+    ///
+    /// # Errors
+    /// A name that is too long.
+    pub(crate) fn of_call(
+        shared: &Shared,
+        server: &ServerPlan,
+        bytes: &Bytes,
+        document: &Document<'_>,
+        view: &CallView<'_>,
+        splices: Vec<Splice>,
+        (session, agreed): (Option<&str>, Option<Revision>),
+    ) -> Result<Self, Refusal> {
+        let mut mirrored: Vec<(String, String)> =
+            headers_for(view, agreed).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let named = view.target.as_ref().filter(|_| view.method == Method::ToolsCall);
+        if let Some(tool) = named.and_then(|target| server.tool(&target.text))
+            && view.era == alcaide_wire::mcp::Era::Stateless
+        {
+            mirrored.extend(tool.headers.write(document));
+        }
+        Ok(Self {
+            bytes: bytes.clone(),
+            act: Act::of(shared, server, view)?,
+            found: found(shared, &view.segments),
+            uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
+            splices,
+            verb: http::Method::POST,
+            headers: head::to_server(session, &mirrored),
+        })
+    }
+
+    /// A caller's answer to a server that asked for something by `method`.
+    pub(crate) fn of_answer(
+        shared: &Shared,
+        server: &ServerPlan,
+        bytes: &Bytes,
+        view: &ResultView<'_>,
+        method: Method,
+        (session, agreed): (Option<&str>, Revision),
+    ) -> Self {
+        let version = (header_name::PROTOCOL_VERSION.to_owned(), agreed.as_str().to_owned());
+        Self {
+            bytes: bytes.clone(),
+            act: Act::method(shared, server, method.as_str(), None),
+            found: found(shared, &view.segments),
+            uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
+            splices: Vec::new(),
+            verb: http::Method::POST,
+            headers: head::to_server(session, &[version]),
+        }
+    }
+
+    /// A request without a body, named as one of the gate's own methods.
+    pub(crate) fn bare(
+        shared: &Shared,
+        server: &ServerPlan,
+        (verb, name): (http::Method, &str),
+        headers: HeaderMap,
+        label: Option<Label>,
+    ) -> Self {
+        Self {
+            bytes: Bytes::new(),
+            act: Act::method(shared, server, name, label),
+            found: Vec::new(),
+            uninspected: false,
+            splices: Vec::new(),
+            verb,
+            headers,
+        }
+    }
+}
+
+fn found(shared: &Shared, segments: &[Segment<'_>]) -> Vec<FoundText> {
+    let texts = segments.iter().map(|segment| (&segment.span, &*segment.text, false));
+    body::found(&shared.engine, texts)
+}
+
+/// Takes a message through the passage.
+///
+/// # Errors
+/// Why it does not pass, or its answer does not; recorded.
+///
+/// # Cancel safety
+/// As [`Passage::forward`] and [`crate::reply::Reply::release`]: what was begun gets its outcome.
+pub(crate) async fn send(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    letter: Letter,
+    reading: Reading,
+) -> Result<Passed, Refusal> {
+    let server = Arc::clone(&reading.server);
+    let Letter { bytes, act, found, uninspected, splices, verb, headers } = letter;
+    let Act { action, kind, resource, target, args, tool_changed, label } = act;
+    let body = bytes.clone();
+    let request = ReadRequest {
+        action,
+        kind,
+        resource,
+        target,
+        hosted: Vec::new(),
+        body,
+        found,
+        args,
+        uninspected,
+        tool_changed,
+    };
+    let read = known.read(request);
+    let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
+    let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
+    let decided = read.decide(used)?;
+    // Arguments are never masked: a masked one is a wrong effect.
+    let (demands, _) = down::obligations(shared, &decided, Masking::Refused)?;
+    if demands.blocks_uninspected() && uninspected {
+        return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));
+    }
+    let (budgets, meter) = budget::asks(own.iter(), &Usage::default());
+    let edited = !splices.is_empty();
+    let bytes = edit::apply(&bytes, splices).map_err(|error| {
+        decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
+    })?;
+    let freeze = Freeze {
+        upstream: Arc::clone(&server.upstream),
+        path: String::new(),
+        bytes,
+        edited,
+        number: 1,
+        budgets,
+        meter,
+        fallback: None,
+    };
+    let who = decided.who().clone();
+    let task = who.credential().principal.task;
+    let recorded = decided.bind(freeze)?.record().await?;
+    // A tool is called once: whether it acted is not known.
+    let (reply, _) =
+        recorded.forward(verb, headers, &shared.client).await.map_err(|failed| failed.refusal)?;
+    let session = reply
+        .header(header_name::SESSION_ID)
+        .and_then(|value| alcaide_wire::mcp::session_id(value.as_bytes()))
+        .map(ToOwned::to_owned);
+    let lens = Lens {
+        reader: Reader::Mcp(Arc::new(reading)),
+        engine: Arc::clone(&shared.engine),
+        demands,
+        who: Arc::clone(who.verified()),
+        effects: label.map(|label| Effect::Join { label, task }).into_iter().collect(),
+    };
+    let released = reply.label(lens).release().await?;
+    Ok(Passed { response: released.into_response(), session })
+}

@@ -1,0 +1,483 @@
+//! A tool server's answer: one message, or a stream of them that is released message by message as it is polled.
+//!
+//! Nothing runs when nobody reads. Notifications are searched and go on; what a server asks of the caller is a passage
+//! of its own before the caller sees it ([`crate::mcp::down`]); the result is judged whole ([`judge`]) and ends the
+//! stream. Comments and events of other types do not pass; the gate keeps an open stream alive by comments of its own.
+
+mod judge;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use alcaide_record::{End, Stage};
+use alcaide_wire::json::Document;
+use alcaide_wire::json::edit;
+use alcaide_wire::jsonrpc::{Id, Message};
+use alcaide_wire::mcp::{CallView, EventMessage, Method, event_message};
+use alcaide_wire::sse::{Frame as SseFrame, SseEvent, SseReader};
+use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
+use http::{HeaderValue, header};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::json::{broken, collect, edits, end, reply_limits};
+use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, is_type, released_headers};
+use crate::attempt::Attempt;
+use crate::gate::Shared;
+use crate::mcp::down;
+use crate::mcp::plan::ServerPlan;
+use crate::mcp::refuse::error_of;
+use crate::mcp::seal::Place;
+use crate::mcp::state::Open;
+use crate::passage::{Origin, STOP_TICK};
+use crate::refusal::{self, Refusal};
+
+/// How long a stream may be silent towards the caller before a comment keeps it open.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longest single event that is taken.
+const EVENT_BYTES_MAX: usize = 8 << 20;
+/// Longest stream that answers one call, in bytes released.
+const STREAM_BYTES_MAX: u64 = 256 << 20;
+
+/// How the result is brought into the form of the caller's generation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Shape {
+    /// Server and caller speak the same.
+    Same,
+    /// The caller is of the stateless generation, the server is not.
+    Stateless,
+    /// The caller is of the handshake generation, the server is not.
+    Handshake,
+}
+
+/// What comes back, and to whom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Channel {
+    /// The answer to one request.
+    Answer,
+    /// Nothing but that the message was taken.
+    Receipt,
+    /// What a server says of itself, on a stream that a caller opened.
+    Listen,
+}
+
+/// How a tool server's answer is read.
+pub(crate) struct Reading {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) origin: Origin,
+    pub(crate) server: Arc<ServerPlan>,
+    pub(crate) channel: Channel,
+    /// Method of the request.
+    pub(crate) method: Method,
+    /// Its id.
+    pub(crate) id: Option<Id<'static>>,
+    /// Whose exchange it is.
+    pub(crate) place: Place,
+    /// The caller's session, where there is one: the server may ask then.
+    pub(crate) session: Option<Arc<str>>,
+    /// The server's session, for what is said to it besides.
+    pub(crate) upstream_session: Option<String>,
+    /// What a state that the server gives belongs to.
+    pub(crate) state_of: String,
+    pub(crate) shape: Shape,
+    /// Whether the answer is for the gate itself: streams are read to their result.
+    pub(crate) gather: bool,
+    /// The call as one that can be cancelled.
+    pub(crate) open: Option<Open>,
+}
+
+/// Looks at an answer of a tool server.
+///
+/// # Errors
+/// The answer may not pass or is none; the outcome says so.
+///
+/// # Cancel safety
+/// Dropped while it reads, the outcome says that the caller is gone, and the connection is closed.
+pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result<Reply<Released>, Refusal> {
+    let Labelled { raw, mut lens } = labelled;
+    let (head, body) = (raw.head, raw.body);
+    let mut attempt = raw.attempt;
+    let status = head.status;
+    let mut headers = released_headers(&head.headers);
+    if head.headers.contains_key(header::CONTENT_ENCODING) {
+        let refusal = Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the answer is compressed");
+        return Err(end(attempt, End::UpstreamBroken, refusal));
+    }
+    lens.reader = Reader::Mcp(Arc::clone(&reading));
+    if status.is_success() && is_type(&head.headers, "text/event-stream") {
+        let gather = reading.gather;
+        let mut feed = Feed::new(body, attempt, raw.idle_timeout, lens, reading);
+        if gather {
+            let bytes = feed.gather().await?;
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return Ok(Reply { stage: Released { status, headers, body: ReleasedBody::Whole(bytes) } });
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let body = ReleasedBody::Events(feed.into_body());
+        return Ok(Reply { stage: Released { status, headers, body } });
+    }
+    let limit = lens.demands.reply_bytes.and_then(|most| usize::try_from(most).ok());
+    let limit = limit.unwrap_or(super::REPLY_BYTES_MAX).min(super::REPLY_BYTES_MAX);
+    let bytes = match collect(body, limit, raw.idle_timeout, &lens, &attempt).await {
+        Ok(bytes) => bytes,
+        Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
+    };
+    let answers = reading.channel == Channel::Answer && is_type(&head.headers, "application/json");
+    let judged = match (answers, status.is_success()) {
+        (true, _) => match judge::judge(&reading, &lens, &mut attempt, &bytes).await {
+            Ok(bytes) => Ok(bytes),
+            // An error that is no message of the protocol: its status alone tells the caller's client.
+            Err((End::UpstreamBroken, _)) if !status.is_success() => Ok(Bytes::new()),
+            Err(fault) => Err(fault),
+        },
+        (false, true) if reading.channel == Channel::Answer => {
+            Err(broken(&"the answer to a request is neither JSON nor a stream"))
+        }
+        // A receipt, or an error outside of the protocol: nothing of its text passes.
+        _ => Ok(Bytes::new()),
+    };
+    match judged {
+        Ok(released) => {
+            if released.is_empty() {
+                headers.remove(header::CONTENT_TYPE);
+            }
+            attempt.told.released_bytes = u64::try_from(released.len()).unwrap_or(u64::MAX);
+            attempt.finish_as_told(if status.is_success() { End::Complete } else { End::UpstreamRefused });
+            Ok(Reply { stage: Released { status, headers, body: ReleasedBody::Whole(released) } })
+        }
+        Err((ended, refusal)) => Err(end(attempt, ended, refusal)),
+    }
+}
+
+/// A stream of a tool server as it is read.
+struct Feed {
+    upstream: Option<Incoming>,
+    reader: SseReader,
+    queue: VecDeque<SseEvent>,
+    attempt: Option<Attempt>,
+    lens: Lens,
+    reading: Arc<Reading>,
+    idle: Duration,
+    heard: Instant,
+    looked: Instant,
+    spoke: Instant,
+    /// Whether the server gave an event an id: the stream may be taken up again.
+    resumable: bool,
+    /// Nothing follows.
+    done: bool,
+}
+
+/// Why the gate ends a stream.
+struct Cut {
+    end: End,
+    refusal: Refusal,
+}
+
+impl From<(End, Refusal)> for Cut {
+    fn from((end, refusal): (End, Refusal)) -> Self {
+        Self { end, refusal }
+    }
+}
+
+impl Feed {
+    fn new(upstream: Incoming, attempt: Attempt, idle: Duration, lens: Lens, reading: Arc<Reading>) -> Self {
+        let now = Instant::now();
+        Self {
+            upstream: Some(upstream),
+            reader: SseReader::new(EVENT_BYTES_MAX),
+            queue: VecDeque::new(),
+            attempt: Some(attempt),
+            lens,
+            reading,
+            idle,
+            heard: now,
+            looked: now,
+            spoke: now,
+            resumable: false,
+            done: false,
+        }
+    }
+
+    fn into_body(self) -> EventsBody {
+        EventsBody(Box::pin(unfold(self, |mut feed| async move {
+            let piece = feed.next().await?;
+            Some((piece, feed))
+        })))
+    }
+
+    /// Reads to the result, for the gate itself.
+    async fn gather(&mut self) -> Result<Bytes, Refusal> {
+        let broken = || {
+            Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the stream ended without a result")
+        };
+        loop {
+            match self.piece().await {
+                Ok(Some(Piece::Result(bytes))) => {
+                    self.finish(End::Complete, &bytes);
+                    return Ok(bytes);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(broken()),
+                Err(cut) => {
+                    if let Some(attempt) = self.attempt.take() {
+                        attempt.finish_as_told(cut.end);
+                    }
+                    return Err(cut.refusal);
+                }
+            }
+        }
+    }
+
+    /// What goes to the caller next.
+    async fn next(&mut self) -> Option<Bytes> {
+        let piece = match self.piece().await {
+            Ok(piece) => piece?,
+            Err(cut) => return Some(self.cut(cut)),
+        };
+        self.spoke = Instant::now();
+        let bytes = match piece {
+            Piece::Event(bytes) | Piece::Comment(bytes) => {
+                self.count(&bytes);
+                bytes
+            }
+            Piece::Result(data) => {
+                let bytes = SseFrame::unnamed(&data).write();
+                self.finish(End::Complete, &bytes);
+                bytes
+            }
+            Piece::Last(event) => {
+                self.finish(End::Complete, &event);
+                event
+            }
+        };
+        let released = self.attempt.as_ref().map_or(0, |attempt| attempt.told.released_bytes);
+        if released > STREAM_BYTES_MAX && self.reading.channel == Channel::Answer {
+            let refusal =
+                Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the stream is too long");
+            return Some(self.cut(Cut { end: End::TooLong, refusal }));
+        }
+        Some(bytes)
+    }
+
+    fn count(&mut self, bytes: &Bytes) {
+        if let Some(attempt) = self.attempt.as_mut() {
+            let more = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            attempt.told.released_bytes = attempt.told.released_bytes.saturating_add(more);
+        }
+    }
+
+    fn finish(&mut self, end: End, last: &Bytes) {
+        self.count(last);
+        self.done = true;
+        self.upstream = None;
+        if let Some(attempt) = self.attempt.take() {
+            attempt.finish_as_told(end);
+        }
+    }
+
+    /// Ends the stream: an error for the request, and the outcome.
+    fn cut(&mut self, cut: Cut) -> Bytes {
+        let id = self.reading.id.as_ref();
+        let bytes = SseFrame::unnamed(&error_of(&cut.refusal, id)).write();
+        if let Some(why) = &cut.refusal.internal {
+            tracing::info!(code = cut.refusal.code, why, "a stream was cut");
+        }
+        self.finish(cut.end, &bytes);
+        bytes
+    }
+
+    /// The next thing that may pass; `None` when nothing follows.
+    async fn piece(&mut self) -> Result<Option<Piece>, Cut> {
+        loop {
+            if self.done {
+                return Ok(None);
+            }
+            while let Some(event) = self.queue.pop_front() {
+                if let Some(piece) = self.event(event).await? {
+                    return Ok(Some(piece));
+                }
+            }
+            let now = Instant::now();
+            if now.duration_since(self.looked) >= STOP_TICK {
+                self.looked = now;
+                self.may_go_on(now)?;
+                if now.duration_since(self.spoke) >= KEEP_ALIVE {
+                    return Ok(Some(Piece::Comment(Bytes::from_static(b": keep-alive\n\n"))));
+                }
+            }
+            let Some(upstream) = self.upstream.as_mut() else { return self.ended() };
+            match tokio::time::timeout(STOP_TICK, upstream.frame()).await {
+                Err(_) => {}
+                Ok(None) => self.upstream = None,
+                Ok(Some(Err(error))) => return Err(broken(&error).into()),
+                Ok(Some(Ok(frame))) => {
+                    self.heard = Instant::now();
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    let mut events = Vec::new();
+                    self.reader.push(chunk, &mut events).map_err(|error| Cut::from(broken(&error)))?;
+                    self.queue.extend(events);
+                }
+            }
+        }
+    }
+
+    fn may_go_on(&self, now: Instant) -> Result<(), Cut> {
+        let held = self.lens.who.get();
+        let memory = self.reading.origin.closer().memory();
+        if memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
+            return Err(Cut { end: End::Killed, refusal: Refusal::of(refusal::STOPPED, Stage::Bound) });
+        }
+        if self.reading.channel == Channel::Answer && now.duration_since(self.heard) >= self.idle {
+            let refusal = Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound);
+            return Err(Cut { end: End::UpstreamTimeout, refusal });
+        }
+        Ok(())
+    }
+
+    /// The server has ended its stream.
+    fn ended(&mut self) -> Result<Option<Piece>, Cut> {
+        self.done = true;
+        let cancelled = self.reading.open.as_ref().is_some_and(Open::is_cancelled);
+        let end = match self.reading.channel {
+            Channel::Listen | Channel::Receipt => End::Complete,
+            Channel::Answer if cancelled => End::Cancelled,
+            // The answer comes on a stream that the caller opens later.
+            Channel::Answer if self.resumable => {
+                if let Some(open) = &self.reading.open {
+                    self.reading.shared.mcp.park(open.key().clone(), Arc::clone(&self.reading));
+                }
+                End::Complete
+            }
+            Channel::Answer => {
+                return Err(broken(&"the stream ended without a result").into());
+            }
+        };
+        if let Some(attempt) = self.attempt.take() {
+            attempt.finish_as_told(end);
+        }
+        Ok(None)
+    }
+
+    async fn event(&mut self, event: SseEvent) -> Result<Option<Piece>, Cut> {
+        let event = if event.is_plain() {
+            event
+        } else {
+            super::stream::plain(&event)
+                .ok_or_else(|| Cut::from(broken(&"an event that readers differ on")))?
+        };
+        let data = match event_message(&event) {
+            EventMessage::Message(data) => Bytes::copy_from_slice(data),
+            EventMessage::Priming => {
+                self.resumable = true;
+                return Ok(Some(Piece::Event(event.raw().clone())));
+            }
+            EventMessage::Nothing | EventMessage::Foreign => return Ok(None),
+        };
+        self.resumable |= event.id().is_some();
+        let document = Document::parse(&data, &reply_limits()).map_err(|error| Cut::from(broken(&error)))?;
+        let message = Message::read(&document).map_err(|error| Cut::from(broken(&error)))?;
+        match message {
+            Message::Response(response) => self.response(&event, &data, response.id.as_ref()).await,
+            Message::Request(_) => self.request(&event, &data).await,
+            Message::Notification(_) => self.notification(&event, &data, &document),
+        }
+    }
+
+    async fn response(
+        &mut self,
+        event: &SseEvent,
+        data: &Bytes,
+        id: Option<&Id<'_>>,
+    ) -> Result<Option<Piece>, Cut> {
+        let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
+        if self.reading.channel == Channel::Answer {
+            if id.is_some() && id != self.reading.id.as_ref() {
+                return Err(broken(&"an answer to another request").into());
+            }
+            let judged = judge::judge(&self.reading, &self.lens, attempt, data).await?;
+            return Ok(Some(if self.reading.gather {
+                Piece::Result(judged)
+            } else if judged == *data {
+                Piece::Last(event.raw().clone())
+            } else {
+                Piece::Last(event.with_data(&judged))
+            }));
+        }
+        // Only what somebody waits for: an answer that is not known is not read, so it does not pass.
+        let (Some(id), Some(session)) = (id, &self.reading.session) else { return Ok(None) };
+        let key = (self.reading.place, Arc::clone(session), id.clone().into_owned());
+        let Some(reading) = self.reading.shared.mcp.unpark(&key) else { return Ok(None) };
+        let judged = judge::judge(&reading, &self.lens, attempt, data).await?;
+        Ok(Some(Piece::Event(event.with_data(&judged))))
+    }
+
+    async fn request(&mut self, event: &SseEvent, data: &Bytes) -> Result<Option<Piece>, Cut> {
+        match down::ask(&self.reading, data).await {
+            Some((bytes, attempt)) => {
+                let out = event.with_data(&bytes);
+                let mut attempt = attempt;
+                attempt.told.released_bytes = u64::try_from(out.len()).unwrap_or(u64::MAX);
+                attempt.finish_as_told(End::Complete);
+                Ok(Some(Piece::Event(out)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn notification(
+        &mut self,
+        event: &SseEvent,
+        data: &Bytes,
+        document: &Document<'_>,
+    ) -> Result<Option<Piece>, Cut> {
+        let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
+        let view = CallView::read(document).map_err(|error| Cut::from(broken(&error)))?;
+        let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
+        let splices = edits(texts, &self.lens, attempt)?;
+        if splices.is_empty() {
+            return Ok(Some(Piece::Event(event.raw().clone())));
+        }
+        let edited = edit::apply(data, splices).map_err(|error| Cut::from(broken(&error)))?;
+        Ok(Some(Piece::Event(event.with_data(&edited))))
+    }
+}
+
+/// What may pass of a stream.
+enum Piece {
+    /// An event.
+    Event(Bytes),
+    /// A comment of the gate's own.
+    Comment(Bytes),
+    /// The event with the result.
+    Last(Bytes),
+    /// The result, for the gate itself.
+    Result(Bytes),
+}
+
+/// The body of a tool server's stream.
+pub struct EventsBody(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
+
+impl Body for EventsBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.as_mut().poll_next(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+impl Reading {
+    /// Whether the server may ask the caller something on this channel.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.session.is_some() && self.shape == Shape::Same && !self.gather
+    }
+}

@@ -1,0 +1,123 @@
+//! What may go to the caller of a tool server's response.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use alcaide_record::{End, Stage};
+use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::json::{Document, Value};
+use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView};
+use bytes::Bytes;
+
+use super::super::Lens;
+use super::super::json::{broken, edits, reply_limits};
+use super::{Reading, Shape};
+use crate::attempt::Attempt;
+use crate::content::uninspected;
+use crate::mcp::{down, offer};
+use crate::refusal::{self, Refusal};
+
+/// Reads the response, searches it, cuts what is offered to what the caller may use, seals what it is to carry.
+///
+/// # Errors
+/// Why the answer may not pass.
+pub(super) async fn judge(
+    reading: &Arc<Reading>,
+    lens: &Lens,
+    attempt: &mut Attempt,
+    bytes: &Bytes,
+) -> Result<Bytes, (End, Refusal)> {
+    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error))?;
+    let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
+    if view.id.is_some() && view.id != reading.id {
+        return Err(broken(&"an answer to another request"));
+    }
+    if view.opaque.iter().any(|part| part.kind != OpaqueKind::State) {
+        attempt.told.findings.push(uninspected());
+        if lens.demands.blocks_uninspected() {
+            return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
+        }
+    }
+    let mut splices = Vec::new();
+    let mut dropped: Vec<Range<usize>> = Vec::new();
+    if !view.items.is_empty() {
+        let fates = offer::fates(&reading.shared, &reading.origin, &reading.server, &document, &view).await;
+        let fates = fates.map_err(|error| {
+            (End::Withdrawn, Refusal::of(refusal::LEDGER, Stage::Bound).because(error.to_string()))
+        })?;
+        let gone = view.items.iter().zip(&fates).filter(|(_, fate)| **fate == ItemFate::Drop);
+        dropped.extend(gone.map(|(item, _)| item.span.clone()));
+        splices.extend(view.relist(&document, |at, _| fates.get(at).cloned().unwrap_or(ItemFate::Drop)));
+    }
+    // A tool's definition was accepted as it is; what does not pass need not be hidden.
+    let passing = view.segments.iter().filter(|segment| {
+        segment.part != Part::Instructions
+            && !(reading.method == Method::ToolsList && segment.part == Part::Definition)
+            && !dropped.iter().any(|gone| gone.start <= segment.span.start && segment.span.end <= gone.end)
+    });
+    splices.extend(edits(passing.map(|segment| (&segment.span, &*segment.text, false)), lens, attempt)?);
+    match &view.kind {
+        ResultKind::Complete | ResultKind::Error => {}
+        ResultKind::InputRequired if reading.shape == Shape::Same => {
+            asked(reading, bytes, &view).await?;
+        }
+        ResultKind::InputRequired => {
+            return Err(broken(&"the server asks for input, which the caller cannot give"));
+        }
+        ResultKind::Unknown(word) => {
+            let word: String = word.chars().take(40).collect();
+            return Err(broken(&format!("a result of the unknown type `{word}`")));
+        }
+    }
+    if let Some(state) = &view.request_state {
+        let sealed = reading.shared.mcp.sealer.state(&reading.place, &reading.state_of, &state.text);
+        let sealed = sealed.ok_or_else(|| broken(&"the server's state cannot be sealed"))?;
+        splices.extend(view.replace_request_state(&sealed));
+    }
+    if let Some(result) = document.root().get("result") {
+        splices.extend(reshaped(reading, result));
+    }
+    edit::apply(bytes, splices).map_err(|error| broken(&error))
+}
+
+/// Members that are taken out, and those that the caller's generation needs.
+fn reshaped(reading: &Reading, result: Value<'_, '_>) -> Vec<Splice> {
+    let handshake = reading.shape == Shape::Handshake;
+    let mut splices = edit::remove_members(result, |key| match key {
+        // What a server tells the model beside its tools: nobody has accepted it.
+        "instructions" => matches!(reading.method, Method::Initialize | Method::Discover),
+        "resultType" | "ttlMs" | "cacheScope" => handshake,
+        _ => false,
+    });
+    let cacheable = reading.method.is_cacheable();
+    match reading.shape {
+        Shape::Stateless => {
+            let more = if cacheable {
+                "\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\""
+            } else {
+                "\"complete\""
+            };
+            if result.get("resultType").is_none() {
+                splices.extend(edit::insert_member(result, "resultType", more));
+            }
+        }
+        // What the gate cut for one caller is not for another.
+        Shape::Same
+            if cacheable && result.get("cacheScope").is_some_and(|scope| !scope.is_str("private")) =>
+        {
+            splices.extend(edit::set_member(result, "cacheScope", "\"private\""));
+        }
+        Shape::Same | Shape::Handshake => {}
+    }
+    splices
+}
+
+/// What the server asks for within a result: a passage each.
+async fn asked(reading: &Arc<Reading>, bytes: &Bytes, view: &ResultView<'_>) -> Result<(), (End, Refusal)> {
+    for ask in &view.input_requests {
+        down::ask_within(reading, bytes.slice(ask.span.clone()), ask.method)
+            .await
+            .map_err(|refusal| (End::ContentCut, refusal))?;
+    }
+    Ok(())
+}
