@@ -9,6 +9,7 @@
 //! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
 //! | [`offer`] | what a server offers; [`plan`] what is declared of it |
 //! | [`era`], [`kept`], [`words`] | generations, sessions of the gate's own, answers in a server's place |
+//! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
 //! | [`head`], [`refuse`] | HTTP heads, how no is said |
 
@@ -24,6 +25,7 @@ pub(crate) mod refuse;
 pub(crate) mod seal;
 mod send;
 pub(crate) mod state;
+pub mod stdio;
 mod union;
 mod words;
 

@@ -18,3 +18,6 @@ mod rebuild;
 mod servers;
 mod strangers;
 mod strict;
+mod tool_servers;
+mod tool_walls;
+mod tools;
