@@ -10,7 +10,7 @@ use alcaide_inventory::Plan;
 use alcaide_inventory::id::CallId;
 use alcaide_ledger::Ledger;
 use alcaide_memory::Memory;
-use alcaide_record::Stage;
+use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::MasterKey;
 use alcaide_seal::random::Entropy;
@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::mcp::stdio::Children;
 use crate::mcp::{McpState, Sealer};
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage, Registry};
@@ -53,6 +54,8 @@ pub struct GateParts {
     pub entropy: Arc<dyn Entropy>,
     /// Limits of the listener.
     pub limits: Limits,
+    /// How tool servers that are child processes are started, and the folders that none of them sees.
+    pub children: Children,
     /// Scheme and authority that callers use, such as `http://127.0.0.1:7100`: what proofs of possession name.
     pub origin: String,
 }
@@ -76,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) since: Moment,
     pub(crate) metrics: Metrics,
     pub(crate) mcp: Arc<McpState>,
+    pub(crate) children: Children,
     pub(crate) calls: Calls,
     origin: String,
 }
@@ -118,6 +122,7 @@ impl Gate {
                 since,
                 metrics: Metrics::default(),
                 mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
+                children: parts.children,
                 origin: parts.origin,
                 calls: Calls { base, next: std::sync::atomic::AtomicU64::new(0) },
             }),
@@ -144,6 +149,18 @@ impl Gate {
     #[must_use]
     pub fn memory(&self) -> &Arc<Memory> {
         self.shared.closer.memory()
+    }
+
+    /// Hears what others wrote into the ledger: who is stopped loses the tool servers that run for it.
+    pub fn heard(&self, entry: &Entry) {
+        if let Event::Order(Order { order: OrderKind::Kill { actor, .. }, .. }) = &entry.event {
+            self.shared.children.stop(*actor);
+        }
+    }
+
+    /// Ends the tool servers that are child processes, and waits until they are gone.
+    pub async fn drain(&self) {
+        self.shared.children.drain().await;
     }
 
     /// Waits until every outcome that was queued so far is settled in memory.

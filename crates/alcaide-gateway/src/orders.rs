@@ -51,13 +51,18 @@ pub fn rebuild(ledger: &Ledger, memory: &Memory) -> Result<u64, RebuildError> {
     }
 }
 
-/// Follows the ledger from `from` until it is closed.
+/// Follows the ledger from `from` until it is closed; `heard` is told each entry once memory has it.
 ///
 /// An entry that cannot be read stops the follower; the caller must then stop serving, since an order may be missed.
 ///
 /// # Errors
 /// [`RebuildError`].
-pub async fn follow(ledger: Ledger, memory: Arc<Memory>, from: u64) -> Result<(), RebuildError> {
+pub async fn follow(
+    ledger: Ledger,
+    memory: Arc<Memory>,
+    from: u64,
+    heard: impl Fn(&Entry),
+) -> Result<(), RebuildError> {
     let mut follower = ledger.follow(from);
     while let Some((index, leaf)) = follower.next().await? {
         if is_own(&leaf) {
@@ -65,6 +70,7 @@ pub async fn follow(ledger: Ledger, memory: Arc<Memory>, from: u64) -> Result<()
         }
         let entry = Entry::from_leaf(&leaf).map_err(|source| RebuildError::Entry { index, source })?;
         memory.apply(index, &entry);
+        heard(&entry);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub use arrived::{Arrived, Presented, presented};
 pub use bound::{Bound, Freeze};
 pub use decided::{Allowed, Decided};
 pub use known::{Known, KnownAs, Origin};
-pub(crate) use recorded::STOP_TICK;
+pub(crate) use recorded::{ChildForm, STOP_TICK};
 pub use recorded::{Failed, Recorded};
 pub use request::{FoundText, OwnedResource, Read, Request};
 

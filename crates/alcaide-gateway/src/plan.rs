@@ -193,9 +193,7 @@ impl GatePlan {
         let mut upstreams = HashMap::new();
         for (name, placed) in &plan.upstreams {
             let made = UpstreamPlan::of(name, placed.id, &placed.spec, plan, broker)?;
-            if let Some(made) = made {
-                upstreams.insert(name.clone(), Arc::new(made));
-            }
+            upstreams.insert(name.clone(), Arc::new(made));
         }
         let budgets = Budgets::of(plan);
         let commit = |name: &str| Digest(*commitments.mac(name.as_bytes()).as_bytes());

@@ -27,6 +27,7 @@ use hyper::body::Incoming;
 
 use crate::attempt::Attempt;
 use crate::content::Demands;
+use crate::mcp::stdio::Answers;
 use crate::refusal::Refusal;
 
 pub use mcp::EventsBody;
@@ -44,9 +45,29 @@ pub struct Reply<S> {
 /// The head is there; nothing was looked at.
 pub struct Raw {
     head: http::response::Parts,
-    body: Incoming,
+    body: Source,
     attempt: Attempt,
     idle_timeout: Duration,
+}
+
+/// Where an answer comes from.
+pub(crate) enum Source {
+    /// An HTTP connection.
+    Http(Incoming),
+    /// It is here already.
+    Whole(Bytes),
+    /// A child process: the first message, and what follows.
+    Child(Bytes, Box<Answers>),
+}
+
+/// What a child process answers.
+pub(crate) enum ChildReply {
+    /// One message.
+    Whole(Bytes),
+    /// Nothing: it was told something.
+    Taken,
+    /// The first message, and what follows.
+    Messages(Bytes, Box<Answers>),
 }
 
 /// It is known what the answer is and what must be made of it.
@@ -117,6 +138,28 @@ pub struct Lens {
 impl Reply<Raw> {
     pub(crate) fn raw(response: Response<Incoming>, attempt: Attempt, idle_timeout: Duration) -> Self {
         let (head, body) = response.into_parts();
+        Self { stage: Raw { head, body: Source::Http(body), attempt, idle_timeout } }
+    }
+
+    /// The answer of a child process, in the form of an HTTP answer.
+    pub(crate) fn of_child(reply: ChildReply, attempt: Attempt, idle_timeout: Duration) -> Self {
+        let (mut head, ()) = Response::new(()).into_parts();
+        let (kind, body) = match reply {
+            ChildReply::Taken => {
+                head.status = StatusCode::ACCEPTED;
+                (None, Source::Whole(Bytes::new()))
+            }
+            ChildReply::Whole(bytes) => (Some("application/json"), Source::Whole(bytes)),
+            ChildReply::Messages(first, rest) if mcp::is_response(&first) => {
+                // INVARIANT: after the response a child says no more of the request.
+                drop(rest);
+                (Some("application/json"), Source::Whole(first))
+            }
+            ChildReply::Messages(first, rest) => (Some("text/event-stream"), Source::Child(first, rest)),
+        };
+        if let Some(kind) = kind {
+            head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
         Self { stage: Raw { head, body, attempt, idle_timeout } }
     }
 
@@ -168,8 +211,9 @@ impl Reply<Labelled> {
             let how = (*operation, *price, *hide_usage);
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             let Labelled { raw, lens } = self.stage;
+            let Source::Http(upstream) = raw.body else { return Err(json::foreign(raw.attempt)) };
             let body = ReleasedBody::Stream(Box::new(StreamBody::new(
-                raw.body,
+                upstream,
                 raw.attempt,
                 raw.idle_timeout,
                 lens,

@@ -1,6 +1,7 @@
 //! Connections to upstreams.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alcaide_inventory::declare::{Protocol, Transport, Upstream};
@@ -16,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::broker::{Broker, Credential};
+use crate::mcp::stdio::StdioPlan;
 use crate::plan::{FIRST_BYTE_TIMEOUT, IDLE_TIMEOUT, PlanFault};
 
 /// Longest wait for a TCP connection.
@@ -47,7 +49,7 @@ pub fn http_client() -> HttpClient {
         .build(https)
 }
 
-/// An upstream over HTTP, resolved.
+/// An upstream, resolved.
 pub struct UpstreamPlan {
     /// Its id.
     pub id: UpstreamId,
@@ -61,11 +63,31 @@ pub struct UpstreamPlan {
     pub first_byte_timeout: Duration,
     /// Longest silence within an answer.
     pub idle_timeout: Duration,
-    scheme: Scheme,
-    authority: Authority,
-    prefix: Box<str>,
-    /// The path as it was declared: the endpoint of a tool server.
-    endpoint: Box<str>,
+    reach: Reach,
+}
+
+/// How an upstream is reached.
+enum Reach {
+    Http {
+        scheme: Scheme,
+        authority: Authority,
+        prefix: Box<str>,
+        /// The path as it was declared: the endpoint of a tool server.
+        endpoint: Box<str>,
+    },
+    Child(Arc<StdioPlan>),
+}
+
+/// An upstream has no such URL.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// What was put together is none.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// It is a child process.
+    #[error("a child process has no URL")]
+    Child,
 }
 
 impl fmt::Debug for UpstreamPlan {
@@ -78,52 +100,77 @@ impl fmt::Debug for UpstreamPlan {
 }
 
 impl UpstreamPlan {
-    /// Resolves a declaration; `None` for one that is no HTTP upstream.
+    /// Resolves a declaration.
     ///
     /// # Errors
-    /// [`PlanFault::Upstream`] for a base URL that cannot be used.
+    /// [`PlanFault::Upstream`] for a base URL or a command that cannot be used.
     pub fn of(
         name: &Name,
         id: UpstreamId,
         spec: &Upstream,
         plan: &Plan,
         broker: &Broker,
-    ) -> Result<Option<Self>, PlanFault> {
-        let Transport::Http { base_url } = &spec.transport else { return Ok(None) };
-        let fail = |why: String| PlanFault::Upstream { upstream: name.clone(), why };
-        let parts = base_url.parse::<Uri>().map_err(|error| fail(error.to_string()))?.into_parts();
-        let scheme = parts.scheme.ok_or_else(|| fail("it has no scheme".into()))?;
-        let authority = parts.authority.ok_or_else(|| fail("it has no host".into()))?;
-        let prefix = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
+    ) -> Result<Self, PlanFault> {
         let millis = |given: Option<u64>, or: Duration| given.map_or(or, Duration::from_millis);
-        Ok(Some(Self {
+        let reach = match &spec.transport {
+            Transport::Http { base_url } => Reach::of(name, base_url)?,
+            Transport::Stdio { .. } => match StdioPlan::of(name, id, spec)? {
+                Some(plan) => Reach::Child(Arc::new(plan)),
+                // INVARIANT: it is one.
+                None => {
+                    return Err(PlanFault::Upstream { upstream: name.clone(), why: "it is no child".into() });
+                }
+            },
+        };
+        Ok(Self {
             id,
             name: name.clone(),
             protocol: spec.protocol,
             credential: broker.credential(spec.credential.as_ref(), plan),
             first_byte_timeout: millis(spec.first_byte_timeout_ms, FIRST_BYTE_TIMEOUT),
             idle_timeout: millis(spec.idle_timeout_ms, IDLE_TIMEOUT),
-            scheme,
-            authority,
-            prefix: prefix.into(),
-            endpoint: parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str).into(),
-        }))
+            reach,
+        })
+    }
+
+    /// How the child is started, where it is one.
+    #[must_use]
+    pub const fn child(&self) -> Option<&Arc<StdioPlan>> {
+        match &self.reach {
+            Reach::Child(plan) => Some(plan),
+            Reach::Http { .. } => None,
+        }
     }
 
     /// The URL of `path` (beginning with `/`, query included) below the base; of a tool server its one endpoint.
     ///
     /// # Errors
-    /// If both together are no URL.
-    pub fn url(&self, path: &str) -> Result<Uri, http::Error> {
-        let path = match self.protocol {
-            Protocol::Mcp => self.endpoint.to_string(),
-            _ => format!("{}{path}", self.prefix),
+    /// If both together are no URL, or there is none.
+    pub fn url(&self, path: &str) -> Result<Uri, UrlError> {
+        let Reach::Http { scheme, authority, prefix, endpoint } = &self.reach else {
+            return Err(UrlError::Child);
         };
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
+        let path = match self.protocol {
+            Protocol::Mcp => endpoint.to_string(),
+            _ => format!("{prefix}{path}"),
+        };
+        Ok(Uri::builder().scheme(scheme.clone()).authority(authority.clone()).path_and_query(path).build()?)
+    }
+}
+
+impl Reach {
+    fn of(name: &Name, base_url: &str) -> Result<Self, PlanFault> {
+        let fail = |why: String| PlanFault::Upstream { upstream: name.clone(), why };
+        let parts = base_url.parse::<Uri>().map_err(|error| fail(error.to_string()))?.into_parts();
+        let scheme = parts.scheme.ok_or_else(|| fail("it has no scheme".into()))?;
+        let authority = parts.authority.ok_or_else(|| fail("it has no host".into()))?;
+        let prefix = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
+        Ok(Self::Http {
+            scheme,
+            authority,
+            prefix: prefix.into(),
+            endpoint: parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str).into(),
+        })
     }
 }
 

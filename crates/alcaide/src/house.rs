@@ -16,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use alcaide_control::{Keys as OfficeKeys, MIGRATIONS, Office, Parts};
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Verifier};
@@ -23,6 +24,7 @@ use alcaide_inventory::{Moment, Plan};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
+use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::{HmacKey, Sha256Digest};
 use alcaide_seal::random::SystemEntropy;
@@ -221,6 +223,10 @@ impl House {
             ledger: ledger.clone(),
             memory: Arc::clone(&memory),
             verifier: Verifier::new(issuer, trust_domain, Audience::Gate, trusted),
+            children: Children::new(
+                Launcher::this_program(crate::run::DOOR),
+                vec![places.dir().to_path_buf()],
+            ),
             sessions: SubKey::derive(&master, Purpose::Sessions)?.to_master()?,
             broker: Broker::new(master),
             commitments: HmacKey::new(commitments.expose()),
@@ -236,7 +242,9 @@ impl House {
 
     /// Follows what others write into the ledger: orders, issued tokens.
     pub(crate) async fn follow(&self) -> Result<()> {
-        Ok(orders::follow(self.ledger.clone(), Arc::clone(&self.memory), self.follow_from).await?)
+        let memory = Arc::clone(&self.memory);
+        let heard = |entry: &alcaide_record::Entry| self.gate.heard(entry);
+        Ok(orders::follow(self.ledger.clone(), memory, self.follow_from, heard).await?)
     }
 
     /// Writes the snapshot of memory; only once all that it rests on is on disk.
@@ -263,6 +271,7 @@ impl House {
 
     /// Closes the ledger; what was accepted is on disk then.
     pub(crate) async fn close(self) -> Result<()> {
+        self.gate.drain().await;
         self.remember().await?;
         self.ledger.close().await?;
         Ok(())

@@ -35,7 +35,7 @@ use relay::Relay;
 use task::Task;
 
 /// The hidden command by which this program starts others: `alcaide sandbox-exec`, and nothing else on the line.
-const DOOR: &str = "sandbox-exec";
+pub(crate) const DOOR: &str = "sandbox-exec";
 /// Longest words of a user, in bytes.
 const WORDS_BYTES_MAX: u64 = 1 << 20;
 

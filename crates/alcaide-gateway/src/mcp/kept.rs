@@ -100,6 +100,10 @@ async fn open(aside: &Aside<'_>) -> Result<Kept, Refusal> {
     let revision = agreed(&answer.bytes)
         .ok_or_else(|| broken("the server agrees on no revision that is known here".into()))?;
     let session = answer.session;
+    if aside.server.upstream.child().is_some() {
+        // It was told when it was started.
+        return Ok(Kept { session, revision, hello: answer.bytes });
+    }
     let told = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
     aside.send(told.as_bytes(), (session.as_deref(), Some(revision))).await?;
     Ok(Kept { session, revision, hello: answer.bytes })

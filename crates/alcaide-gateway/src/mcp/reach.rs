@@ -65,6 +65,18 @@ pub(crate) async fn call(
     }
     let spoken = era::of(&aside, inbound.era).await.map_err(denied)?;
     match (inbound.era, spoken.era) {
+        (Era::Handshake, Era::Handshake) if server.upstream.child().is_some() => {
+            let kept = kept::session(&aside).await.map_err(denied)?;
+            // A child takes no news of the caller; a call that is taken back is dropped.
+            if let (Method::Cancelled, Some(cancelled)) = (inbound.view.method, &inbound.view.cancels) {
+                shared.mcp.cancel(&(caller.place, Arc::default(), cancelled.clone().into_owned()));
+            }
+            if let Some(said) = in_place(shared, &caller, &inbound, &kept.hello) {
+                return said;
+            }
+            let link = Link { session: None, agreed: Some(kept.revision), shape: Shape::Same, kept: true };
+            through(shared, known, caller, server, inbound, link).await
+        }
         (Era::Handshake, Era::Handshake) if opening => {
             let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
             through(shared, known, caller, server, inbound, link).await
@@ -107,7 +119,7 @@ pub(crate) async fn call(
     }
 }
 
-/// What the gate answers a handshake caller in the place of a stateless server.
+/// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
 fn in_place(
     shared: &Shared,
     caller: &Caller<'_>,

@@ -7,8 +7,9 @@ use alcaide_policy::Action;
 use alcaide_record::{ActionKind, Effect, Stage, Target, Usage};
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::jsonrpc::{self, code};
 use alcaide_wire::mcp::{
-    CallView, Method, OpaqueKind, ResultView, Revision, Segment, header_name, headers_for,
+    CallView, Era, Method, OpaqueKind, ResultView, Revision, Segment, header_name, headers_for,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -18,7 +19,7 @@ use super::{down, head, offer};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::gate::Shared;
-use crate::passage::{Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
+use crate::passage::{ChildForm, Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader, Reading, ReleasedBody};
 
@@ -166,7 +167,7 @@ impl Letter {
             headers_for(view, agreed).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let named = view.target.as_ref().filter(|_| view.method == Method::ToolsCall);
         if let Some(tool) = named.and_then(|target| server.tool(&target.text))
-            && view.era == alcaide_wire::mcp::Era::Stateless
+            && view.era == Era::Stateless
         {
             mirrored.extend(tool.headers.write(document));
         }
@@ -227,6 +228,24 @@ fn found(shared: &Shared, segments: &[Segment<'_>]) -> Vec<FoundText> {
     body::found(&shared.engine, texts)
 }
 
+/// What a message is to a child process. The handshake is behind it: the question for it is answered from what it said.
+fn form_for(reading: &Reading) -> ChildForm {
+    let Some(id) = reading.id.clone() else { return ChildForm::Tell };
+    let asked = match reading.method {
+        Method::Initialize => Era::Handshake,
+        Method::Discover => Era::Stateless,
+        _ => return ChildForm::Ask,
+    };
+    ChildForm::Hello(Box::new(move |hello| {
+        let said = if hello.revision.era() == asked {
+            jsonrpc::result(&id, &String::from_utf8_lossy(&hello.result))
+        } else {
+            jsonrpc::error(Some(&id), code::METHOD_NOT_FOUND, "the server is of another generation", None)
+        };
+        said.into()
+    }))
+}
+
 /// Takes a message through the passage.
 ///
 /// # Errors
@@ -284,8 +303,17 @@ pub(crate) async fn send(
     let task = who.credential().principal.task;
     let recorded = decided.bind(freeze)?.record().await?;
     // A tool is called once: whether it acted is not known.
-    let (reply, _) =
-        recorded.forward(verb, headers, &shared.client).await.map_err(|failed| failed.refusal)?;
+    let reply = match server.upstream.child() {
+        Some(plan) => {
+            let form = form_for(&reading);
+            let cancelled = || reading.open.as_ref().is_some_and(super::state::Open::is_cancelled);
+            recorded.forward_to_child(&shared.children, plan, form, cancelled).await?
+        }
+        None => {
+            let forwarded = recorded.forward(verb, headers, &shared.client).await;
+            forwarded.map_err(|failed| failed.refusal)?.0
+        }
+    };
     let session = reply
         .header(header_name::SESSION_ID)
         .and_then(|value| alcaide_wire::mcp::session_id(value.as_bytes()))

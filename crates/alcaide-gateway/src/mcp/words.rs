@@ -30,10 +30,11 @@ fn own_info() -> String {
     format!("{{\"name\":\"alcaide\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION"))
 }
 
-/// The response to `initialize` in the place of a stateless server; `discovered` is that server's own response.
+/// The response to `initialize` in the place of a server that takes no handshake from the caller; `discovered` is what that
+/// server said of itself, in either generation.
 pub(crate) fn initialized(id: &Id<'_>, revision: Revision, discovered: &[u8]) -> Vec<u8> {
-    let (capabilities, info) =
-        capabilities(discovered, &["extensions"]).unwrap_or_else(|| ("{}".into(), own_info()));
+    let (capabilities, info) = capabilities(discovered, &["extensions", "tasks", "experimental", "logging"])
+        .unwrap_or_else(|| ("{}".into(), own_info()));
     initialize_result(id, revision, &capabilities, &info)
 }
 

@@ -1,5 +1,6 @@
 //! The intent is on disk. Only from here bytes leave.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alcaide_ledger::Durable;
@@ -13,8 +14,9 @@ use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
+use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Raw, Reply};
+use crate::reply::{ChildReply, Raw, Reply};
 use crate::upstream::HttpClient;
 
 /// How often a call that waits for its upstream looks whether it was stopped.
@@ -125,6 +127,72 @@ impl Passage<Recorded> {
 }
 
 impl Passage<Recorded> {
+    /// Hands the frozen bytes to a child process and waits for its first message. The child is started if need be.
+    ///
+    /// # Errors
+    /// What to tell the caller; the outcome is written.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, the request is cancelled at the child and the outcome says that the caller is gone.
+    pub(crate) async fn forward_to_child(
+        self,
+        children: &Children,
+        plan: &Arc<StdioPlan>,
+        form: ChildForm,
+        cancelled: impl Fn() -> bool,
+    ) -> Result<Reply<Raw>, Refusal> {
+        let Recorded { bound: (decided, freeze), mut attempt } = self.stage;
+        let actor = decided.read.who().credential().principal.actor;
+        let asked = async {
+            let child = children.child(plan, actor).await?;
+            match form {
+                ChildForm::Hello(answer) => Ok(ChildReply::Whole(answer(child.hello()))),
+                ChildForm::Tell => child.tell(freeze.bytes.clone()).await.map(|()| ChildReply::Taken),
+                ChildForm::Ask => {
+                    let mut answers = child.ask(freeze.bytes.clone()).await?;
+                    let first = answers.next().await.transpose()?.unwrap_or_default();
+                    Ok(ChildReply::Messages(first, Box::new(answers)))
+                }
+            }
+        };
+        attempt.sending();
+        // The child's own times bound the wait; this one is only asked again and again whether it is to go on.
+        tokio::pin!(asked);
+        let answered: Result<ChildReply, StdioError> = loop {
+            if let Ok(answered) = tokio::time::timeout(STOP_TICK, &mut asked).await {
+                break answered;
+            }
+            if cancelled() {
+                attempt.finish(End::Cancelled, Told::default());
+                return Err(
+                    Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back")
+                );
+            }
+            let held = decided.read.who().credential();
+            let memory = attempt.closer().memory();
+            if let Err(error) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
+                attempt.finish(End::Killed, Told::default());
+                return Err(Refusal::of(refusal::STOPPED, Stage::Bound).saying(error.to_string()));
+            }
+        };
+        match answered {
+            Ok(reply) => Ok(Reply::of_child(reply, attempt, plan.idle_timeout)),
+            Err(error) => {
+                let (end, code) = match (&error, error.nothing_sent()) {
+                    (StdioError::Late { .. }, _) => (End::UpstreamTimeout, refusal::UPSTREAM_TIMEOUT),
+                    (_, true) => (End::Unreachable, refusal::UNREACHABLE),
+                    (_, false) => (End::UpstreamBroken, refusal::UPSTREAM_BROKEN),
+                };
+                let refusal = Refusal::of(code, Stage::Bound)
+                    .saying(error.for_caller())
+                    .because(error.to_string())
+                    .retry_in(error.retry_after());
+                attempt.finish(end, Told::default());
+                Err(refusal)
+            }
+        }
+    }
+
     /// Hands the frozen bytes to the caller instead of an upstream: a server asks something of it. Whoever releases them
     /// finishes the attempt.
     #[must_use]
@@ -133,6 +201,16 @@ impl Passage<Recorded> {
         attempt.sending();
         (freeze.bytes, attempt)
     }
+}
+
+/// What a message is to a child process.
+pub(crate) enum ChildForm {
+    /// The handshake, which the child has behind it: it is answered with what the child said of itself.
+    Hello(Box<dyn FnOnce(&Hello) -> Bytes + Send>),
+    /// A request.
+    Ask,
+    /// A notification.
+    Tell,
 }
 
 enum Waited<T> {

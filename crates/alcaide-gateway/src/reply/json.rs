@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, priced};
+use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, Source, priced};
 use crate::attempt::{Attempt, Told};
 use crate::content::count;
 use crate::passage::STOP_TICK;
@@ -44,7 +44,8 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
         .and_then(|most| usize::try_from(most).ok())
         .unwrap_or(REPLY_BYTES_MAX)
         .min(REPLY_BYTES_MAX);
-    let bytes = match collect(raw.body, limit, raw.idle_timeout, &lens, &attempt).await {
+    let Source::Http(body) = raw.body else { return Err(foreign(attempt)) };
+    let bytes = match collect(body, limit, raw.idle_timeout, &lens, &attempt).await {
         Ok(bytes) => bytes,
         Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
@@ -200,6 +201,12 @@ pub(super) fn edits<'t>(
         }
     }
     Ok(splices)
+}
+
+/// Only tool servers are child processes.
+pub(super) fn foreign(attempt: Attempt) -> Refusal {
+    let (ended, refusal) = broken(&"a child process answered as another protocol");
+    end(attempt, ended, refusal)
 }
 
 pub(super) fn end(mut attempt: Attempt, ended: End, refusal: Refusal) -> Refusal {

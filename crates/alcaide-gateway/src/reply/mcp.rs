@@ -27,7 +27,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::json::{broken, collect, edits, end, reply_limits};
-use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, is_type, released_headers};
+use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
 use crate::attempt::Attempt;
 use crate::gate::Shared;
 use crate::mcp::down;
@@ -35,6 +35,7 @@ use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
 use crate::mcp::seal::Place;
 use crate::mcp::state::Open;
+use crate::mcp::stdio::{Answers, StdioError};
 use crate::passage::{Origin, STOP_TICK};
 use crate::refusal::{self, Refusal};
 
@@ -124,7 +125,12 @@ pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result
     }
     let limit = lens.demands.reply_bytes.and_then(|most| usize::try_from(most).ok());
     let limit = limit.unwrap_or(super::REPLY_BYTES_MAX).min(super::REPLY_BYTES_MAX);
-    let bytes = match collect(body, limit, raw.idle_timeout, &lens, &attempt).await {
+    let collected = match body {
+        Source::Http(body) => collect(body, limit, raw.idle_timeout, &lens, &attempt).await,
+        Source::Whole(bytes) | Source::Child(bytes, _) if bytes.len() <= limit => Ok(bytes),
+        Source::Whole(_) | Source::Child(..) => Err(broken(&"the answer is too long")),
+    };
+    let bytes = match collected {
         Ok(bytes) => bytes,
         Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
@@ -157,7 +163,7 @@ pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result
 
 /// A stream of a tool server as it is read.
 struct Feed {
-    upstream: Option<Incoming>,
+    upstream: Option<Upstream>,
     reader: SseReader,
     queue: VecDeque<SseEvent>,
     attempt: Option<Attempt>,
@@ -173,6 +179,55 @@ struct Feed {
     done: bool,
 }
 
+/// Where a stream comes from.
+enum Upstream {
+    /// An HTTP connection.
+    Http(Incoming),
+    /// A child process: its first message, and what follows.
+    Child(Option<Bytes>, Option<Box<Answers>>),
+}
+
+impl Upstream {
+    /// The next bytes of the stream. A child's message is an event each.
+    async fn chunk(&mut self) -> Option<Result<Bytes, Cut>> {
+        match self {
+            Self::Http(body) => loop {
+                match body.frame().await? {
+                    Err(error) => return Some(Err(broken(&error).into())),
+                    Ok(frame) => {
+                        if let Ok(chunk) = frame.into_data() {
+                            return Some(Ok(chunk));
+                        }
+                    }
+                }
+            },
+            Self::Child(first, rest) => {
+                let message = match first.take() {
+                    Some(first) => Ok(first),
+                    None => rest.as_mut()?.next().await?,
+                };
+                Some(message.map(|message| SseFrame::unnamed(&message).write()).map_err(|error| {
+                    let end = if matches!(error, StdioError::Late { .. }) {
+                        End::UpstreamTimeout
+                    } else {
+                        End::UpstreamBroken
+                    };
+                    let refusal = Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound)
+                        .saying(error.for_caller())
+                        .because(error.to_string());
+                    Cut { end, refusal }
+                }))
+            }
+        }
+    }
+}
+
+/// Whether a message is a response.
+pub(super) fn is_response(message: &[u8]) -> bool {
+    let Ok(document) = Document::parse(message, &reply_limits()) else { return false };
+    matches!(Message::read(&document), Ok(Message::Response(_)))
+}
+
 /// Why the gate ends a stream.
 struct Cut {
     end: End,
@@ -186,8 +241,13 @@ impl From<(End, Refusal)> for Cut {
 }
 
 impl Feed {
-    fn new(upstream: Incoming, attempt: Attempt, idle: Duration, lens: Lens, reading: Arc<Reading>) -> Self {
+    fn new(source: Source, attempt: Attempt, idle: Duration, lens: Lens, reading: Arc<Reading>) -> Self {
         let now = Instant::now();
+        let upstream = match source {
+            Source::Http(body) => Upstream::Http(body),
+            Source::Whole(first) => Upstream::Child(Some(first), None),
+            Source::Child(first, rest) => Upstream::Child(Some(first), Some(rest)),
+        };
         Self {
             upstream: Some(upstream),
             reader: SseReader::new(EVENT_BYTES_MAX),
@@ -312,13 +372,12 @@ impl Feed {
                 }
             }
             let Some(upstream) = self.upstream.as_mut() else { return self.ended() };
-            match tokio::time::timeout(STOP_TICK, upstream.frame()).await {
+            match tokio::time::timeout(STOP_TICK, upstream.chunk()).await {
                 Err(_) => {}
                 Ok(None) => self.upstream = None,
-                Ok(Some(Err(error))) => return Err(broken(&error).into()),
-                Ok(Some(Ok(frame))) => {
+                Ok(Some(Err(cut))) => return Err(cut),
+                Ok(Some(Ok(chunk))) => {
                     self.heard = Instant::now();
-                    let Ok(chunk) = frame.into_data() else { continue };
                     let mut events = Vec::new();
                     self.reader.push(chunk, &mut events).map_err(|error| Cut::from(broken(&error)))?;
                     self.queue.extend(events);
@@ -332,6 +391,12 @@ impl Feed {
         let memory = self.reading.origin.closer().memory();
         if memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
             return Err(Cut { end: End::Killed, refusal: Refusal::of(refusal::STOPPED, Stage::Bound) });
+        }
+        if self.reading.open.as_ref().is_some_and(Open::is_cancelled)
+            && matches!(self.upstream, Some(Upstream::Child(..)))
+        {
+            let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back");
+            return Err(Cut { end: End::Cancelled, refusal });
         }
         if self.reading.channel == Channel::Answer && now.duration_since(self.heard) >= self.idle {
             let refusal = Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound);

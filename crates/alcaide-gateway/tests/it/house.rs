@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
 use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Tool};
@@ -220,6 +221,7 @@ impl Setup {
             memory: Arc::clone(&memory),
             verifier: Verifier::new(ISSUER, domain.clone(), Audience::Gate, keys),
             broker: Broker::new(Arc::clone(&master)),
+            children: Children::new(crate::tools::launcher(), vec![folder.path().to_path_buf()]),
             sessions: MasterKey::generate(&*entropy).unwrap(),
             commitments: HmacKey::new(&[7; 32]),
             clock: Arc::new(clock.reader()),
@@ -239,7 +241,8 @@ impl Setup {
         });
         let following = tokio::spawn({
             let (ledger, memory) = (ledger.clone(), Arc::clone(&memory));
-            async move { orders::follow(ledger, memory, 0).await.unwrap() }
+            let gate = gate.clone();
+            async move { orders::follow(ledger, memory, 0, |entry| gate.heard(entry)).await.unwrap() }
         });
         House {
             folder,
