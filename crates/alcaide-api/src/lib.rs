@@ -16,6 +16,7 @@ mod oauth;
 mod people;
 mod problem;
 pub mod routes;
+mod tools;
 
 use std::sync::Arc;
 

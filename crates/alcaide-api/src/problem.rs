@@ -47,6 +47,8 @@ codes! {
     "ALC-OFFICE-0031", 500, "the store failed", "the database answered with an error", "nothing was changed", "see `alcaide doctor`";
     "ALC-OFFICE-0032", 500, "a key operation failed", "sealing, signing or randomness failed", "nothing was changed", "see the log";
     "ALC-OFFICE-0033", 503, "shutting down", "the office is going down", "what was begun is finished first", "try again in a moment";
+    "ALC-OFFICE-0040", 409, "nothing was done about the tool", "the tool is not declared, not offered in the form that was named, or not accepted", "a tool is accepted in exactly the form that somebody looked at, and only if its owner said what a call does", "look at it with `alcaide tool show`, then accept the pin that is offered; declare it with `alcaide tool declare`";
+    "ALC-OFFICE-0041", 500, "a text beside the record cannot be read", "the folder `ledger/shelf` could not be read or written", "the definitions of tools are kept there by their digest", "see to the disk, or restore the folder from a backup";
 }
 
 /// An error of the office on its way out.

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::{Map, Value, json};
 
-use crate::{Api, activity, declarations, enrolment, health, log, oauth, people};
+use crate::{Api, activity, declarations, enrolment, health, log, oauth, people, tools};
 
 /// Who may come to a path at all; what they may do there is the operation's own question.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,6 +79,10 @@ routes! {
     post "/api/v1/tasks" Known enrolment::task, "start a task: a token for an agent's run";
     post "/api/v1/office_tokens" Known enrolment::office_token, "a person's token for the office";
     post "/api/v1/tokens/{token}/revoke" Known people::token_revoke, "revoke a token";
+    get "/api/v1/tools" Known tools::list, "tools that are declared or offered";
+    get "/api/v1/tools/{server}/{name}" Known tools::show, "one tool: what is accepted, what is offered, how they differ";
+    post "/api/v1/tools/{server}/{name}/accept" Known tools::accept, "accept a tool in exactly one form";
+    post "/api/v1/tools/{server}/{name}/quarantine" Known tools::quarantine, "take back that a tool was accepted";
     get "/api/v1/calls" Known activity::calls, "what was called, newest first";
     get "/api/v1/calls/{call}" Known activity::call, "one call";
     get "/api/v1/usage" Known activity::usage, "tokens and money by day";

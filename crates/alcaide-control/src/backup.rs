@@ -4,9 +4,11 @@
 //! backup.json        what it holds: version, time, entries, plan, SHA-256 of each file; written last
 //! office.db          the store
 //! ledger/…           checkpoint, tiles and segments
+//! ledger/shelf/…     texts that entries name by their digest
 //! ```
 //! The store is copied first and the ledger after it, while nothing is changed: so the ledger is never behind the
-//! store, and an office that opens the copy follows it to the end. **Left out**: the keys. Secrets and the ledger's
+//! store, and an office that opens the copy follows it to the end. The shelf comes last: each text that a copied entry
+//! names was there before the entry. **Left out**: the keys. Secrets and the ledger's
 //! bodies stay sealed under the master key, which is kept elsewhere; without it a backup opens no secret.
 
 use std::collections::BTreeMap;
@@ -100,6 +102,7 @@ pub fn check_backup(folder: &Path, trusted: &dyn OpenNote) -> Result<BackupRepor
     if let Some((file, _)) = found.first_key_value() {
         return Err(wrong(format!("`{}` does not belong to it", cut(file))));
     }
+    shelf_holds(&report.files)?;
     let ledger = verify(&folder.join(BACKUP_LEDGER), trusted)
         .map_err(|error| wrong(format!("the ledger does not verify: {error}")))?;
     if ledger.size != report.entries {
@@ -126,6 +129,19 @@ pub fn check_backup(folder: &Path, trusted: &dyn OpenNote) -> Result<BackupRepor
     Ok(report)
 }
 
+/// Each text on the shelf lies under its own digest. One that is missing harms no entry, so it is not asked for.
+fn shelf_holds(files: &BTreeMap<String, Digest>) -> Result<(), OfficeError> {
+    let shelf = format!("{BACKUP_LEDGER}/shelf/");
+    for (file, digest) in files {
+        let Some(within) = file.strip_prefix(&shelf) else { continue };
+        let name = digest.to_string();
+        if within.split_once('/') != Some((name.get(..2).unwrap_or_default(), name.as_str())) {
+            return Err(OfficeError::Backup { why: format!("`{}` is not what its name says", cut(file)) });
+        }
+    }
+    Ok(())
+}
+
 fn finish(
     ledger_dir: &Path,
     to: &Path,
@@ -149,13 +165,14 @@ fn finish(
     Ok(report)
 }
 
-/// Checkpoint first, segments last: what the checkpoint covers is then in the segments, and what was appended
+/// Checkpoint first, then segments: what the checkpoint covers is then in the segments, and what was appended
 /// meanwhile is found behind it. `format` comes at the very end, as when a ledger is made.
 fn copy_ledger(from: &Path, to: &Path) -> Result<(), OfficeError> {
     fs::DirBuilder::new().mode(0o700).create(to).map_err(failed("create", to))?;
     copy_file(&from.join("checkpoint"), &to.join("checkpoint"))?;
     copy_folder(&from.join("tile"), &to.join("tile"))?;
     copy_folder(&from.join("segments"), &to.join("segments"))?;
+    copy_folder(&from.join("shelf"), &to.join("shelf"))?;
     copy_file(&from.join("format"), &to.join("format"))
 }
 
@@ -169,7 +186,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), OfficeError> {
     for entry in entries {
         let entry = entry.map_err(failed("read", from))?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.extension().is_some_and(|end| end == "new") {
+        // Unfinished files: `….new` of the ledger, `….new-PID` of the shelf.
+        if path.extension().is_some_and(|end| end.to_string_lossy().starts_with("new")) {
             continue;
         }
         let kind = entry.file_type().map_err(failed("read", &path))?;

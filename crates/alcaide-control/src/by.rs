@@ -70,6 +70,8 @@ pub enum Operation {
     Revoke,
     /// Accept a tool as it is now.
     AcceptPin,
+    /// Take back that a tool was accepted.
+    QuarantineTool,
     /// Answer a question of the gate with yes.
     Approve,
     /// Answer a question of the gate with no.
@@ -80,7 +82,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, for tests and for the page that explains roles.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Apply,
         Self::ApplyPolicies,
         Self::Rollback,
@@ -95,6 +97,7 @@ impl Operation {
         Self::Unkill,
         Self::Revoke,
         Self::AcceptPin,
+        Self::QuarantineTool,
         Self::Approve,
         Self::Deny,
         Self::Backup,
@@ -118,7 +121,7 @@ impl Operation {
             Self::See | Self::SeeActivity => &[Viewer, Approver, PolicyAuthor, Administrator, Auditor],
             // A person's token is minted for that person alone; the operator bootstraps.
             Self::OfficeTokenForOthers => &[],
-            Self::Kill | Self::AcceptPin => &[Administrator, Approver],
+            Self::Kill | Self::AcceptPin | Self::QuarantineTool => &[Administrator, Approver],
             Self::Approve | Self::Deny => &[Approver],
         }
     }
@@ -147,6 +150,7 @@ impl Operation {
             Self::Unkill => "let a stopped actor act again",
             Self::Revoke => "revoke a token",
             Self::AcceptPin => "accept a tool as it is now",
+            Self::QuarantineTool => "quarantine a tool",
             Self::Approve => "approve a call",
             Self::Deny => "deny a call",
             Self::Backup => "make a backup",
@@ -169,7 +173,10 @@ mod tests {
         assert_eq!(by_role(Role::Viewer), [See, SeeActivity]);
         assert_eq!(by_role(Role::Auditor), [See, SeeActivity]);
         assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity]);
-        assert_eq!(by_role(Role::Approver), [See, SeeActivity, Kill, AcceptPin, Approve, Deny]);
+        assert_eq!(
+            by_role(Role::Approver),
+            [See, SeeActivity, Kill, AcceptPin, QuarantineTool, Approve, Deny]
+        );
         let administrator = by_role(Role::Administrator);
         assert_eq!(administrator.len(), Operation::ALL.len() - 3);
         for never in [OfficeTokenForOthers, Approve, Deny] {

@@ -4,7 +4,7 @@ use alcaide_identity::assertion::AssertionError;
 use alcaide_identity::{DpopError, ExchangeError, TokenError};
 use alcaide_inventory::PlanNumber;
 use alcaide_inventory::declare::DeclareError;
-use alcaide_ledger::{AppendError, LedgerError, ReadError};
+use alcaide_ledger::{AppendError, LedgerError, ReadError, ShelfError};
 use alcaide_record::EntryError;
 use alcaide_seal::EntropyError;
 use alcaide_seal::envelope::EnvelopeError;
@@ -141,6 +141,17 @@ pub enum OfficeError {
         /// Why not.
         why: &'static str,
     },
+    /// A tool does not stand so that it can be accepted or quarantined.
+    #[error("nothing was done about the tool `{tool}`: {why}")]
+    Tool {
+        /// Which.
+        tool: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A text beside the ledger could not be read.
+    #[error("{0}")]
+    Shelf(#[from] ShelfError),
     /// A list cannot go on from there.
     #[error("the list cannot go on from `{given}`")]
     Cursor {
@@ -274,6 +285,8 @@ impl OfficeError {
             Self::Store(_) | Self::Row { .. } => "ALC-OFFICE-0031",
             Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => "ALC-OFFICE-0032",
             Self::Stopping => "ALC-OFFICE-0033",
+            Self::Tool { .. } => "ALC-OFFICE-0040",
+            Self::Shelf(_) => "ALC-OFFICE-0041",
         }
     }
 
@@ -310,6 +323,12 @@ impl OfficeError {
             Self::Exchange(_) => "ask for no more than the subject token has".into(),
             Self::Request { .. } => "see `alcaide explain ALC-OFFICE-0021`".into(),
             Self::Approval { .. } => "ask another approver, or let the agent try again".into(),
+            Self::Tool { .. } => {
+                "look at it with `alcaide tool show`, then name the pin that is offered".into()
+            }
+            Self::Shelf(_) => {
+                "see to `ledger/shelf` in the data directory, or restore it from a backup".into()
+            }
             Self::Cursor { .. } => "begin the list anew".into(),
             Self::Made => "open it in place of making it".into(),
             Self::NotMade => "make it first with `alcaide up --init`".into(),
@@ -358,6 +377,7 @@ impl OfficeError {
             | Self::SecretInUse { .. }
             | Self::TooManyCredentials { .. }
             | Self::Approval { .. }
+            | Self::Tool { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
             Self::Crowded | Self::Stopping | Self::Append(AppendError::Busy) => Blame::Busy,
@@ -368,6 +388,7 @@ impl OfficeError {
             | Self::Ledger(_)
             | Self::Entry { .. }
             | Self::Record(_)
+            | Self::Shelf(_)
             | Self::Store(_)
             | Self::Row { .. }
             | Self::Seal(_)
@@ -426,6 +447,8 @@ mod tests {
             OfficeError::Exchange(ExchangeError::Ended),
             OfficeError::Request { why: "the task is not one of this actor and person" },
             OfficeError::Approval { approval: "apr_".into(), why: "it is too old" },
+            OfficeError::Tool { tool: "files/read_file".into(), why: "it is not accepted" },
+            OfficeError::Shelf(ShelfError::TooLong { bytes: 2_000_000 }),
             OfficeError::Cursor { given: "c".into() },
             OfficeError::Made,
             OfficeError::NotMade,

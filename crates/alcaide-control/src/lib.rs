@@ -14,7 +14,9 @@
 //! | [`secrets`] | upstream secrets |
 //! | [`enrol`] | client credentials |
 //! | [`tokens`] | access tokens |
-//! | [`orders`] | kill, revoke, accept, approve |
+//! | [`orders`] | kill, revoke, approve |
+//! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
+//! | [`definition`] | how two definitions of a tool differ |
 //! | [`query`] | what happened |
 //! | [`log`] | the record itself: entries, tiles, proofs |
 //! | [`backup`] | copies, and whether they hold |
@@ -26,6 +28,7 @@
 
 pub mod backup;
 pub mod change;
+pub mod definition;
 pub mod enrol;
 pub mod folder;
 pub mod log;
@@ -34,9 +37,11 @@ pub mod orders;
 pub mod query;
 pub mod secrets;
 pub mod tokens;
+pub mod tools;
 
 mod by;
 mod error;
+mod offers;
 mod place;
 mod plans;
 mod project;
@@ -48,6 +53,7 @@ mod view;
 pub use backup::check_backup;
 pub use by::{By, Operation};
 pub use change::{Edit, Thing, diff};
+pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
@@ -56,6 +62,7 @@ pub use orders::question_digest;
 pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
 pub use tokens::{ClientCredentials, Exchange, TaskOrder};
+pub use tools::{ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{
     ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,
     CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,

@@ -2,10 +2,9 @@
 //! its ledger index. Giving one twice does no harm.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use alcaide_inventory::{Actor, ApprovalId, HumanId, Moment, OrderId, Plan, TokenId, ToolId};
+use alcaide_inventory::{Actor, ApprovalId, HumanId, Moment, OrderId, Plan, TokenId};
 use alcaide_record::{Chain, Digest, Entry, Event, Order, OrderKind, Refused};
 use alcaide_seal::digest::sha256;
 use alcaide_store::rusqlite::OptionalExtension as _;
@@ -13,15 +12,11 @@ use alcaide_store::rusqlite::OptionalExtension as _;
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
-use crate::place::declarations_of;
-use crate::plans::Wanted;
 use crate::sql::{actor_of, from_json, nat, parsed};
 use crate::view::OrderView;
 
 /// How long a question can be answered, and how long the answer is good: the agent waits no longer.
 pub const APPROVAL_LIFE: Duration = Duration::from_secs(15 * 60);
-/// Longest input schema of a tool, in bytes.
-pub const TOOL_SCHEMA_BYTES_MAX: usize = 262_144;
 
 /// Digest of all that a question is about: SHA-256 of the canonical bytes of the refusal that asks it, as the ledger
 /// holds it within its entry. It covers chain, task, action, target, digest of the exact bytes, labels and plan.
@@ -79,48 +74,6 @@ impl Office {
             return Err(self.denied(by, Operation::Revoke).await);
         }
         self.give(by.human(), OrderKind::Revoke { token }).await
-    }
-
-    /// Accepts a tool as it is now: `pin` is SHA-256 of its name, description, schema and annotations, and
-    /// `input_schema` the schema itself, from which policies get their types. A new plan holds both.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`]; [`OfficeError::Unknown`] if the plan has no such tool; [`OfficeError::Request`] if
-    /// the schema is too long; [`OfficeError::Faults`] if policies do not fit the schema (the order then stands, and
-    /// the plan in force keeps the pin that it has); else what store and ledger say.
-    ///
-    /// # Cancel safety
-    /// Runs to its end even if dropped.
-    pub async fn accept_pin(
-        &self,
-        by: &By,
-        tool: ToolId,
-        pin: Digest,
-        input_schema: Option<String>,
-    ) -> Result<OrderView, OfficeError> {
-        self.allow(by, Operation::AcceptPin).await?;
-        if !self.current().tools.iter().any(|known| known.id == tool) {
-            return Err(OfficeError::unknown("tool", &tool));
-        }
-        if input_schema.as_ref().is_some_and(|schema| schema.len() > TOOL_SCHEMA_BYTES_MAX) {
-            return Err(OfficeError::Request { why: "the tool's input schema has more than 262144 bytes" });
-        }
-        let (own, by) = (self.clone(), by.human());
-        detached(async move {
-            let desk = Arc::clone(&own.0.desk).lock_owned().await;
-            if let Some(schema) = input_schema {
-                let sql = "INSERT OR REPLACE INTO tool_schema (tool, pin, input_schema) VALUES (?1, ?2, ?3)";
-                let kept = own.0.store.run(move |tx| {
-                    Ok::<_, OfficeError>(tx.execute(sql, [tool.to_string(), pin.to_string(), schema])?)
-                });
-                kept.await?;
-            }
-            let order = own.give(by, OrderKind::AcceptPin { pin, tool }).await?;
-            let declared = declarations_of(&own.current());
-            own.commit(desk, None, Wanted::new(declared, by)).await?;
-            Ok(order)
-        })
-        .await
     }
 
     /// Answers a question with yes. Only a named approver who is nowhere in the chain of the call and answers for

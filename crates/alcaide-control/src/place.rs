@@ -73,12 +73,20 @@ impl Ids {
     }
 }
 
+/// In which form a tool is accepted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accepted {
+    /// The pin; none for a quarantined tool.
+    pub(crate) pin: Option<String>,
+    /// The input schema; of a quarantined tool that of its last form, so that policies keep their types.
+    pub(crate) input_schema: Option<String>,
+}
+
 /// What a plan is made of, besides declarations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rest {
     pub(crate) secrets: PlanKind<SecretId, SealedSecret>,
-    /// Accepted pin and input schema of tools.
-    pub(crate) pins: BTreeMap<ToolId, (String, Option<String>)>,
+    pub(crate) accepted: BTreeMap<ToolId, Accepted>,
 }
 
 /// The plan of `declared`, which has passed its check.
@@ -94,10 +102,7 @@ pub(crate) fn plan_of(
     for spec in &declared.tools {
         let name = format!("{}/{}", spec.server, spec.name);
         let id = ids.of(Kind::Tool, &name, ToolId::from_bits, entropy)?;
-        let (pin, input_schema) = match rest.pins.get(&id) {
-            Some((pin, schema)) => (Some(pin.clone()), schema.clone()),
-            None => (None, None),
-        };
+        let Accepted { pin, input_schema } = rest.accepted.get(&id).cloned().unwrap_or_default();
         tools.push(PlacedTool { id, spec: spec.clone(), pin, input_schema });
     }
     tools.sort_by(|a, b| (&a.spec.server, &a.spec.name).cmp(&(&b.spec.server, &b.spec.name)));

@@ -1,5 +1,6 @@
 //! Declarations come into force: difference, faults, plan, entry, swap.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alcaide_inventory::declare::{Agent, Declarations, Human, Named};
@@ -16,7 +17,7 @@ use crate::by::{By, Operation};
 use crate::change::{self, Edit, Thing};
 use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
-use crate::place::{Ids, Rest, declarations_of, plan_of};
+use crate::place::{Accepted, Ids, Rest, declarations_of, plan_of};
 use crate::query;
 use crate::sql::{int, moment, parsed, text_of};
 use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
@@ -35,6 +36,8 @@ pub(crate) struct Wanted {
     >,
     /// Ids that were drawn for secrets.
     pub(crate) ids: Ids,
+    /// Tools accepted in another form than the store says, to see what would come of it.
+    pub(crate) accepted: BTreeMap<ToolId, Accepted>,
     /// What changed beside the declarations, for the answer.
     pub(crate) besides: Vec<Change>,
     pub(crate) repeats: Option<PlanNumber>,
@@ -49,6 +52,7 @@ impl Wanted {
             declared,
             secrets: None,
             ids: Ids::default(),
+            accepted: BTreeMap::new(),
             besides: Vec::new(),
             repeats: None,
             by,
@@ -62,11 +66,11 @@ impl Wanted {
 }
 
 /// A plan that could come into force, or why not.
-struct Drafted {
+pub(crate) struct Drafted {
     plan: Plan,
     ids: Ids,
     changes: Vec<Change>,
-    faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     differs: bool,
 }
 
@@ -310,10 +314,11 @@ impl Office {
     }
 
     /// Makes the plan that would be next, finds all faults.
-    async fn draft(&self, base: &Arc<Plan>, wanted: Wanted) -> Result<Drafted, OfficeError> {
-        let (ids, pins) = self.0.store.read(|tx| Ok::<_, OfficeError>((Ids::load(tx)?, pins(tx)?))).await?;
+    pub(crate) async fn draft(&self, base: &Arc<Plan>, wanted: Wanted) -> Result<Drafted, OfficeError> {
+        let read = |tx: &Transaction<'_>| Ok::<_, OfficeError>((Ids::load(tx)?, accepted(tx)?));
+        let (ids, accepted) = self.0.store.read(read).await?;
         let (base, entropy, made) = (Arc::clone(base), Arc::clone(&self.0.entropy), self.now());
-        blocking(move || drafted(&base, wanted, ids, pins, &*entropy, made)).await?
+        blocking(move || drafted(&base, wanted, ids, accepted, &*entropy, made)).await?
     }
 
     /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
@@ -427,7 +432,7 @@ fn drafted(
     base: &Plan,
     mut wanted: Wanted,
     mut ids: Ids,
-    pins: Pins,
+    mut accepted: BTreeMap<ToolId, Accepted>,
     entropy: &dyn alcaide_seal::Entropy,
     made: alcaide_inventory::Moment,
 ) -> Result<Drafted, OfficeError> {
@@ -436,7 +441,8 @@ fn drafted(
     let mut changes = change::diff(&current, &wanted.declared);
     change::explain(&mut changes, &told);
     changes.extend(wanted.besides);
-    let rest = Rest { secrets: wanted.secrets.unwrap_or_else(|| base.secrets.clone()), pins };
+    accepted.extend(wanted.accepted);
+    let rest = Rest { secrets: wanted.secrets.unwrap_or_else(|| base.secrets.clone()), accepted };
     let mut faults: Vec<Fault> = wanted.declared.check().into_iter().map(broken).collect();
     missing_secrets(&wanted.declared, &rest, &mut faults);
     ids.adopt(wanted.ids);
@@ -453,17 +459,16 @@ fn drafted(
     Ok(Drafted { plan, ids, changes, faults, differs })
 }
 
-type Pins = std::collections::BTreeMap<ToolId, (String, Option<String>)>;
-
-fn pins(tx: &Transaction<'_>) -> Result<Pins, OfficeError> {
-    let sql = "SELECT p.tool, p.pin, s.input_schema FROM tool_pin p \
+fn accepted(tx: &Transaction<'_>) -> Result<BTreeMap<ToolId, Accepted>, OfficeError> {
+    let sql = "SELECT p.tool, p.pin, p.quarantined, s.input_schema FROM tool_pin p \
                LEFT JOIN tool_schema s ON s.tool = p.tool AND s.pin = p.pin";
     let mut select = tx.prepare(sql)?;
     let mut rows = select.query([])?;
-    let mut all = Pins::new();
+    let mut all = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let tool: String = row.get(0)?;
-        all.insert(parsed("tool", &tool)?, (row.get(1)?, row.get(2)?));
+        let pin = if row.get(2)? { None } else { Some(row.get(1)?) };
+        all.insert(parsed("tool", &tool)?, Accepted { pin, input_schema: row.get(3)? });
     }
     Ok(all)
 }

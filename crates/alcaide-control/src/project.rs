@@ -10,6 +10,7 @@ use alcaide_record::{
 use alcaide_store::rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::error::OfficeError;
+use crate::offers;
 use crate::orders::{APPROVAL_LIFE, question_digest};
 use crate::sql::{from_json, int, moment, nat, text_of, to_json, word};
 use crate::view::{CallState, CallView};
@@ -132,6 +133,7 @@ fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<Then, Off
         }
         Event::Intent(intent) => follow_intent(on, index, entry.at, intent).map(|()| Then::Nothing),
         Event::Outcome(outcome) => follow_outcome(on, index, entry.at, outcome).map(|()| Then::Nothing),
+        Event::Offered(offered) => offers::follow(tx, index, entry.at, offered).map(|()| Then::Nothing),
         Event::Refused(refused) => follow_refused(on, index, entry.at, refused).map(|()| Then::Nothing),
         // Nothing is kept of the others: they are in the ledger.
         _ => Ok(Then::Nothing),
@@ -189,9 +191,13 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
         }
         OrderKind::AcceptPin { pin, tool } => {
             tx.execute(
-                "INSERT OR REPLACE INTO tool_pin (tool, pin, entry) VALUES (?1, ?2, ?3)",
+                "INSERT OR REPLACE INTO tool_pin (tool, pin, entry, quarantined) VALUES (?1, ?2, ?3, 0)",
                 params![tool.to_string(), pin.to_string(), int(index)],
             )?;
+        }
+        OrderKind::Quarantine { tool } => {
+            let sql = "UPDATE tool_pin SET quarantined = 1, entry = ?2 WHERE tool = ?1";
+            tx.execute(sql, params![tool.to_string(), int(index)])?;
         }
         OrderKind::Approve { approval, .. } => answer(tx, &approval.to_string(), "approved")?,
         OrderKind::Deny { approval } => answer(tx, &approval.to_string(), "denied")?,

@@ -7,7 +7,8 @@
 use alcaide_store::Migration;
 
 /// Migrations of the office's store, for `Store::create` and `Store::open`.
-pub const MIGRATIONS: &[Migration] = &[Migration { number: 1, sql: FIRST }];
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, sql: FIRST }, Migration { number: 2, sql: TOOL_OFFERS }];
 
 const FIRST: &str = "
 CREATE TABLE follower (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL CHECK (next >= 0)) STRICT;
@@ -76,4 +77,22 @@ CREATE TABLE usage_day (
     output INTEGER NOT NULL, cost_micros INTEGER NOT NULL,
     PRIMARY KEY (day, actor, subject, unit, route)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What tool servers offer. `tool_offered` has a row per tool, `tool_offer` its newest definitions, bounded in number. A
+/// quarantined tool keeps what was accepted last, so that it can be compared and policies keep their types.
+const TOOL_OFFERS: &str = "
+CREATE TABLE tool_offer (
+    entry INTEGER PRIMARY KEY, route TEXT NOT NULL, name TEXT NOT NULL, pin TEXT NOT NULL, tool TEXT,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tool_offer_name ON tool_offer (route, name, entry);
+
+CREATE TABLE tool_offered (
+    route TEXT NOT NULL, name TEXT NOT NULL, first INTEGER NOT NULL, newest INTEGER NOT NULL, times INTEGER NOT NULL,
+    PRIMARY KEY (route, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tool_offered_newest ON tool_offered (newest);
+
+ALTER TABLE tool_pin ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
 ";

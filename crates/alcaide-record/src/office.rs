@@ -115,6 +115,11 @@ pub enum OrderKind {
         /// Tokens below this epoch are dead.
         epoch: u64,
     },
+    /// A tool is not accepted any more, in whatever form.
+    Quarantine {
+        /// The tool.
+        tool: ToolId,
+    },
     /// One token is not good any more.
     Revoke {
         /// Which.

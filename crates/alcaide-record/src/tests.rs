@@ -162,6 +162,7 @@ fn all_kinds() -> Vec<Event> {
         order(OrderKind::Approve { approval, digest: Digest([1; 32]), expires: Moment::from_secs(9) }),
         order(OrderKind::Deny { approval }),
         order(OrderKind::Kill { actor: agent(), epoch: 3 }),
+        order(OrderKind::Quarantine { tool: ToolId::from_bits(12) }),
         order(OrderKind::Revoke { token: TokenId::from_bits(6) }),
         order(OrderKind::Unkill { actor: agent() }),
         Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),

@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, credential, declare, doctor, explain, log, order,
-    people, plan, policy, secret, serve, token,
+    people, plan, policy, secret, serve, token, tool,
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
@@ -92,6 +92,9 @@ enum Noun {
     /// Upstream secrets: sealed, used by the gate only, never shown again
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Tools of tool servers: look at them, declare, accept, quarantine
+    #[command(subcommand)]
+    Tool(tool::Verb),
     /// The declaration format
     #[command(subcommand)]
     Declare(declare::Verb),
@@ -257,6 +260,7 @@ impl Noun {
             Self::Credential(verb) => verb.run(desk).await,
             Self::Token(verb) => verb.run(desk).await,
             Self::Secret(verb) => verb.run(desk).await,
+            Self::Tool(verb) => verb.run(desk).await,
             Self::Declare(verb) => verb.run(desk),
             Self::Log(verb) => verb.run(desk).await,
             Self::Call(verb) => verb.run(desk).await,

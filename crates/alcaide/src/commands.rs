@@ -18,3 +18,4 @@ pub(crate) mod policy;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod token;
+pub(crate) mod tool;

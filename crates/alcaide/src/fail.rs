@@ -200,6 +200,12 @@ impl Failure {
         Self::new(&INTERNAL, "the service failed").why(format!("{error:#}"))
     }
 
+    /// What went wrong, in one line, for a list of many.
+    pub(crate) fn told(&self) -> String {
+        let said = |part: &Part| format!("{} ({})", part.why.as_ref().unwrap_or(&part.what), part.code);
+        self.parts.iter().map(said).collect::<Vec<_>>().join("; ")
+    }
+
     /// Writes it to standard error; what cannot be written there is lost.
     pub(crate) fn print(&self, color: bool) {
         use std::io::Write as _;

@@ -49,6 +49,11 @@ impl Out {
         self.json
     }
 
+    /// Whether what goes to standard output is coloured.
+    pub(crate) const fn colored(self) -> bool {
+        self.color
+    }
+
     /// Shows `value` as JSON where that is wanted, else the text that `human` makes.
     pub(crate) fn show(self, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json { self.json_line(value) } else { self.text(&human()) }

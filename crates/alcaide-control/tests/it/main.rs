@@ -16,3 +16,4 @@ mod properties;
 mod restart;
 mod roles;
 mod tokens;
+mod tools;

@@ -238,25 +238,6 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_accepted_tool_brings_a_new_plan() {
-    let house = House::new().await;
-    let tool = house.office.current().tools[0].id;
-    let pin = alcaide_record::Digest([9; 32]);
-    let schema = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}"#;
-    let order = house.office.accept_pin(&OP, tool, pin, Some(schema.into())).await.unwrap();
-    assert!(matches!(order.order, alcaide_record::OrderKind::AcceptPin { .. }));
-    let plan = house.office.current();
-    assert_eq!(plan.number, PlanNumber(3));
-    assert_eq!(plan.tools[0].pin, Some(pin.to_string()));
-    assert_eq!(plan.tools[0].input_schema.as_deref(), Some(schema));
-    // It stays accepted whatever else is applied.
-    house.office.edit(&OP, Edit::Remove { kind: Kind::Agent, name: "bot".into() }, None).await.unwrap();
-    assert_eq!(house.office.current().tools[0].pin, Some(pin.to_string()));
-    let unknown = alcaide_inventory::ToolId::from_bits(1);
-    assert!(house.office.accept_pin(&OP, unknown, pin, None).await.is_err());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_edits_and_policy_questions_work_on_the_plan_in_force() {
     let house = House::new().await;
     let agent = house.office.current().agents["bot"].spec.clone();

@@ -52,8 +52,12 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
         Operation::Unkill => office.unkill(by, bot).await.map(|_| ()),
         Operation::Revoke => office.revoke(by, TokenId::from_bits(1)).await.map(|_| ()),
         Operation::AcceptPin => {
-            let tool = office.current().tools[0].id;
-            office.accept_pin(by, tool, Digest([1; 32]), None).await.map(|_| ())
+            let server = "files".parse().unwrap();
+            office.accept_pin(by, &server, "read_file", Digest([1; 32])).await.map(|_| ())
+        }
+        Operation::QuarantineTool => {
+            let server = "files".parse().unwrap();
+            office.quarantine_tool(by, &server, "read_file").await.map(|_| ())
         }
         Operation::Approve => office.approve(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Deny => office.deny(by, ApprovalId::from_bits(1)).await.map(|_| ()),

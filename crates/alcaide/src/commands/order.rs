@@ -48,6 +48,7 @@ pub(crate) fn told(order: &OrderKind) -> String {
         OrderKind::Approve { approval, .. } => format!("approve {approval}"),
         OrderKind::Deny { approval } => format!("deny {approval}"),
         OrderKind::Kill { actor, .. } => format!("kill {actor}"),
+        OrderKind::Quarantine { tool } => format!("quarantine tool {tool}"),
         OrderKind::Revoke { token } => format!("revoke {token}"),
         OrderKind::Unkill { actor } => format!("unkill {actor}"),
         _ => "an order of a newer version".into(),

@@ -11,7 +11,10 @@ const DECLARED: &str = "schema = 1\n\
     [[unit]]\nname = \"main\"\n\
     [[human]]\nname = \"ana\"\nunit = \"main\"\nroles = [\"administrator\"]\n\
     [[human]]\nname = \"vic\"\nunit = \"main\"\nroles = [\"viewer\"]\n\
-    [[agent]]\nname = \"bot\"\nunit = \"main\"\nowner = \"ana\"\n";
+    [[agent]]\nname = \"bot\"\nunit = \"main\"\nowner = \"ana\"\n\
+    [[upstream]]\nname = \"desk\"\nprotocol = \"mcp\"\nbase_url = \"http://127.0.0.1:9/mcp\"\n\
+    [[route]]\nname = \"desk\"\nkind = \"mcp\"\nupstream = \"desk\"\n\
+    [[tool]]\nserver = \"desk\"\nname = \"some-key\"\n";
 
 fn furnished() -> House {
     let house = House::begin();
@@ -35,6 +38,7 @@ fn filled(path: &str) -> String {
         .replace("{number}", "1")
         .replace("{index}", "0")
         .replace("{name}", "some-key")
+        .replace("{server}", "desk")
 }
 
 #[test]
@@ -104,6 +108,10 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("post", "/api/v1/tasks"), (false, Some(task))),
         (("post", "/api/v1/office_tokens"), (false, Some(office))),
         (("post", "/api/v1/tokens/{token}/revoke"), (false, None)),
+        (("get", "/api/v1/tools"), (true, None)),
+        (("get", "/api/v1/tools/{server}/{name}"), (true, None)),
+        (("post", "/api/v1/tools/{server}/{name}/accept"), (false, Some(json!({ "pin": "0".repeat(64) })))),
+        (("post", "/api/v1/tools/{server}/{name}/quarantine"), (false, None)),
         (("get", "/api/v1/calls"), (true, None)),
         (("get", "/api/v1/calls/{call}"), (true, None)),
         (("get", "/api/v1/usage"), (true, None)),

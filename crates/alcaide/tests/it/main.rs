@@ -14,3 +14,4 @@ mod life;
 mod offline;
 mod record;
 mod run;
+mod tools;

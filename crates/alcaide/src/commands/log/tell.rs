@@ -143,6 +143,10 @@ fn told(event: &Event, names: &Names) -> String {
                 word(&one.stage)
             )
         }
+        Event::Offered(one) => {
+            let tool = one.tool.map_or_else(|| "a tool not declared".into(), |tool| names.of_id(tool));
+            format!("offered  {} {tool} of {} as {}", one.call, names.of_id(one.route), one.pin)
+        }
         _ => "an event of a newer version".into(),
     }
 }
