@@ -66,6 +66,14 @@ pub(crate) async fn approvals(
     Ok(Json(api.office.approvals(&by, page.into()).await?))
 }
 
+pub(crate) async fn approval(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(approval): Path<String>,
+) -> Result<Json<ApprovalView>, Answer> {
+    Ok(Json(api.office.approval(&by, approval_id(&approval)?).await?))
+}
+
 pub(crate) async fn approve(
     State(api): State<Api>,
     Caller(by): Caller,

@@ -14,7 +14,8 @@
 //! | [`secrets`] | upstream secrets |
 //! | [`enrol`] | client credentials |
 //! | [`tokens`] | access tokens |
-//! | [`orders`] | kill, revoke, approve |
+//! | [`orders`] | kill, revoke |
+//! | `approvals` | questions of the gate, and people's answers |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
 //! | [`query`] | what happened |
@@ -39,6 +40,7 @@ pub mod secrets;
 pub mod tokens;
 pub mod tools;
 
+mod approvals;
 mod by;
 mod error;
 mod offers;
@@ -50,6 +52,7 @@ mod schema;
 mod sql;
 mod view;
 
+pub use approvals::{APPROVAL_LIFE, question_digest};
 pub use backup::check_backup;
 pub use by::{By, Operation};
 pub use change::{Edit, Thing, diff};
@@ -58,7 +61,6 @@ pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
 pub use office::{Clock, Keys, Office, Parts};
-pub use orders::question_digest;
 pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
 pub use tokens::{ClientCredentials, Exchange, TaskOrder};
@@ -66,5 +68,5 @@ pub use tools::{ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{
     ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,
     CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,
-    PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What,
+    PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What, YesView,
 };

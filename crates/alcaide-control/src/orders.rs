@@ -1,31 +1,16 @@
 //! Orders: what the gates must know at once. Each is durable in the ledger before the call returns; its sequence is
 //! its ledger index. Giving one twice does no harm.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use alcaide_inventory::{Actor, ApprovalId, HumanId, Moment, OrderId, Plan, TokenId};
-use alcaide_record::{Chain, Digest, Entry, Event, Order, OrderKind, Refused};
-use alcaide_seal::digest::sha256;
+use alcaide_inventory::{Actor, HumanId, OrderId, Plan, TokenId};
+use alcaide_record::{Entry, Event, Order, OrderKind};
 use alcaide_store::rusqlite::OptionalExtension as _;
+use std::collections::BTreeSet;
 
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
-use crate::office::{Office, detached, digest_of};
-use crate::sql::{actor_of, from_json, nat, parsed};
+use crate::office::{Office, detached};
+use crate::sql::actor_of;
 use crate::view::OrderView;
-
-/// How long a question can be answered, and how long the answer is good: the agent waits no longer.
-pub const APPROVAL_LIFE: Duration = Duration::from_secs(15 * 60);
-
-/// Digest of all that a question is about: SHA-256 of the canonical bytes of the refusal that asks it, as the ledger
-/// holds it within its entry. It covers chain, task, action, target, digest of the exact bytes, labels and plan.
-///
-/// # Errors
-/// [`OfficeError::Row`] if the refusal has no form in JSON.
-pub fn question_digest(refused: &Refused) -> Result<Digest, OfficeError> {
-    Ok(digest_of(sha256(crate::sql::to_json("refusal", refused)?.as_bytes())))
-}
 
 impl Office {
     /// Stops an actor: nothing that it holds is good any more. Its owner and sponsor may do it too.
@@ -186,25 +171,6 @@ impl Office {
         })
         .await
     }
-}
-
-struct Question {
-    chain: Chain,
-    digest: Digest,
-    expires: Moment,
-    state: String,
-}
-
-/// Why a person is too near to a call to approve it.
-fn too_near(plan: &Plan, chain: &Chain, human: HumanId) -> Option<&'static str> {
-    let everyone = || [chain.actor, chain.subject].into_iter().chain(chain.earlier.iter().copied());
-    if everyone().any(|actor| actor == Actor::Human(human)) {
-        return Some("whoever asks, or on whose behalf is asked, does not approve");
-    }
-    if everyone().any(|actor| keepers(plan, actor).contains(&human)) {
-        return Some("whoever owns or sponsors an agent does not approve for it");
-    }
-    None
 }
 
 /// The people who answer for an actor.

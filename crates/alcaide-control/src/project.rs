@@ -9,9 +9,9 @@ use alcaide_record::{
 };
 use alcaide_store::rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
+use crate::approvals;
 use crate::error::OfficeError;
 use crate::offers;
-use crate::orders::{APPROVAL_LIFE, question_digest};
 use crate::sql::{from_json, int, moment, nat, text_of, to_json, word};
 use crate::view::{CallState, CallView};
 
@@ -199,16 +199,12 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
             let sql = "UPDATE tool_pin SET quarantined = 1, entry = ?2 WHERE tool = ?1";
             tx.execute(sql, params![tool.to_string(), int(index)])?;
         }
-        OrderKind::Approve { approval, .. } => answer(tx, &approval.to_string(), "approved")?,
-        OrderKind::Deny { approval } => answer(tx, &approval.to_string(), "denied")?,
+        OrderKind::Approve { approval, digest, expires } => {
+            approvals::approved(tx, index, at, (*approval, order.by, *digest, *expires))?;
+        }
+        OrderKind::Deny { approval } => approvals::denied(tx, *approval)?,
         _ => {}
     }
-    Ok(())
-}
-
-/// The first answer holds.
-fn answer(tx: &Connection, approval: &str, state: &str) -> Result<(), OfficeError> {
-    tx.execute("UPDATE approval SET state = ?2 WHERE id = ?1 AND state = 'open'", [approval, state])?;
     Ok(())
 }
 
@@ -235,6 +231,10 @@ fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent
     call.attempts = call.attempts.max(intent.attempt.number);
     call.end = None;
     call.status = None;
+    // A call that waited for people was refused until they answered.
+    call.code = None;
+    call.stage = None;
+    approvals::spent(on.tx, index, &intent.effects)?;
     call.entries.push(index);
     add(on, at, &call, Counted { requests: 1, ..Counted::default() });
     save(on, key, call);
@@ -305,25 +305,12 @@ fn follow_refused(
     call.code = Some(refused.code.clone());
     call.stage = Some(refused.stage);
     call.entries.push(index);
-    add(on, at, &call, Counted { refused: 1, ..Counted::default() });
+    if refused.question.is_none() {
+        // What is asked is not refused yet: how the call came out is told by an entry of its own.
+        add(on, at, &call, Counted { refused: 1, ..Counted::default() });
+    }
     save(on, key, call);
-    let (Some(approval), Some(who)) = (refused.approval, &refused.who) else { return Ok(()) };
-    // The same question asked again by a retry stands as it was first asked.
-    on.tx.execute(
-        "INSERT OR IGNORE INTO approval (entry, id, call, at, chain, action, digest, expires, state) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'open')",
-        params![
-            int(index),
-            approval.to_string(),
-            refused.call.to_string(),
-            moment(at),
-            to_json("chain", who)?,
-            refused.action.as_ref().map(word).transpose()?,
-            question_digest(refused)?.to_string(),
-            moment(at + APPROVAL_LIFE),
-        ],
-    )?;
-    Ok(())
+    approvals::asked(on.tx, index, at, refused)
 }
 
 fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {

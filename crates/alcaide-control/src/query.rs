@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use alcaide_inventory::{Actor, CallId, Moment, Name, Plan};
+use alcaide_inventory::{Actor, CallId, Moment, Name, Plan, ToolId};
 use alcaide_store::rusqlite::types::Value;
 use alcaide_store::rusqlite::{OptionalExtension as _, params, params_from_iter};
 use alcaide_store::{Transaction, rusqlite};
@@ -15,8 +15,8 @@ use crate::place::name_in;
 use crate::project::DAY_US;
 use crate::sql::{from_json, int, moment, nat, parsed, word};
 use crate::view::{
-    ActivityFilter, ActorState, AgentView, ApprovalState, ApprovalView, CallView, Cursor, OrderView, Page,
-    Paging, UsageBy, UsageFilter, UsageView,
+    ActivityFilter, ActorState, AgentView, CallView, Cursor, OrderView, Page, Paging, UsageBy, UsageFilter,
+    UsageView,
 };
 
 /// How many things a page has where nothing is said.
@@ -101,16 +101,6 @@ impl Office {
         self.allow(by, Operation::SeeActivity).await?;
         let (limit, before) = window(&paging)?;
         self.0.store.read(move |tx| orders_page(tx, limit, before)).await
-    }
-
-    /// Questions of the gate, newest first.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Cursor`], or what the store says.
-    pub async fn approvals(&self, by: &By, paging: Paging) -> Result<Page<ApprovalView>, OfficeError> {
-        self.allow(by, Operation::SeeActivity).await?;
-        let (limit, before) = window(&paging)?;
-        self.0.store.read(move |tx| approvals_page(tx, limit, before)).await
     }
 }
 
@@ -266,43 +256,11 @@ fn orders_page(tx: &Transaction<'_>, limit: u32, before: i64) -> Result<Page<Ord
     Ok(page(items, limit, |order| order.index))
 }
 
-fn approvals_page(tx: &Transaction<'_>, limit: u32, before: i64) -> Result<Page<ApprovalView>, OfficeError> {
-    let sql = "SELECT entry, id, call, at, chain, action, digest, expires, state FROM approval \
-               WHERE entry < ?1 ORDER BY entry DESC LIMIT ?2";
-    let mut select = tx.prepare(sql)?;
-    let mut rows = select.query(params![before, i64::from(limit) + 1])?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        let text = |at: usize| row.get::<_, String>(at);
-        let chain: alcaide_record::Chain = from_json("chain", &text(4)?)?;
-        let action: Option<String> = row.get(5)?;
-        let state = match text(8)?.as_str() {
-            "approved" => ApprovalState::Approved,
-            "denied" => ApprovalState::Denied,
-            _ => ApprovalState::Open,
-        };
-        let view = ApprovalView {
-            id: parsed("approval", &text(1)?)?,
-            call: parsed("approval", &text(2)?)?,
-            at: Moment::from_micros(nat(row.get(3)?)),
-            actor: chain.actor,
-            subject: chain.subject,
-            action: action.map(|word| from_json("action", &format!("\"{word}\""))).transpose()?,
-            state,
-            digest: parsed("approval", &text(6)?)?,
-            expires: Moment::from_micros(nat(row.get(7)?)),
-        };
-        items.push((nat(row.get(0)?), view));
-    }
-    let Page { items, next } = page(items, limit, |(key, _)| *key);
-    Ok(Page { items: items.into_iter().map(|(_, view)| view).collect(), next })
-}
-
 /// Names in the plan in force by id text: made once per answer.
-struct Names(BTreeMap<String, Name>, BTreeMap<String, String>);
+pub(crate) struct Names(BTreeMap<String, Name>, BTreeMap<String, String>);
 
 impl Names {
-    fn of(plan: &Plan) -> Self {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let mut names = BTreeMap::new();
         names.extend(plan.units.iter().map(|(name, one)| (one.id.to_string(), name.clone())));
         names.extend(plan.humans.iter().map(|(name, one)| (one.id.to_string(), name.clone())));
@@ -316,12 +274,22 @@ impl Names {
         Self(names, tools.collect())
     }
 
+    /// Name of a unit, person, agent, workload or route.
+    pub(crate) fn name(&self, id: Option<String>) -> Option<Name> {
+        id.and_then(|id| self.0.get(&id).cloned())
+    }
+
+    /// Name of a tool, with its server.
+    pub(crate) fn tool(&self, id: Option<ToolId>) -> Option<String> {
+        id.and_then(|id| self.1.get(&id.to_string()).cloned())
+    }
+
     fn put(&self, call: &mut CallView) {
-        let name = |id: Option<String>| id.and_then(|id| self.0.get(&id).cloned());
+        let name = |id| self.name(id);
         call.actor_name = name(call.actor.map(|id| id.to_string()));
         call.subject_name = name(call.subject.map(|id| id.to_string()));
         call.route_name = name(call.route.map(|id| id.to_string()));
-        call.tool_name = call.tool.and_then(|id| self.1.get(&id.to_string()).cloned());
+        call.tool_name = self.tool(call.tool);
     }
 }
 

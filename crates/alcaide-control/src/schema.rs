@@ -7,8 +7,11 @@
 use alcaide_store::Migration;
 
 /// Migrations of the office's store, for `Store::create` and `Store::open`.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, sql: FIRST }, Migration { number: 2, sql: TOOL_OFFERS }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, sql: FIRST },
+    Migration { number: 2, sql: TOOL_OFFERS },
+    Migration { number: 3, sql: APPROVALS },
+];
 
 const FIRST: &str = "
 CREATE TABLE follower (one INTEGER PRIMARY KEY CHECK (one = 1), next INTEGER NOT NULL CHECK (next >= 0)) STRICT;
@@ -95,4 +98,16 @@ CREATE TABLE tool_offered (
 CREATE INDEX tool_offered_newest ON tool_offered (newest);
 
 ALTER TABLE tool_pin ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What is asked, of whom, who has said yes, and by which entry the answer was used up.
+const APPROVALS: &str = "
+ALTER TABLE approval ADD COLUMN question TEXT;
+ALTER TABLE approval ADD COLUMN target TEXT;
+ALTER TABLE approval ADD COLUMN spent INTEGER;
+
+CREATE TABLE approval_yes (
+    approval TEXT NOT NULL, human TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, entry INTEGER NOT NULL,
+    PRIMARY KEY (approval, human)
+) STRICT, WITHOUT ROWID;
 ";

@@ -8,7 +8,7 @@ use alcaide_inventory::id::{
     TokenId, ToolId, UnitId,
 };
 use alcaide_inventory::{Actor, Moment, Name, PlanNumber};
-use alcaide_record::{ActionKind, DecisionKind, Digest, End, OrderKind, Stage, Usage};
+use alcaide_record::{ActionKind, Approver, DecisionKind, Digest, End, OrderKind, Stage, Usage};
 use alcaide_seal::SecretText;
 use serde::{Deserialize, Serialize};
 
@@ -216,19 +216,58 @@ pub struct ApprovalView {
     pub id: ApprovalId,
     /// The call that asked.
     pub call: CallId,
+    /// Its entry in the ledger.
+    pub index: u64,
     /// When.
     pub at: Moment,
     /// Who wants to act.
     pub actor: Actor,
+    /// Name of the actor in the plan in force.
+    pub actor_name: Option<Name>,
     /// On whose behalf.
     pub subject: Actor,
+    /// Name of the subject in the plan in force.
+    pub subject_name: Option<Name>,
+    /// Earlier actors, newest first.
+    pub earlier: Vec<Actor>,
+    /// The task.
+    pub task: TaskId,
     /// What is to be done.
     pub action: Option<ActionKind>,
+    /// The route.
+    pub route: Option<RouteId>,
+    /// Name of the route in the plan in force.
+    pub route_name: Option<Name>,
+    /// The tool.
+    pub tool: Option<ToolId>,
+    /// Name of the tool in the plan in force, with its server.
+    pub tool_name: Option<String>,
+    /// Each of these must approve; absent in questions from before they said so.
+    pub roles: Vec<Approver>,
+    /// Besides, one of these groups must approve as a whole.
+    pub any_of: Vec<Vec<Approver>>,
+    /// Who has said yes.
+    pub yes: Vec<YesView>,
     /// How it stands.
     pub state: ApprovalState,
     /// Digest of all that would be approved: SHA-256 of the canonical bytes of the refusal that asks.
     pub digest: Digest,
     /// Nobody can answer it any more from then on.
+    pub expires: Moment,
+    /// The entry of the intent that used the answer up.
+    pub spent: Option<u64>,
+}
+
+/// A person's yes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct YesView {
+    /// Whose.
+    pub human: HumanId,
+    /// Name of that person in the plan in force.
+    pub name: Option<Name>,
+    /// When it was said.
+    pub at: Moment,
+    /// It is good until then.
     pub expires: Moment,
 }
 
@@ -236,12 +275,16 @@ pub struct ApprovalView {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalState {
-    /// Nobody has answered.
+    /// Somebody who is asked has not answered yet.
     Open,
-    /// Yes.
+    /// Yes, by all who are asked.
     Approved,
     /// No.
     Denied,
+    /// Nobody answered in time, or nothing used the answer in time.
+    Expired,
+    /// The one call that was approved was made.
+    Spent,
 }
 
 /// How a call came out.

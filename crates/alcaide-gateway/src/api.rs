@@ -18,7 +18,9 @@ use crate::body::{self, Masking};
 use crate::budget;
 use crate::content::{self, Demands};
 use crate::gate::Shared;
-use crate::passage::{Arrived, Freeze, Known, OwnedResource, Passage, Registry, Request as ReadRequest};
+use crate::passage::{
+    Arrived, Freeze, Known, Matter, OwnedResource, Passage, Registry, Request as ReadRequest,
+};
 use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
@@ -41,10 +43,11 @@ pub(crate) async fn handle(
     let operation = operation_of(&known, &service, &head.method, &path)?;
     let bytes = body::any(&known, &head.headers, incoming, &shared.limits).await?;
     let is_json = body::is_json(&head.headers);
-    let read = read(shared, known, &service, &operation, &bytes, is_json, head.uri.query())?;
+    let matter = body::whole(&head.method, &head.uri);
+    let read = read(shared, known, &service, &operation, &bytes, is_json, (head.uri.query(), matter))?;
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(read.common.closer.memory(), own.iter(), read.arrived());
-    let decided = read.decide(used)?;
+    let decided = read.decided(shared, used).await?;
     let obligations = &decided.allowed().obligations;
     if let Some(unmet) = Demands::unmet(obligations) {
         let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
@@ -116,7 +119,7 @@ fn read(
     operation: &OperationPlan,
     bytes: &Bytes,
     is_json: bool,
-    query: Option<&str>,
+    (query, matter): (Option<&str>, Matter),
 ) -> Result<Passage<crate::passage::Read>, Refusal> {
     let mut found = Vec::new();
     let mut uninspected = false;
@@ -144,6 +147,8 @@ fn read(
         target: Target { name: operation.commitment, route: Some(service.route), tool: None },
         hosted: Vec::new(),
         body: bytes.clone(),
+        matter,
+        pin: None,
         found,
         args: is_json.then_some(0..bytes.len()).filter(|span| !span.is_empty()),
         uninspected,

@@ -10,9 +10,9 @@ use std::time::Instant;
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
 use alcaide_ledger::{Ledger, Pending};
-use alcaide_memory::{Memory, Reservation};
-use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Settlement, Usage};
-use tokio::sync::mpsc;
+use alcaide_memory::{Memory, Opening, Reservation};
+use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Refused, Settlement, Usage};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
 
@@ -40,8 +40,15 @@ enum Closing {
     Intent { pending: Pending<IntentLeaf>, attempt: Box<Attempt> },
     /// A refusal.
     Refused { pending: Pending<RefusedLeaf> },
+    /// A refusal that asks people something, whether or not its call still waits.
+    Question {
+        pending: Pending<RefusedLeaf>,
+        refused: Box<Refused>,
+        opening: Opening,
+        told: oneshot::Sender<bool>,
+    },
     /// All before it is closed.
-    Barrier(tokio::sync::oneshot::Sender<()>),
+    Barrier(oneshot::Sender<()>),
 }
 
 impl Closer {
@@ -78,7 +85,7 @@ impl Closer {
     }
 
     /// Queues a refusal; when the ledger cannot take it the call stays refused all the same.
-    pub fn refused(&self, refused: alcaide_record::Refused) {
+    pub fn refused(&self, refused: Refused) {
         let pending = RefusedLeaf::new(self.now(), refused)
             .map_err(|error| error.to_string())
             .and_then(|leaf| self.ledger.enqueue(leaf).map_err(|error| error.to_string()));
@@ -88,11 +95,30 @@ impl Closer {
         }
     }
 
+    /// Queues a question; the answer says whether it is on disk, and from then on it can be found and answered.
+    ///
+    /// # Cancel safety
+    /// It is opened all the same if nobody waits for the answer.
+    pub(crate) fn ask(&self, refused: Refused, opening: Opening) -> oneshot::Receiver<bool> {
+        let (told, hear) = oneshot::channel();
+        let pending = RefusedLeaf::new(self.now(), refused.clone())
+            .map_err(|error| error.to_string())
+            .and_then(|leaf| self.ledger.enqueue(leaf).map_err(|error| error.to_string()));
+        match pending {
+            Ok(pending) => {
+                self.hand(Closing::Question { pending, refused: Box::new(refused), opening, told });
+            }
+            // The sender is dropped, which says that it is not on disk; so is the place.
+            Err(error) => tracing::error!(error, "a question was not recorded"),
+        }
+        hear
+    }
+
     /// Waits until all that was queued before is settled.
     pub async fn settled(&self) {
         // Twice: an intent that nobody waited for puts its outcome behind the first barrier.
         for _ in 0..2 {
-            let (done, wait) = tokio::sync::oneshot::channel();
+            let (done, wait) = oneshot::channel();
             if self.queue.send(Closing::Barrier(done)).await.is_ok() {
                 // An error means that the task is gone, and with it everything that was queued.
                 let _ = wait.await;
@@ -133,6 +159,20 @@ async fn close(closing: Closing, memory: &Memory) {
             Ok(receipt) => memory.noted(receipt.index()),
             Err(error) => tracing::error!(%error, "a refusal was not recorded"),
         },
+        Closing::Question { pending, refused, opening, told } => {
+            let written = match pending.await {
+                Ok(receipt) => {
+                    opening.opened(receipt.index(), &refused);
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a question was not recorded");
+                    false
+                }
+            };
+            // Nobody may be waiting any more.
+            let _ = told.send(written);
+        }
         Closing::Barrier(done) => {
             let _ = done.send(());
         }

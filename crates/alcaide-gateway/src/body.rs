@@ -7,13 +7,20 @@ use alcaide_record::Stage;
 use alcaide_serve::{BodyError, Limits, collect_limited};
 use alcaide_wire::json::edit::Splice;
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Uri, header};
 use hyper::body::Incoming;
 
 use crate::content::Demands;
 pub(crate) use crate::passage::FoundText;
-use crate::passage::{Known, Passage, Request};
+use crate::passage::{Known, Matter, Passage, Request};
 use crate::refusal::{self, Refusal};
+
+/// All of a request acts: its method, its path with the query, and its body.
+pub(crate) fn whole(method: &Method, uri: &Uri) -> Matter {
+    let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Matter::Whole { method: method.clone(), target }
+}
 
 /// Collects a body that must be JSON without content encoding.
 ///

@@ -1,13 +1,13 @@
 //! The service behind the gate's listener: finds the protocol of a request and hands it to its handler.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alcaide_identity::{TokenCache, Verifier};
 use alcaide_inspect::Engine;
 use alcaide_inventory::Moment;
 use alcaide_inventory::Plan;
-use alcaide_inventory::id::CallId;
+use alcaide_inventory::id::{ApprovalId, CallId};
 use alcaide_ledger::Ledger;
 use alcaide_memory::Memory;
 use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
@@ -16,9 +16,10 @@ use alcaide_seal::envelope::MasterKey;
 use alcaide_seal::random::Entropy;
 use alcaide_serve::{Body, Limits, Peer, Problem, Service};
 use alcaide_wire::llm::{Operation, Provider};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
@@ -58,7 +59,13 @@ pub struct GateParts {
     pub children: Children,
     /// Scheme and authority that callers use, such as `http://127.0.0.1:7100`: what proofs of possession name.
     pub origin: String,
+    /// How long a call may wait for people to answer; zero for never.
+    pub approval_wait: Duration,
 }
+
+/// Most calls that wait for people at one time; past it a call is told at once that it is asked about. Each holds its
+/// body in memory and a connection.
+const WAITING_MAX: usize = 128;
 
 /// The gate.
 #[derive(Clone)]
@@ -80,20 +87,47 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) mcp: Arc<McpState>,
     pub(crate) children: Children,
-    pub(crate) calls: Calls,
+    pub(crate) approval_wait: Duration,
+    /// Places for calls that wait for people.
+    pub(crate) waiting: Semaphore,
     origin: String,
+    calls: Ids,
+    approvals: Ids,
 }
 
-/// Call ids: a random beginning for this run, then counted. Drawing 128 bits for each call would be a system call.
-pub(crate) struct Calls {
+impl Shared {
+    /// An id for a call.
+    pub(crate) fn call_id(&self) -> CallId {
+        CallId::from_bits(self.calls.next())
+    }
+
+    /// An id for a question.
+    pub(crate) fn approval_id(&self) -> ApprovalId {
+        ApprovalId::from_bits(self.approvals.next())
+    }
+
+    /// Whether `plan` is still the one in force.
+    pub(crate) fn is_in_force(&self, plan: &GatePlan) -> bool {
+        let current = self.plan.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|current| current.digest == plan.digest)
+    }
+}
+
+/// Ids: a random beginning for this run, then counted. Drawing 128 bits for each would be a system call.
+struct Ids {
     base: u128,
     next: std::sync::atomic::AtomicU64,
 }
 
-impl Calls {
-    pub(crate) fn next(&self) -> CallId {
+impl Ids {
+    fn new(entropy: &dyn Entropy) -> Result<Self, alcaide_seal::random::EntropyError> {
+        let base = alcaide_seal::random::bits128(entropy)?;
+        Ok(Self { base, next: std::sync::atomic::AtomicU64::new(0) })
+    }
+
+    fn next(&self) -> u128 {
         let count = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        CallId::from_bits(self.base.wrapping_add(u128::from(count)))
+        self.base.wrapping_add(u128::from(count))
     }
 }
 
@@ -105,7 +139,7 @@ impl Gate {
     /// # Errors
     /// If the system gives no randomness.
     pub fn new(parts: GateParts) -> Result<Self, alcaide_seal::random::EntropyError> {
-        let base = alcaide_seal::random::bits128(&*parts.entropy)?;
+        let (calls, approvals) = (Ids::new(&*parts.entropy)?, Ids::new(&*parts.entropy)?);
         let since = (parts.clock)();
         let closer = Closer::start(parts.ledger, parts.memory, parts.clock);
         Ok(Self {
@@ -123,8 +157,11 @@ impl Gate {
                 metrics: Metrics::default(),
                 mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
                 children: parts.children,
+                approval_wait: parts.approval_wait,
+                waiting: Semaphore::new(WAITING_MAX),
                 origin: parts.origin,
-                calls: Calls { base, next: std::sync::atomic::AtomicU64::new(0) },
+                calls,
+                approvals,
             }),
         })
     }
@@ -243,7 +280,7 @@ impl Service for Gate {
             None => Err(answered(destination)(Refusal::of(refusal::NOT_READY, Stage::Arrived))),
             Some(plan) => {
                 let passage =
-                    Passage::<Arrived>::arrive(shared.calls.next(), plan, shared.closer.clone(), started);
+                    Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
                 match destination {
                     Destination::Model(operation) => {
                         let passed = llm::handle(shared, &shared.origin, passage, operation, request).await;
@@ -268,7 +305,7 @@ impl Service for Gate {
             Err((refusal, response)) => {
                 shared.metrics.refused(refusal.code);
                 if let Some(internal) = &refusal.internal {
-                    tracing::info!(code = refusal.code, why = internal, "refused");
+                    tracing::info!(code = refusal.code, why = &**internal, "refused");
                 }
                 let unread = has_body && matches!(refusal.stage, Stage::Arrived | Stage::Known);
                 closing(response, unread)
@@ -290,7 +327,7 @@ impl Gate {
     fn stranger(&self, request: &Request<Incoming>, started: Instant) -> Option<Refusal> {
         let shared = &self.shared;
         let Some(plan) = self.plan() else { return Some(Refusal::of(refusal::NOT_READY, Stage::Arrived)) };
-        let passage = Passage::<Arrived>::arrive(shared.calls.next(), plan, shared.closer.clone(), started);
+        let passage = Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
         let url = format!("{}{}", shared.origin, request.uri().path());
         let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
         passage.identify(request.headers(), request.method().as_str(), &url, &registry).err()
@@ -309,7 +346,13 @@ fn closing(mut response: Response<Body>, unread: bool) -> Response<Body> {
 /// A refusal as a problem document, where no protocol has a shape of its own.
 fn problem(refusal: &Refusal) -> Response<Body> {
     let mut response = match refusal::TABLE.iter().find(|entry| entry.code == refusal.code) {
-        Some(entry) => Problem::new(entry).detail(refusal.detail.to_string()).into_response(),
+        Some(entry) => {
+            let mut problem = Problem::new(entry).detail(refusal.detail.to_string());
+            if let Some(approval) = refusal.approval() {
+                problem = problem.approval(approval.to_string()).help(refusal.help.to_string());
+            }
+            problem.into_response()
+        }
         None => Response::new(Body::Empty),
     };
     *response.status_mut() = refusal.status;
@@ -317,8 +360,11 @@ fn problem(refusal: &Refusal) -> Response<Body> {
     response
 }
 
+/// Name of the header that carries the id of a question.
+const APPROVAL: HeaderName = HeaderName::from_static("alcaide-approval");
+
 /// `WWW-Authenticate` for those who are not known (RFC 6750, section 3; RFC 9449, section 7.1), `Retry-After` for those
-/// who may come back.
+/// who may come back, `Alcaide-Approval` for those who are asked about.
 pub(crate) fn challenge<B>(refusal: &Refusal, response: &mut Response<B>) {
     let headers = response.headers_mut();
     if refusal.status == http::StatusCode::UNAUTHORIZED {
@@ -331,6 +377,9 @@ pub(crate) fn challenge<B>(refusal: &Refusal, response: &mut Response<B>) {
             _ => "Bearer error=\"invalid_token\"",
         };
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if let Some(id) = refusal.approval().and_then(|id| HeaderValue::from_str(&id.to_string()).ok()) {
+        headers.insert(APPROVAL, id);
     }
     if let Some(wait) = refusal.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

@@ -1,8 +1,9 @@
 //! Entries of the record on their way into the ledger. A type each, so that a receipt says what it is a receipt of.
 
 use alcaide_inventory::Moment;
-use alcaide_ledger::Leaf;
-use alcaide_record::{Entry, EntryError, Event, Intent, Offered, Outcome, Refused};
+use alcaide_inventory::id::ApprovalId;
+use alcaide_ledger::{Leaf, SpendKey};
+use alcaide_record::{Effect, Entry, EntryError, Event, Intent, Offered, Outcome, Refused};
 
 macro_rules! leaf_of {
     ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path) => {
@@ -58,10 +59,47 @@ impl Leaf for OfferedLeaf {
     }
 }
 
-leaf_of! {
-    /// An intent: durable before its effect.
-    IntentLeaf, Intent, Event::Intent
+/// An intent: durable before its effect. The ledger takes no second one that uses the same answer.
+#[derive(Debug)]
+pub struct IntentLeaf {
+    bytes: Vec<u8>,
+    spends: Option<SpendKey>,
 }
+
+impl IntentLeaf {
+    /// The canonical bytes of `intent` at `at`.
+    ///
+    /// # Errors
+    /// [`EntryError::TooLong`] past the length of a leaf.
+    pub fn new(at: Moment, intent: Intent) -> Result<Self, EntryError> {
+        let spends = intent.effects.iter().find_map(|effect| match effect {
+            Effect::Spend { approval } => Some(spend_key(*approval)),
+            _ => None,
+        });
+        Ok(Self { bytes: Entry::new(at, Event::Intent(Box::new(intent))).to_leaf()?, spends })
+    }
+}
+
+impl Leaf for IntentLeaf {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn spends(&self) -> Option<SpendKey> {
+        self.spends
+    }
+}
+
+/// The key that is spent with an approval: what it is, and its id.
+fn spend_key(approval: ApprovalId) -> SpendKey {
+    const KIND: [u8; 16] = *b"alcaide approval";
+    let mut bytes = [0; 32];
+    for (place, byte) in bytes.iter_mut().zip(KIND.into_iter().chain(approval.bits().to_be_bytes())) {
+        *place = byte;
+    }
+    SpendKey::from_bytes(bytes)
+}
+
 leaf_of! {
     /// An outcome.
     OutcomeLeaf, Outcome, Event::Outcome

@@ -19,7 +19,7 @@ use crate::budget;
 use crate::content::Demands;
 use crate::gate::{Shared, challenge};
 use crate::passage::{
-    Arrived, Decided, Freeze, Known, OwnedResource, Passage, Read, Registry, Request as ReadRequest,
+    Arrived, Decided, Freeze, Known, Matter, OwnedResource, Passage, Read, Registry, Request as ReadRequest,
 };
 use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
@@ -49,11 +49,12 @@ pub(crate) async fn handle(
         return list(&known, operation, head.uri.path());
     }
     let bytes = body::json(&known, &head.headers, body, &shared.limits).await?;
-    let (read, asked) = read(shared, known, operation, &bytes)?;
+    let matter = body::whole(&head.method, &head.uri);
+    let (read, asked) = read(shared, known, operation, &bytes, matter)?;
     let own = read.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
     let used =
         budget::used(read.common.closer.memory(), own.iter().chain(&asked.model.budgets), read.arrived());
-    let decided = read.decide(used)?;
+    let decided = read.decided(shared, used).await?;
     let asked = asked.edited(shared, &decided).map_err(|refusal| decided.refuse(refusal))?;
     attempts(shared, decided, asked, &head.headers, head.uri.query()).await
 }
@@ -96,6 +97,7 @@ fn read(
     known: Passage<Known>,
     operation: Operation,
     bytes: &Bytes,
+    matter: Matter,
 ) -> Result<(Passage<Read>, Asked), Refusal> {
     let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
     let document = Document::parse(bytes, &limits).map_err(|error| {
@@ -145,6 +147,8 @@ fn read(
         target: Target { name: model.commitment, route: Some(model.route), tool: None },
         hosted: hosted.collect(),
         body: bytes.clone(),
+        matter,
+        pin: None,
         found,
         args: None,
         uninspected: !view.opaque.is_empty(),
@@ -228,7 +232,11 @@ async fn attempts(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
-    let bindings: Vec<_> = asked.model.speaking(protocol_of(asked.operation)).cloned().collect();
+    let mut bindings: Vec<_> = asked.model.speaking(protocol_of(asked.operation)).cloned().collect();
+    if decided.allowed().record.approval.is_some() {
+        // What people said yes to happens once: the first attempt uses the answer up, and there is no second.
+        bindings.truncate(1);
+    }
     let reserved = asked.reserved();
     let own = decided.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
     let (asks, meter) = budget::asks(own.iter().chain(&asked.model.budgets), &reserved);

@@ -65,7 +65,7 @@ pub async fn follow(
 ) -> Result<(), RebuildError> {
     let mut follower = ledger.follow(from);
     while let Some((index, leaf)) = follower.next().await? {
-        if is_own(&leaf) {
+        if is_own(&leaf) && !asks(&leaf) {
             continue;
         }
         let entry = Entry::from_leaf(&leaf).map_err(|source| RebuildError::Entry { index, source })?;
@@ -83,6 +83,17 @@ fn is_own(leaf: &[u8]) -> bool {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let Some(kind) = rest.get(digits..).and_then(|rest| rest.strip_prefix(EVENT)) else { return false };
     [&b"intent\""[..], b"outcome\"", b"refused\"", b"offered\""].iter().any(|own| kind.starts_with(own))
+}
+
+/// Whether an own entry asks people something. The gate notes its questions itself, but perhaps after their answers have come
+/// by: in the ledger's order, none is missed. Leaves hold no free text, so the member's name stands for the member.
+fn asks(leaf: &[u8]) -> bool {
+    const QUESTION: &[u8] = b",\"question\":{";
+    const REFUSED: &[u8] = b"{\"refused\"";
+    // Only refusals ask, and their kind stands near the front: the many intents and outcomes are not searched.
+    let front = leaf.get(..leaf.len().min(64)).unwrap_or_default();
+    front.windows(REFUSED.len()).any(|window| window == REFUSED)
+        && leaf.windows(QUESTION.len()).any(|window| window == QUESTION)
 }
 
 #[cfg(test)]
@@ -104,5 +115,12 @@ mod tests {
             assert!(!is_own(&Entry::new(Moment::from_secs(1), event).to_leaf().unwrap()));
         }
         assert!(!is_own(br#"{"event":{"intent":{}},"at":17,"v":1}"#));
+    }
+
+    #[test]
+    fn questions_are_read_though_they_are_the_gates_own() {
+        assert!(asks(br#"{"at":17,"event":{"refused":{"decided":null,"question":{"any_of":[]}}},"v":1}"#));
+        assert!(!asks(br#"{"at":17,"event":{"refused":{"decided":null,"stage":"read"}},"v":1}"#));
+        assert!(!asks(br#"{"at":17,"event":{"intent":{"decided":null,"question":{}}},"v":1}"#));
     }
 }

@@ -9,8 +9,8 @@
 //! ```
 //! ```compile_fail,E0599
 //! use alcaide_gateway::passage::{Known, Passage};
-//! fn skip(call: Passage<Known>) {
-//!     let _ = call.decide(todo!(), todo!()); // what was not read cannot be decided on
+//! async fn skip(call: Passage<Known>) {
+//!     let _ = call.decided(todo!(), todo!()).await; // what was not read cannot be decided on
 //! }
 //! ```
 //! ```compile_fail,E0599
@@ -26,6 +26,7 @@
 //! ```
 
 mod arrived;
+mod asked;
 mod bound;
 mod decided;
 mod known;
@@ -45,12 +46,13 @@ use crate::refusal::Refusal;
 
 pub(crate) use arrived::Registry;
 pub use arrived::{Arrived, Presented, presented};
+pub use asked::QUESTION_LIFE;
 pub use bound::{Bound, Freeze};
 pub use decided::{Allowed, Decided};
 pub use known::{Known, KnownAs, Origin};
 pub(crate) use recorded::{ChildForm, STOP_TICK};
 pub use recorded::{Failed, Recorded};
-pub use request::{FoundText, OwnedResource, Read, Request};
+pub use request::{FoundText, Matter, OwnedResource, Read, Request};
 
 /// A call on its way through the gate; `S` is how far it has come.
 pub struct Passage<S> {
@@ -105,11 +107,12 @@ impl<S: Describe> Passage<S> {
         if S::STAGE != Stage::Arrived {
             let mut refused = Refused {
                 action: None,
-                approval: None,
+                approval: refusal.approval(),
                 call: self.common.call,
                 code: refusal.code.to_owned(),
                 content: None,
                 decided: None,
+                question: None,
                 stage: S::STAGE,
                 target: None,
                 who: None,

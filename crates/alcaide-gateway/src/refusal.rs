@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use alcaide_inventory::id::ApprovalId;
 use alcaide_record::Stage;
 use alcaide_serve::CodeEntry;
 use http::StatusCode;
@@ -109,7 +110,19 @@ codes! {
     APPROVAL_NEEDED = "ALC-GATE-0022", 403, "a human must approve",
         "a policy asks for a person's yes before this call",
         "some calls are a person's to decide",
-        "ask the named approver, then send the same call again";
+        "let the people who are named answer with `alcaide approval` or in the console, then send the same call again";
+    APPROVAL_DENIED = "ALC-GATE-0026", 403, "a human said no",
+        "a person was asked about exactly this call and denied it",
+        "an answer holds for as long as its question lives",
+        "do something else, or ask the person why; another call is another question";
+    APPROVAL_OVER = "ALC-GATE-0027", 403, "the question is over",
+        "the question to a person ended while the call waited: nobody answered in time, its one use was taken, or what it was asked under has changed",
+        "an approval is good for one call, as it was shown, under the plan and the label of its task at that time",
+        "send the call again; it is judged anew, and asked about where the policies want it";
+    ASKING_FULL = "ALC-GATE-0028", 503, "too many questions",
+        "this actor, or all together, have as many questions open as the gate keeps",
+        "a question is never forgotten early, so there is a bound on how many there are",
+        "let the open questions be answered, or wait until they end";
     LEDGER = "ALC-GATE-0030", 503, "the record cannot be written",
         "the ledger is full, busy or failed; without a durable record nothing passes",
         "nothing passes without a durable record of it",
@@ -163,9 +176,11 @@ pub struct Refusal {
     /// What would cure it.
     pub help: Cow<'static, str>,
     /// What the log is told besides; never sent.
-    pub internal: Option<String>,
+    pub internal: Option<Box<str>>,
     /// When a retry may help.
     pub retry_after: Option<Duration>,
+    /// Apart, because few refusals have one and all are handed on by value.
+    approval: Option<Box<ApprovalId>>,
     /// How far the call had come.
     pub stage: Stage,
 }
@@ -181,6 +196,7 @@ impl Refusal {
             help: Cow::Borrowed(code.cure),
             internal: None,
             retry_after: matches!(code.status, 429 | 503).then_some(Duration::from_secs(1)),
+            approval: None,
             stage,
         }
     }
@@ -202,7 +218,7 @@ impl Refusal {
     /// The same with a text for the log alone.
     #[must_use]
     pub fn because(mut self, internal: impl Into<String>) -> Self {
-        self.internal = Some(internal.into());
+        self.internal = Some(internal.into().into_boxed_str());
         self
     }
 
@@ -211,6 +227,19 @@ impl Refusal {
     pub const fn retry_in(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
+    }
+
+    /// The same about a question.
+    #[must_use]
+    pub fn about(mut self, approval: impl Into<Option<ApprovalId>>) -> Self {
+        self.approval = approval.into().map(Box::new);
+        self
+    }
+
+    /// The question that the call waits for, or that was answered with no.
+    #[must_use]
+    pub fn approval(&self) -> Option<ApprovalId> {
+        self.approval.as_deref().copied()
     }
 
     /// Whose doing it was.

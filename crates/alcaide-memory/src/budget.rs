@@ -8,6 +8,7 @@ use alcaide_inventory::{Moment, Name};
 use alcaide_record::{Effect, Settlement};
 use serde::{Deserialize, Serialize};
 
+use crate::question::Taken;
 use crate::state::Memory;
 
 const MINUTE_S: u64 = 60;
@@ -93,7 +94,7 @@ pub(crate) struct Held {
     pub(crate) amount: u64,
 }
 
-/// Amounts set aside for one attempt of one call.
+/// Amounts set aside for one attempt of one call, and the answer of people that it uses.
 ///
 /// Dropped before [`Reservation::journalled`], it gives everything back. After that only [`Reservation::settle`] turns
 /// it into what was used; dropped unsettled, it stays charged.
@@ -101,12 +102,19 @@ pub(crate) struct Held {
 pub struct Reservation {
     memory: Arc<Memory>,
     held: Vec<Held>,
+    taken: Option<Taken>,
     journalled: Option<(CallId, u32)>,
 }
 
 impl Reservation {
     pub(crate) const fn new(memory: Arc<Memory>, held: Vec<Held>) -> Self {
-        Self { memory, held, journalled: None }
+        Self { memory, held, taken: None, journalled: None }
+    }
+
+    /// The call uses an answer: it is spent by the intent, or given back with the amounts.
+    pub fn spending(mut self, taken: Option<Taken>) -> Self {
+        self.taken = taken;
+        self
     }
 
     /// What the intent must say.
@@ -114,13 +122,17 @@ impl Reservation {
     pub fn effects(&self) -> Vec<Effect> {
         let effect =
             |held: &Held| Effect::Reserve { amount: held.amount, budget: held.budget, period: held.period };
-        self.held.iter().map(effect).collect()
+        self.held.iter().map(effect).chain(self.taken.as_ref().map(Taken::effect)).collect()
     }
 
     /// The intent was given ledger index `index`: from here on the reservation survives a restart.
     pub fn journalled(&mut self, index: u64, call: CallId, attempt: u32) {
         self.journalled = Some((call, attempt));
-        self.memory.open_reservation(index, call, attempt, &self.held);
+        let spent = self.taken.as_ref().map(Taken::effect);
+        self.memory.open_reservation(index, call, attempt, &self.held, spent);
+        if let Some(mut taken) = self.taken.take() {
+            taken.spend();
+        }
     }
 
     /// What the outcome must say, with `used` giving what was used of each budget; nothing changes yet.

@@ -16,6 +16,12 @@ impl Memory {
         let mut state = self.state();
         if state.applied.note(index) {
             state.apply(index, entry);
+            match &entry.event {
+                Event::Refused(refused) => self.asked(index, refused),
+                Event::Order(order) => self.answered(order, entry.at),
+                Event::Intent(intent) => self.spent(&intent.effects),
+                _ => {}
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What must the gate remember? Reserved and used budgets, labels of tasks, epochs of actors, revoked tokens,
-//! proofs that were seen: all that a decision depends on beside the plan; bounded.
+//! proofs that were seen, questions and their answers: all that a decision depends on beside the plan; bounded.
 //!
 //! **Memory is journalled.** Every change stands in the ledger entry that causes it (`Effect`, `Settlement`, orders,
 //! issued tokens), so that [`Memory`] can be rebuilt: from a [`snapshot`] and the entries after it, or from all
@@ -15,6 +15,7 @@
 
 mod budget;
 mod journal;
+mod question;
 mod replay;
 pub mod snapshot;
 mod state;
@@ -22,5 +23,6 @@ mod state;
 mod tests;
 
 pub use budget::{BudgetAsk, Exhausted, Reservation, period_start};
+pub use question::{AskError, Opening, QUESTIONS_MAX, QUESTIONS_OF_ACTOR_MAX, Standing, Taken, question_key};
 pub use replay::{ReplayError, Seen};
 pub use state::{Memory, NotGood};

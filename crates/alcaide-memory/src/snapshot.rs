@@ -14,11 +14,14 @@ use alcaide_record::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
+use crate::question::{Kept, Questions};
 use crate::replay::Seen;
 use crate::state::{ActorState, Applied, Memory, Offers, State, TaskState};
 
 /// Version of the snapshot's form.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
+/// Oldest version that is still read. Version 1 has no questions, and there were none when it was written.
+const SNAPSHOT_VERSION_OLDEST: u32 = 1;
 
 /// A snapshot could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,7 @@ struct Form {
     revoked: Vec<(TokenId, Moment)>,
     #[serde(default)]
     offers: Vec<(RouteId, Newest, u32)>,
+    questions: Vec<Kept>,
 }
 
 impl Memory {
@@ -111,6 +115,7 @@ impl Memory {
                         (*server, newest, offers.taken)
                     })
                     .collect(),
+                questions: self.kept_questions(),
             }
         };
         let needs = form.beyond.last().map_or(form.below, |last| last.saturating_add(1));
@@ -125,7 +130,7 @@ impl Memory {
     pub fn from_snapshot(bytes: &[u8]) -> Result<Arc<Self>, SnapshotError> {
         let form: Form =
             serde_json::from_slice(bytes).map_err(|error| SnapshotError { why: error.to_string() })?;
-        if form.version != SNAPSHOT_VERSION {
+        if !(SNAPSHOT_VERSION_OLDEST..=SNAPSHOT_VERSION).contains(&form.version) {
             return Err(SnapshotError { why: format!("its version is {}", form.version) });
         }
         let state = State {
@@ -156,10 +161,10 @@ impl Memory {
                 .collect(),
             applied: Applied { below: form.below, beyond: form.beyond },
         };
-        Ok(Arc::new(Self::of(state)))
+        Ok(Arc::new(Self::of(state, Questions::of(form.questions))))
     }
 
-    fn of(state: State) -> Self {
-        Self { state: Mutex::new(state), seen: Mutex::new(Seen::default()) }
+    fn of(state: State, questions: Questions) -> Self {
+        Self { state: Mutex::new(state), seen: Mutex::new(Seen::default()), questions: Mutex::new(questions) }
     }
 }

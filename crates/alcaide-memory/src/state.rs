@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
-use alcaide_record::{Digest, Effect, Settlement};
+use alcaide_record::{Digest, Effect, Refused, Settlement};
 
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
+use crate::question::Questions;
 use crate::replay::{ReplayError, Seen};
 
 /// Most tasks whose labels are remembered; past it the oldest is forgotten and counts as untrusted.
@@ -94,6 +95,7 @@ impl Applied {
 pub struct Memory {
     pub(crate) state: Mutex<State>,
     pub(crate) seen: Mutex<Seen>,
+    pub(crate) questions: Mutex<Questions>,
 }
 
 impl Memory {
@@ -169,10 +171,28 @@ impl Memory {
         }
     }
 
-    pub(crate) fn open_reservation(&self, index: u64, call: CallId, attempt: u32, held: &[Held]) {
+    pub(crate) fn open_reservation(
+        &self,
+        index: u64,
+        call: CallId,
+        attempt: u32,
+        held: &[Held],
+        spent: Option<Effect>,
+    ) {
         let mut state = self.state();
-        if state.applied.note(index) && !held.is_empty() {
-            state.open.insert((call, attempt), held.to_vec());
+        if state.applied.note(index) {
+            if !held.is_empty() {
+                state.open.insert((call, attempt), held.to_vec());
+            }
+            self.spent(spent.as_slice());
+        }
+    }
+
+    /// The gate's own question was given `index`; a second time it changes nothing.
+    pub(crate) fn opened(&self, index: u64, refused: &Refused) {
+        let mut state = self.state();
+        if state.applied.note(index) {
+            self.asked(index, refused);
         }
     }
 

@@ -348,13 +348,58 @@ pub enum Stage {
     Bound,
 }
 
+/// Who may answer a question.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// A human with the office role `administrator`.
+    Administrator,
+    /// A human with the office role `approver`.
+    Approver,
+    /// The acting agent's or workload's owner.
+    Owner,
+    /// The acting agent's sponsor.
+    Sponsor,
+}
+
+impl Approver {
+    /// The word that stands in the record and in `@ask`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Approver => "approver",
+            Self::Owner => "owner",
+            Self::Sponsor => "sponsor",
+        }
+    }
+}
+
+/// What is asked of people before a call may pass, beside what the refusal says of the call.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Besides `roles`, one of these groups must approve as a whole; empty where there is no such choice.
+    pub any_of: Vec<Vec<Approver>>,
+    /// Nobody can answer it any more from then on.
+    pub expires: Moment,
+    /// SHA-256 of the exact bytes that act: what a retry of the same call has in common with it.
+    pub matter: Digest,
+    /// The pin of the tool as it was when it was asked.
+    pub pin: Option<Digest>,
+    /// Each of these must approve.
+    pub roles: Vec<Approver>,
+}
+
 /// A call was refused; nothing was sent.
+///
+/// With `question`, it is the entry that asks: if people say yes in time, the same call goes on after it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refused {
     /// What was asked for, where that was understood.
     pub action: Option<ActionKind>,
-    /// Question that was opened for it, if one was.
+    /// The question that it waits for, or that was answered with no.
     pub approval: Option<ApprovalId>,
     /// The call.
     pub call: CallId,
@@ -364,6 +409,9 @@ pub struct Refused {
     pub content: Option<Content>,
     /// The decision, where one was made.
     pub decided: Option<Decided>,
+    /// The question itself, in the entry that asks it. Absent in entries from before there were questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
     /// How far it had come.
     pub stage: Stage,
     /// About what, where that was understood.

@@ -77,6 +77,27 @@ fn target() -> Target {
     Target { name: Digest([3; 32]), route: Some(RouteId::from_bits(11)), tool: Some(ToolId::from_bits(12)) }
 }
 
+fn asking() -> Refused {
+    Refused {
+        action: Some(ActionKind::CallTool),
+        approval: Some(ApprovalId::from_bits(9)),
+        call: CallId::from_bits(14),
+        code: "ALC-GATE-0022".into(),
+        content: Some(content()),
+        decided: Some(Decided { approval: None, decision: DecisionKind::Ask, ..decided() }),
+        question: Some(Question {
+            any_of: vec![vec![Approver::Owner], vec![Approver::Administrator, Approver::Sponsor]],
+            expires: Moment::from_secs(1_795_000_900),
+            matter: Digest([2; 32]),
+            pin: Some(Digest([6; 32])),
+            roles: vec![Approver::Approver],
+        }),
+        stage: Stage::Decided,
+        target: Some(target()),
+        who: Some(chain()),
+    }
+}
+
 fn all_kinds() -> Vec<Event> {
     let order =
         |order| Event::Order(Order { by: Some(HumanId::from_bits(1)), id: OrderId::from_bits(2), order });
@@ -123,6 +144,7 @@ fn all_kinds() -> Vec<Event> {
             code: "ALC-POLICY-0031".into(),
             content: Some(content()),
             decided: Some(decided()),
+            question: None,
             stage: Stage::Decided,
             target: Some(target()),
             who: Some(chain()),
@@ -158,6 +180,7 @@ fn all_kinds() -> Vec<Event> {
             token: TokenId::from_bits(6),
             words: Some(Digest([9; 32])),
         }),
+        Event::Refused(Box::new(asking())),
         order(OrderKind::AcceptPin { pin: Digest([1; 32]), tool: ToolId::from_bits(12) }),
         order(OrderKind::Approve { approval, digest: Digest([1; 32]), expires: Moment::from_secs(9) }),
         order(OrderKind::Deny { approval }),
@@ -206,4 +229,25 @@ fn a_leaf_past_its_length_is_refused() {
     }
     let entry = Entry::new(Moment::from_secs(1), events.remove(0));
     assert!(matches!(entry.to_leaf(), Err(EntryError::TooLong { .. })));
+}
+
+/// An entry as it was written before questions had a form: it is read as it was, and says the same again.
+const WITHOUT_QUESTION: &str = include_str!("../testdata/refused-v1.json");
+/// An entry that asks.
+const ASKING: &str = include_str!("../testdata/asking-v1.json");
+
+#[test]
+fn entries_from_before_there_were_questions_are_still_read() {
+    let entry = Entry::from_leaf(WITHOUT_QUESTION.trim_end().as_bytes()).unwrap();
+    let Event::Refused(refused) = &entry.event else { panic!("{entry:?}") };
+    assert_eq!((refused.approval, &refused.question), (Some(ApprovalId::from_bits(9)), &None));
+    // Its digest, and with it every answer to it, stays what it was.
+    assert_eq!(String::from_utf8(entry.to_leaf().unwrap()).unwrap(), WITHOUT_QUESTION.trim_end());
+}
+
+#[test]
+fn a_question_is_written_as_its_golden_says() {
+    let entry = Entry::new(Moment::from_secs(1_795_000_000), Event::Refused(Box::new(asking())));
+    assert_eq!(String::from_utf8(entry.to_leaf().unwrap()).unwrap(), ASKING.trim_end());
+    assert_eq!(Entry::from_leaf(ASKING.trim_end().as_bytes()).unwrap(), entry);
 }

@@ -135,6 +135,7 @@ pub struct Problem {
     detail: Option<Cow<'static, str>>,
     help: Option<Cow<'static, str>>,
     record: Option<String>,
+    approval: Option<String>,
     retry_after_s: Option<u32>,
     close: bool,
 }
@@ -142,7 +143,15 @@ pub struct Problem {
 impl Problem {
     /// A problem with what the catalogue says about it.
     pub const fn new(entry: &'static CodeEntry) -> Self {
-        Self { entry, detail: None, help: None, record: None, retry_after_s: None, close: false }
+        Self {
+            entry,
+            detail: None,
+            help: None,
+            record: None,
+            approval: None,
+            retry_after_s: None,
+            close: false,
+        }
     }
 
     /// Says what happened this time. User input goes in backticks, cut; see [`shown`].
@@ -160,6 +169,12 @@ impl Problem {
     /// Names the ledger record of the refusal.
     pub fn record(mut self, record: impl Into<String>) -> Self {
         self.record = Some(record.into());
+        self
+    }
+
+    /// Names the question that people are asked, where there is one.
+    pub fn approval(mut self, approval: impl Into<String>) -> Self {
+        self.approval = Some(approval.into());
         self
     }
 
@@ -198,6 +213,7 @@ impl Problem {
             help: self.help.as_deref().unwrap_or(self.entry.cure),
             code: self.entry.code,
             record: self.record.as_deref(),
+            approval: self.approval.as_deref(),
         };
         // INVARIANT: a struct of texts and a number always serialises.
         serde_json::to_vec(&document).unwrap_or_default().into()
@@ -233,6 +249,8 @@ struct Document<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<&'a str>,
 }
 
 /// Shows outside text in a message: at most 80 characters, no control characters, no backticks.

@@ -7,6 +7,7 @@
 //! D/ledger/          segments, tiles, checkpoint
 //! D/office.db        declarations and projections (SQLite)
 //! D/memory.snapshot  what the gate remembers, as of some ledger index; authenticated
+//! D/webhook/NAME     how far a webhook has come in the record
 //! D/office.sock      the operator's own way in, mode 0600
 //! ```
 
@@ -74,6 +75,10 @@ impl Places {
 
     pub(crate) fn snapshot(&self) -> PathBuf {
         self.0.join("memory.snapshot")
+    }
+
+    pub(crate) fn webhooks(&self) -> PathBuf {
+        self.0.join("webhook")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -234,6 +239,7 @@ impl House {
             entropy,
             limits: settings.gate_limits()?,
             origin: format!("http://{}", settings.gate.listen),
+            approval_wait: settings.approval_wait()?,
         })?;
         let plan = plans.borrow().clone();
         gate.adopt(&plan).context("the plan in force cannot be used by the gate")?;

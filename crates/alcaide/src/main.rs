@@ -14,6 +14,7 @@ mod run;
 mod settings;
 mod show;
 mod up;
+mod webhook;
 
 use std::process::ExitCode;
 

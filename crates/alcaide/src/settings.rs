@@ -8,6 +8,11 @@ use alcaide_serve::Limits;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::webhook::WebhookSettings;
+
+/// Longest wait for people, in milliseconds: well below the life of a question.
+const APPROVAL_WAIT_MAX_MS: u64 = 600_000;
+
 /// All settings. A missing key has its default; an unknown key is refused.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) office: OfficeSettings,
     /// The ledger.
     pub(crate) ledger: LedgerSettings,
+    /// Who else is told what happens: `[[webhook]]`.
+    pub(crate) webhook: Vec<WebhookSettings>,
 }
 
 /// The gate.
@@ -34,6 +41,10 @@ pub(crate) struct GateSettings {
     pub(crate) body_bytes: usize,
     /// Most connections at one time. Default 4,096.
     pub(crate) connections: usize,
+    /// How long a call waits for people to answer, in milliseconds: 0 (never) to 600,000. Default 25,000: below the
+    /// 30 seconds after which many clients and proxies give a silent call up. Whoever can raise it keeps calls, and
+    /// their bodies, in memory for longer; an answer that comes later is found by the next call.
+    pub(crate) approval_wait_ms: u64,
 }
 
 /// The office.
@@ -68,6 +79,7 @@ impl Default for GateSettings {
             names: Vec::new(),
             body_bytes: limits.body_bytes(),
             connections: limits.connections(),
+            approval_wait_ms: 25_000,
         }
     }
 }
@@ -109,6 +121,16 @@ impl Settings {
         Ok(Limits::default()
             .with_body_bytes(self.gate.body_bytes)?
             .with_connections(self.gate.connections)?)
+    }
+
+    /// How long a call waits for people.
+    pub(crate) fn approval_wait(&self) -> Result<Duration> {
+        let wait = self.gate.approval_wait_ms;
+        anyhow::ensure!(
+            wait <= APPROVAL_WAIT_MAX_MS,
+            "`gate.approval_wait_ms` is {wait}, at most {APPROVAL_WAIT_MAX_MS}"
+        );
+        Ok(Duration::from_millis(wait))
     }
 
     /// How long a stop may take before what is left is cut.

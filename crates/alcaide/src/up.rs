@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::house::{House, Places};
 use crate::settings::Settings;
+use crate::webhook::{self, Hook};
 
 /// How often the snapshot of memory is written while calls pass.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
@@ -84,6 +85,8 @@ async fn run(
     let socket = Listener::unix(&house.places.socket())?;
     let gate_limits = settings.gate_limits()?.with_drain_timeout(Settings::DRAIN)?;
     let office_limits = Limits::default().with_drain_timeout(Settings::DRAIN)?;
+    let open = |hook| Hook::open(hook, house.places.dir(), &house.places.webhooks());
+    let hooks = settings.webhook.iter().map(open).collect::<Result<Vec<_>>>()?;
     let healthy = Arc::new(AtomicBool::new(true));
     let (stop, stopped) = watch::channel(false);
 
@@ -124,7 +127,7 @@ async fn run(
 
     let outcome = tokio::select! {
         () = signals.wait() => Ok(()),
-        ended = tend(&house) => ended,
+        ended = tend(&house, hooks) => ended,
     };
     if outcome.is_err() {
         // Without orders or projections the house must not serve: calls in flight end, none begins.
@@ -149,7 +152,7 @@ async fn run(
 }
 
 /// What goes on beside the listeners: plans go down, orders and projections follow, memory is written.
-async fn tend(house: &House) -> Result<()> {
+async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
     let mut plans = house.plans.clone();
     let plans = async {
         while plans.changed().await.is_ok() {
@@ -177,6 +180,7 @@ async fn tend(house: &House) -> Result<()> {
         ended = house.follow() => ended.context("following orders"),
         ended = house.office.follow() => ended.context("following the ledger"),
         () = remember => Ok(()),
+        ended = webhook::run(hooks, house.ledger.clone()) => ended,
     }
 }
 

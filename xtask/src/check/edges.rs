@@ -116,7 +116,7 @@ const HOUSE: &[Law] = &[
     Law { name: "governance", may_use: WORDS },
     // rooms
     Law { name: "ledger", may_use: &["seal"] },
-    Law { name: "memory", may_use: &["inventory", "label", "record", "ledger"] },
+    Law { name: "memory", may_use: &["inventory", "label", "record", "seal", "ledger"] },
     Law { name: "store", may_use: &[] },
     Law { name: "keys", may_use: &["seal"] },
     Law { name: "serve", may_use: &["seal"] },

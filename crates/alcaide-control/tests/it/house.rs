@@ -316,8 +316,39 @@ pub(crate) fn refused(call: u128, who: Option<Chain>, approval: Option<ApprovalI
         code: "ALC-POLICY-0031".into(),
         content: Some(content()),
         decided: Some(decided(if approval.is_some() { DecisionKind::Ask } else { DecisionKind::Refuse })),
+        question: None,
         stage: Stage::Decided,
         target: None,
         who,
     }
+}
+
+/// The entry that asks `roles`, and one of `any_of`, about a call of tool traffic on a route.
+pub(crate) fn asking(
+    bits: u128,
+    who: Chain,
+    (roles, any_of): (&[Approver], &[&[Approver]]),
+    target: (RouteId, ToolId),
+    expires: Moment,
+) -> Refused {
+    Refused {
+        question: Some(Question {
+            any_of: any_of.iter().map(|group| group.to_vec()).collect(),
+            expires,
+            matter: Digest([2; 32]),
+            pin: None,
+            roles: roles.to_vec(),
+        }),
+        target: Some(Target { name: Digest([3; 32]), route: Some(target.0), tool: Some(target.1) }),
+        code: "ALC-GATE-0022".into(),
+        ..refused(bits, Some(who), Some(ApprovalId::from_bits(bits)))
+    }
+}
+
+/// The intent that uses an answer up.
+pub(crate) fn spending(call: u128, approval: ApprovalId, who: Chain, route: RouteId) -> Event {
+    let Event::Intent(mut intent) = intent(call, 1, who, route) else { unreachable!() };
+    intent.effects = vec![Effect::Spend { approval }];
+    intent.decided.approval = Some(approval);
+    Event::Intent(intent)
 }

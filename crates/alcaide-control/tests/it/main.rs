@@ -9,6 +9,7 @@
 )]
 
 mod activity;
+mod approvals;
 mod backups;
 mod house;
 mod plans;

@@ -47,7 +47,7 @@ impl Aside<'_> {
         let document =
             Document::parse(&bytes, &Limits::default()).map_err(|error| broken(error.to_string()))?;
         let view = CallView::read(&document).map_err(|error| broken(error.to_string()))?;
-        let known = Passage::<Known>::aside(self.origin, self.shared.calls.next())?;
+        let known = Passage::<Known>::aside(self.origin, self.shared.call_id())?;
         let letter = Letter::of_call(
             self.shared,
             self.server,

@@ -19,7 +19,7 @@ use crate::attempt::{Attempt, Meter};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::content::{self, Demands};
-use crate::passage::{Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
+use crate::passage::{Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 use crate::reply::Reading;
 
@@ -98,7 +98,7 @@ async fn passage(
 ) -> Result<(Bytes, Attempt), Refusal> {
     let shared = &reading.shared;
     let server = &reading.server;
-    let known = Passage::<Known>::aside(&reading.origin, shared.calls.next())?;
+    let known = Passage::<Known>::aside(&reading.origin, shared.call_id())?;
     let name = method.as_str();
     let request = ReadRequest {
         action: Action::CallMethod,
@@ -111,6 +111,8 @@ async fn passage(
         },
         hosted: Vec::new(),
         body: bytes.clone(),
+        matter: Matter::Parts { method: name.into(), parts: vec![0..bytes.len()] },
+        pin: None,
         found,
         args: None,
         uninspected,
@@ -119,7 +121,7 @@ async fn passage(
     let read = known.read(request);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
-    let decided = read.decide(used)?;
+    let decided = read.decided(shared, used).await?;
     let (demands, splices) = obligations(shared, &decided, Masking::Allowed)?;
     if demands.blocks_uninspected() && uninspected || edits == Edits::None && !splices.is_empty() {
         return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));

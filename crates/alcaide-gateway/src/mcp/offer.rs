@@ -156,7 +156,7 @@ async fn record(
     for offer in new {
         let name = view.items.get(offer.at).and_then(|item| item.name.as_ref());
         let offered = Offered {
-            call: shared.calls.next(),
+            call: shared.call_id(),
             name: offer.name,
             pin: offer.pin,
             route: server.route,

@@ -85,6 +85,9 @@ pub(crate) fn error_of(refusal: &Refusal, id: Option<&Id<'_>>) -> Vec<u8> {
         if !refusal.help.is_empty() {
             members.insert("help".into(), refusal.help.as_ref().into());
         }
+        if let Some(approval) = refusal.approval() {
+            members.insert("approval".into(), approval.to_string().into());
+        }
         if let Some(wait) = refusal.retry_after {
             members.insert("retry_after_s".into(), wait.as_secs().max(1).into());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
-use alcaide_record::{ActionKind, Effect, Stage, Target, Usage};
+use alcaide_record::{ActionKind, Digest, Effect, Stage, Target, Usage};
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::jsonrpc::{self, code};
@@ -19,7 +19,7 @@ use super::{down, head, offer};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::gate::Shared;
-use crate::passage::{ChildForm, Freeze, Known, OwnedResource, Passage, Request as ReadRequest};
+use crate::passage::{ChildForm, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader, Reading, ReleasedBody};
 
@@ -47,6 +47,10 @@ pub(crate) struct Act {
     resource: OwnedResource,
     target: Target,
     args: Option<std::ops::Range<usize>>,
+    /// What of the body acts.
+    matter: Matter,
+    /// The accepted pin of the tool.
+    pin: Option<Digest>,
     tool_changed: bool,
     /// What reading its answer makes of a task.
     label: Option<Label>,
@@ -75,6 +79,8 @@ impl Act {
             resource: OwnedResource::Method { server: Some(server.route), name: name.into() },
             target: target(shared, server, name),
             args: None,
+            matter: Matter::Parts { method: name.into(), parts: Vec::new() },
+            pin: None,
             tool_changed: false,
             label,
         }
@@ -96,6 +102,8 @@ impl Act {
             resource,
             target: target(shared, server, &name),
             args: view.arguments.clone(),
+            matter: matter(view),
+            pin: None,
             tool_changed: false,
             label: Some(Label::MISSING),
         };
@@ -124,6 +132,16 @@ impl Act {
         })
     }
 
+    /// The same, where nothing is addressed: then all of the message acts.
+    fn whole(mut self, bytes: &Bytes) -> Self {
+        if let Matter::Parts { parts, .. } = &mut self.matter
+            && parts.is_empty()
+        {
+            parts.push(0..bytes.len());
+        }
+        self
+    }
+
     fn tool(shared: &Shared, server: &ServerPlan, view: &CallView<'_>, name: &str) -> Self {
         let target = target(shared, server, name);
         let declared = server.tool(name);
@@ -139,9 +157,21 @@ impl Act {
             },
             target: Target { tool: declared.map(|tool| tool.id), ..target },
             args: view.arguments.clone(),
+            matter: matter(view),
+            pin: declared.and_then(|tool| tool.pin),
             tool_changed: changed,
             label: Some(declared.map_or(Label::MISSING, |tool| tool.label)),
         }
+    }
+}
+
+/// What of a call acts: what is addressed, with what. Ids and progress tokens differ in a retry.
+fn matter(view: &CallView<'_>) -> Matter {
+    let addressed = view.target.as_ref().map(|target| target.span.clone());
+    let parts = [addressed, view.arguments.clone(), view.input_responses.clone()];
+    Matter::Parts {
+        method: (*view.word).into(),
+        parts: parts.into_iter().map(Option::unwrap_or_default).collect(),
     }
 }
 
@@ -171,9 +201,10 @@ impl Letter {
         {
             mirrored.extend(tool.headers.write(document));
         }
+        let act = Act::of(shared, server, view)?.whole(bytes);
         Ok(Self {
             bytes: bytes.clone(),
-            act: Act::of(shared, server, view)?,
+            act,
             found: found(shared, &view.segments),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices,
@@ -194,7 +225,7 @@ impl Letter {
         let version = (header_name::PROTOCOL_VERSION.to_owned(), agreed.as_str().to_owned());
         Self {
             bytes: bytes.clone(),
-            act: Act::method(shared, server, method.as_str(), None),
+            act: Act::method(shared, server, method.as_str(), None).whole(bytes),
             found: found(shared, &view.segments),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices: Vec::new(),
@@ -261,7 +292,7 @@ pub(crate) async fn send(
 ) -> Result<Passed, Refusal> {
     let server = Arc::clone(&reading.server);
     let Letter { bytes, act, found, uninspected, splices, verb, headers } = letter;
-    let Act { action, kind, resource, target, args, tool_changed, label } = act;
+    let Act { action, kind, resource, target, args, matter, pin, tool_changed, label } = act;
     let body = bytes.clone();
     let request = ReadRequest {
         action,
@@ -270,6 +301,8 @@ pub(crate) async fn send(
         target,
         hosted: Vec::new(),
         body,
+        matter,
+        pin,
         found,
         args,
         uninspected,
@@ -278,7 +311,7 @@ pub(crate) async fn send(
     let read = known.read(request);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
-    let decided = read.decide(used)?;
+    let decided = read.decided(shared, used).await?;
     // Arguments are never masked: a masked one is a wrong effect.
     let (demands, _) = down::obligations(shared, &decided, Masking::Refused)?;
     if demands.blocks_uninspected() && uninspected {

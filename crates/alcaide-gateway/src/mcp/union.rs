@@ -22,7 +22,7 @@ use super::seal::Session;
 use super::{Caller, Inbound, era, head, json, kept, mismatched, offer, reach, taken, words};
 use crate::budget;
 use crate::gate::Shared;
-use crate::passage::{Known, Origin, OwnedResource, Passage, Request as ReadRequest};
+use crate::passage::{Known, Matter, Origin, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 
 /// Most pages of one server's list that are read.
@@ -48,7 +48,7 @@ pub(crate) async fn call(
         return tool(shared, known, caller, inbound).await;
     }
     let origin = caller.origin.clone();
-    may(shared, known, &inbound).map_err(denied)?;
+    may(shared, known, &inbound).await.map_err(denied)?;
     let stateless = inbound.era == Era::Stateless;
     Ok(match (inbound.view.method, stateless) {
         (Method::Initialize, false) => {
@@ -72,7 +72,7 @@ pub(crate) async fn call(
 }
 
 /// Asks the policies about a method of all servers at once; nothing is sent, so nothing but a no is recorded.
-fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> Result<(), Refusal> {
+async fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> Result<(), Refusal> {
     let name = &inbound.view.word;
     let request = ReadRequest {
         action: Action::CallMethod,
@@ -87,6 +87,8 @@ fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> Result<
         },
         hosted: Vec::new(),
         body: inbound.bytes.clone(),
+        matter: Matter::Parts { method: (**name).into(), parts: Vec::new() },
+        pin: None,
         found: Vec::new(),
         args: None,
         uninspected: false,
@@ -95,7 +97,7 @@ fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> Result<
     let read = known.read(request);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
-    read.decide(used).map(|_| ())
+    read.decided(shared, used).await.map(|_| ())
 }
 
 /// A call of one tool by its name in the union.
@@ -158,7 +160,7 @@ async fn list(shared: &Arc<Shared>, origin: &Origin, id: &Id<'_>, caller: Era) -
                 tracing::info!(
                     %server,
                     code = refusal.code,
-                    why = refusal.internal,
+                    why = refusal.internal.as_deref(),
                     "a server's tools are not listed"
                 );
                 missing.push(edit::encode(server.as_str()));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alcaide_ledger::AppendError;
 use alcaide_memory::{BudgetAsk, Reservation};
 use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
 use alcaide_seal::digest::sha256;
@@ -56,13 +57,23 @@ impl Passage<Decided> {
     ///
     /// # Errors
     /// A budget has not enough left; nothing is set aside then.
-    pub(crate) fn bind(self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+    pub(crate) fn bind(mut self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+        let taken = self.stage.taken.take();
+        if self.stage.allowed.record.approval.is_some() && taken.is_none() {
+            // An answer is good for one intent: a second attempt of the call would be a second effect.
+            return Err(self.refuse(Refusal::of(refusal::APPROVAL_OVER, Stage::Decided)));
+        }
         let digest = Digest(*sha256(&freeze.bytes).as_bytes());
         let now = self.common.closer.now();
         match self.common.closer.memory().reserve(&freeze.budgets, now) {
             Ok(reservation) => Ok(Passage {
                 common: self.common,
-                stage: Bound { decided: self.stage, freeze, digest, reservation },
+                stage: Bound {
+                    decided: self.stage,
+                    freeze,
+                    digest,
+                    reservation: reservation.spending(taken),
+                },
             }),
             Err(full) => {
                 let wait = full.again.map(|again| again.since(now));
@@ -110,7 +121,10 @@ impl Passage<Bound> {
             Arc::clone(&freeze.meter),
             freeze.fallback,
         );
-        let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| unwritten(error.to_string()))?;
+        let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| match error {
+            AppendError::AlreadySpent { .. } => Refusal::of(refusal::APPROVAL_OVER, Stage::Bound),
+            other => unwritten(other.to_string()),
+        })?;
         Ok(Passage { common, stage: Recorded::new(decided, freeze, attempt, receipt) })
     }
 }

@@ -1,5 +1,6 @@
 //! Policy has allowed it, under obligations. What is to be sent is not fixed yet.
 
+use alcaide_memory::Taken;
 use alcaide_policy::{Obligation, Outcome};
 use alcaide_record::{Decided as DecidedRecord, DecisionKind, Digest, ObligationKind, Refused, Stage};
 use alcaide_seal::digest::sha256;
@@ -19,11 +20,13 @@ pub struct Allowed {
 pub struct Decided {
     pub(super) read: Read,
     pub(super) allowed: Allowed,
+    /// The answer of people that the call uses; given back if the call ends before its intent.
+    pub(super) taken: Option<Taken>,
 }
 
 impl Decided {
-    pub(super) const fn new(read: Read, allowed: Allowed) -> Self {
-        Self { read, allowed }
+    pub(super) const fn new(read: Read, allowed: Allowed, taken: Option<Taken>) -> Self {
+        Self { read, allowed, taken }
     }
 }
 

@@ -1,17 +1,22 @@
 //! The call, read: one form for all protocols.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use alcaide_finding::{Class, Finding};
-use alcaide_inventory::id::{RouteId, ToolId};
+use alcaide_inventory::Moment;
+use alcaide_inventory::id::{HumanId, RouteId, ToolId};
 use alcaide_label::{Label, Provenance};
+use alcaide_memory::Taken;
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource, UserWords};
 use alcaide_record::{
-    ActionKind, Content, Decided as DecidedRecord, DecisionKind, Digest, FindingCount, Refused, Stage,
-    Target, WordsGrade,
+    ActionKind, Approver, Content, Decided as DecidedRecord, DecisionKind, Digest, FindingCount, Refused,
+    Stage, Target, WordsGrade,
 };
-use alcaide_seal::digest::sha256;
+use alcaide_seal::digest::{Hasher, sha256};
 use bytes::Bytes;
+use http::Method;
+use http::uri::PathAndQuery;
 
 use super::decided::{Allowed, kind_of, obligation_kinds};
 use super::{Decided, Describe, KnownAs, Passage};
@@ -89,6 +94,52 @@ impl OwnedResource {
     }
 }
 
+/// The exact bytes that act: what an approval is about, and what a retry of the same call has in common with it.
+#[derive(Clone, Debug)]
+pub enum Matter {
+    /// A whole HTTP request: method, path with query, body.
+    Whole {
+        /// The method.
+        method: Method,
+        /// Path and query, as they came.
+        target: PathAndQuery,
+    },
+    /// These parts of the body under the name of a method, such as the name and the arguments of a tool call; ids and
+    /// progress tokens around them differ in a retry.
+    Parts {
+        /// The method.
+        method: Box<str>,
+        /// Where they stand in the body, in an order that the method fixes.
+        parts: Vec<Range<usize>>,
+    },
+}
+
+impl Matter {
+    /// SHA-256 over the parts, each after its length in eight bytes.
+    pub(super) fn digest(&self, body: &[u8]) -> Digest {
+        let mut hasher = Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(bytes);
+        };
+        match self {
+            Self::Whole { method, target } => {
+                part(b"http");
+                part(method.as_str().as_bytes());
+                part(target.as_str().as_bytes());
+                part(body);
+            }
+            Self::Parts { method, parts } => {
+                part(b"parts");
+                part(method.as_bytes());
+                // A part that is not there is as good as an empty one: nothing of it acts.
+                parts.iter().for_each(|span| part(body.get(span.clone()).unwrap_or_default()));
+            }
+        }
+        Digest(*hasher.finish().as_bytes())
+    }
+}
+
 /// All that a protocol's handler read.
 #[derive(Debug)]
 pub struct Request {
@@ -104,6 +155,10 @@ pub struct Request {
     pub hosted: Vec<(Box<str>, Box<str>)>,
     /// The body as it came.
     pub body: Bytes,
+    /// What of it acts.
+    pub matter: Matter,
+    /// The pin of the tool that is called, where there is one.
+    pub pin: Option<Digest>,
     /// Texts in which something was found.
     pub found: Vec<FoundText>,
     /// The arguments of a tool call within the body.
@@ -145,6 +200,11 @@ impl Read {
         &self.who
     }
 
+    /// The label of the task when the call was read.
+    pub(super) const fn label(&self) -> Label {
+        self.label
+    }
+
     /// What was read.
     pub(super) const fn request(&self) -> &Request {
         &self.request
@@ -183,24 +243,23 @@ impl Passage<Read> {
         &self.stage.who
     }
 
-    /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent.
-    ///
-    /// # Errors
-    /// The refusal or question of the policies, recorded.
-    pub(crate) fn decide(self, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
+    /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has
+    /// said yes to exactly this.
+    pub(super) fn weigh(&self, budget_used: u8, approvals: &[HumanId], now: Moment) -> Weighed {
         let read = &self.stage;
         let credential = read.who.credential();
         let args = read.request.args.clone().and_then(|span| read.request.body.get(span));
         let context = Context {
             task: read.label,
             findings: &read.classes,
+            approvals,
             budget_used,
             user_words: match read.who.words() {
                 WordsGrade::Attested => UserWords::Attested,
                 WordsGrade::Asserted => UserWords::Asserted,
                 WordsGrade::None => UserWords::None,
             },
-            now: self.common.arrived,
+            now,
             args,
             uninspected: read.request.uninspected,
             key_bound: read.who.is_bound(),
@@ -253,13 +312,86 @@ impl Passage<Read> {
                 .max_by_key(|outcome| outcome.strictness())
                 .map(kind_of),
         };
+        let asked = match worst {
+            Some(Outcome::Ask { reason, .. }) => {
+                let mut asked = Asked { reason: Arc::clone(reason), roles: Vec::new(), any_of: Vec::new() };
+                decisions.iter().for_each(|decision| asked.join(&decision.outcome));
+                Some(asked)
+            }
+            _ => None,
+        };
         let refusal = worst.map(|outcome| refusal_of(outcome, Stage::Decided));
-        let allowed = Allowed { obligations, record };
-        let decided = Passage { common: self.common, stage: Decided::new(self.stage, allowed) };
+        Weighed { allowed: Allowed { obligations, record }, refusal, asked }
+    }
+
+    /// The call as it was decided on; `taken` is the answer that it uses.
+    ///
+    /// # Errors
+    /// The refusal of the policies, recorded.
+    pub(super) fn settle(self, weighed: Weighed, taken: Option<Taken>) -> Result<Passage<Decided>, Refusal> {
+        let Weighed { mut allowed, refusal, asked: _ } = weighed;
+        allowed.record.approval = taken.as_ref().map(Taken::approval);
+        let decided = Passage { common: self.common, stage: Decided::new(self.stage, allowed, taken) };
         match refusal {
             None => Ok(decided),
             Some(refusal) => Err(decided.refuse(refusal)),
         }
+    }
+}
+
+/// What the policies say of a call.
+pub(super) struct Weighed {
+    pub(super) allowed: Allowed,
+    /// What ends it here; nothing where it may pass.
+    pub(super) refusal: Option<Refusal>,
+    /// Whom to ask, where an answer would let it pass.
+    pub(super) asked: Option<Asked>,
+}
+
+/// Whom the policies want to be asked.
+pub(super) struct Asked {
+    pub(super) reason: Arc<str>,
+    pub(super) roles: Vec<Approver>,
+    pub(super) any_of: Vec<Vec<Approver>>,
+}
+
+/// Most groups of which one must approve that a question names; a call with more asks of fewer, and Cedar decides all
+/// the same.
+const GROUPS_MAX: usize = 64;
+
+impl Asked {
+    /// Adds what one more decision asks for: what was asked for so far, and this.
+    fn join(&mut self, outcome: &Outcome) {
+        let Outcome::Ask { roles, any_of, .. } = outcome else { return };
+        let words = |all: &[alcaide_policy::Approver]| all.iter().filter_map(|one| approver(*one)).collect();
+        let more: Vec<Approver> = words(roles);
+        self.roles.extend(more);
+        self.roles.sort_unstable();
+        self.roles.dedup();
+        let groups: Vec<Vec<Approver>> = any_of.iter().map(|group| words(group)).collect();
+        if self.any_of.is_empty() {
+            self.any_of = groups;
+        } else if !groups.is_empty() {
+            let pairs = self.any_of.iter().flat_map(|one| groups.iter().map(move |other| (one, other)));
+            let joined = pairs.map(|(one, other)| {
+                let mut both: Vec<Approver> = one.iter().chain(other).copied().collect();
+                both.sort_unstable();
+                both.dedup();
+                both
+            });
+            self.any_of = joined.take(GROUPS_MAX).collect();
+        }
+    }
+}
+
+const fn approver(of: alcaide_policy::Approver) -> Option<Approver> {
+    match of {
+        alcaide_policy::Approver::Owner => Some(Approver::Owner),
+        alcaide_policy::Approver::Sponsor => Some(Approver::Sponsor),
+        alcaide_policy::Approver::Approver => Some(Approver::Approver),
+        alcaide_policy::Approver::Administrator => Some(Approver::Administrator),
+        // Nobody is asked who is not known: the policies go on asking, and the call does not pass.
+        _ => None,
     }
 }
 

@@ -346,7 +346,7 @@ impl Feed {
         let id = self.reading.id.as_ref();
         let bytes = SseFrame::unnamed(&error_of(&cut.refusal, id)).write();
         if let Some(why) = &cut.refusal.internal {
-            tracing::info!(code = cut.refusal.code, why, "a stream was cut");
+            tracing::info!(code = cut.refusal.code, why = &**why, "a stream was cut");
         }
         self.finish(cut.end, &bytes);
         bytes

@@ -20,8 +20,10 @@ use alcaide_ledger::layer::Layer;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::{Memory, period_start};
 use alcaide_record::{Entry, Event, Intent, Issued, Order, OrderKind, Outcome, Refused, TokenKind};
+use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::{self, MasterKey};
+use alcaide_seal::jwk::Jwk;
 use alcaide_seal::jws::{KeySet, Signer};
 use alcaide_seal::note::NoteSigner;
 use alcaide_seal::random::SystemEntropy;
@@ -97,12 +99,19 @@ pub(crate) struct Setup {
     policies: Vec<(String, String)>,
     limits: Limits,
     layer: Option<Arc<dyn Layer>>,
+    approval_wait: Duration,
 }
 
 impl Setup {
     /// People, and nothing behind the gate.
     pub(crate) fn people() -> Self {
-        Self { toml: PEOPLE.to_owned(), policies: Vec::new(), limits: Limits::default(), layer: None }
+        Self {
+            toml: PEOPLE.to_owned(),
+            policies: Vec::new(),
+            limits: Limits::default(),
+            layer: None,
+            approval_wait: Duration::ZERO,
+        }
     }
 
     /// Models `test-model` and `caller`, both at `server`, in both protocols.
@@ -166,6 +175,12 @@ impl Setup {
         self
     }
 
+    /// How long a call waits for people; in other houses it does not.
+    pub(crate) fn approval_wait(mut self, wait: Duration) -> Self {
+        self.approval_wait = wait;
+        self
+    }
+
     pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
         self.layer = Some(Arc::new(layer));
         self
@@ -206,35 +221,70 @@ impl Setup {
         if let Some(layer) = self.layer {
             options.layer = layer;
         }
-        let note = NoteSigner::generate(ORIGIN.parse().unwrap(), &*entropy).unwrap();
-        let ledger = Ledger::create(&folder.path().join("ledger"), &options, note, ORIGIN).unwrap();
+        let note = Arc::new(NoteSigner::generate(ORIGIN.parse().unwrap(), &*entropy).unwrap());
+        let dir = folder.path().join("ledger");
+        let ledger = Ledger::create(&dir, &options, Arc::clone(&note), ORIGIN).unwrap();
         let signer = Signer::generate(&*entropy).unwrap();
-        let mut keys = KeySet::new();
-        keys.insert(signer.public().clone()).unwrap();
         let domain: alcaide_identity::spiffe::TrustDomain = "house.test".parse().unwrap();
-        let memory = Memory::empty();
+        let frame = Frame {
+            folder,
+            options,
+            note,
+            plan,
+            master,
+            token_key: signer.public().clone(),
+            clock: Clock::at(NOW),
+            issuer: Issuer::new(ISSUER, domain, signer),
+            limits: self.limits,
+            approval_wait: self.approval_wait,
+        };
+        frame.open(ledger, Memory::empty(), AtomicU64::new(0)).await
+    }
+}
+
+/// What stays of a house over a restart.
+struct Frame {
+    folder: tempfile::TempDir,
+    options: Options,
+    note: Arc<NoteSigner>,
+    plan: Plan,
+    master: Arc<MasterKey>,
+    token_key: Jwk,
+    clock: Clock,
+    issuer: Issuer,
+    limits: Limits,
+    approval_wait: Duration,
+}
+
+impl Frame {
+    /// The gate over a ledger and what is remembered of it.
+    async fn open(self, ledger: Ledger, memory: Arc<Memory>, tokens: AtomicU64) -> House {
+        let mut keys = KeySet::new();
+        keys.insert(self.token_key.clone()).unwrap();
         let listener = Listener::tcp((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let clock = Clock::at(NOW);
+        let follow_from = ledger.size();
         let gate = Gate::new(GateParts {
             ledger: ledger.clone(),
             memory: Arc::clone(&memory),
-            verifier: Verifier::new(ISSUER, domain.clone(), Audience::Gate, keys),
-            broker: Broker::new(Arc::clone(&master)),
-            children: Children::new(crate::tools::launcher(), vec![folder.path().to_path_buf()]),
-            sessions: MasterKey::generate(&*entropy).unwrap(),
+            children: Children::new(crate::tools::launcher(), vec![self.folder.path().to_path_buf()]),
+            sessions: SubKey::derive(&self.master, Purpose::Sessions).unwrap().to_master().unwrap(),
+            verifier: Verifier::new(ISSUER, "house.test".parse().unwrap(), Audience::Gate, keys),
+            broker: Broker::new(Arc::clone(&self.master)),
             commitments: HmacKey::new(&[7; 32]),
-            clock: Arc::new(clock.reader()),
-            entropy,
+            clock: Arc::new(self.clock.reader()),
+            entropy: Arc::new(SystemEntropy::new()),
             limits: self.limits,
             origin: format!("http://{address}"),
+            approval_wait: self.approval_wait,
         })
         .unwrap();
-        gate.adopt(&plan).unwrap();
+        gate.adopt(&self.plan).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let checked = Checked::new(HostRule::loopback(), self.limits.body_bytes(), gate.clone());
+        let (limits, checked) =
+            (self.limits, Checked::new(HostRule::loopback(), self.limits.body_bytes(), gate.clone()));
         let serving = tokio::spawn(async move {
-            let drain = serve(listener, self.limits, checked, async {
+            let drain = serve(listener, limits, checked, async {
                 let _ = stopped.await;
             });
             assert_eq!(drain.await.panics, 0);
@@ -242,10 +292,11 @@ impl Setup {
         let following = tokio::spawn({
             let (ledger, memory) = (ledger.clone(), Arc::clone(&memory));
             let gate = gate.clone();
-            async move { orders::follow(ledger, memory, 0, |entry| gate.heard(entry)).await.unwrap() }
+            async move { orders::follow(ledger, memory, follow_from, |entry| gate.heard(entry)).await.unwrap() }
         });
+        let Self { folder, options, note, plan, master, token_key, clock, issuer, limits, approval_wait } =
+            self;
         House {
-            folder,
             ledger,
             memory,
             gate,
@@ -253,10 +304,10 @@ impl Setup {
             master,
             address,
             clock,
-            issuer: Issuer::new(ISSUER, domain, signer),
-            _stop: stop,
-            tasks: vec![serving, following],
-            tokens: AtomicU64::new(0),
+            issuer,
+            tokens,
+            running: Running { _stop: stop, tasks: vec![serving, following] },
+            rest: Rest { folder, options, note, token_key, limits, approval_wait },
         }
     }
 }
@@ -272,8 +323,6 @@ fn placed<I, T>(things: Vec<Named<T>>, id: fn(u128) -> I) -> Kind<I, T> {
 
 /// A running house.
 pub(crate) struct House {
-    #[expect(dead_code, reason = "removed with the house")]
-    folder: tempfile::TempDir,
     pub(crate) ledger: Ledger,
     pub(crate) memory: Arc<Memory>,
     pub(crate) gate: Gate,
@@ -282,12 +331,27 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Clock,
     issuer: Issuer,
-    _stop: oneshot::Sender<()>,
-    tasks: Vec<JoinHandle<()>>,
     tokens: AtomicU64,
+    running: Running,
+    rest: Rest,
 }
 
-impl Drop for House {
+/// What of a [`Frame`] only a restart needs.
+struct Rest {
+    folder: tempfile::TempDir,
+    options: Options,
+    note: Arc<NoteSigner>,
+    token_key: Jwk,
+    limits: Limits,
+    approval_wait: Duration,
+}
+
+struct Running {
+    _stop: oneshot::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -300,6 +364,24 @@ pub(crate) fn agent(bits: u128) -> Actor {
 }
 
 impl House {
+    /// Ends the gate, closes the ledger, opens it again and rebuilds memory: from `snapshot` where one is given.
+    pub(crate) async fn restart(self, snapshot: Option<&[u8]>) -> Self {
+        let Self { ledger, memory, gate, plan, master, address: _, clock, issuer, tokens, running, rest } =
+            self;
+        gate.settled().await;
+        drop((running, gate, memory));
+        ledger.close().await.unwrap();
+        drop(ledger);
+        let Rest { folder, options, note, token_key, limits, approval_wait } = rest;
+        let dir = folder.path().join("ledger");
+        let ledger = Ledger::open(&dir, &options, Arc::clone(&note), ORIGIN).unwrap();
+        let memory = snapshot.map_or_else(Memory::empty, |bytes| Memory::from_snapshot(bytes).unwrap());
+        orders::rebuild(&ledger, &memory).unwrap();
+        let frame =
+            Frame { folder, options, note, plan, master, token_key, clock, issuer, limits, approval_wait };
+        frame.open(ledger, memory, tokens).await
+    }
+
     /// What a token for `bits` asks for; every token is another task.
     pub(crate) fn asked(&self, bits: u128) -> TokenRequest {
         let number = u128::from(self.tokens.fetch_add(1, Ordering::SeqCst)) + 1;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod asks;
 mod budgets;
 mod endings;
 mod failover;

@@ -1,4 +1,6 @@
-//! Questions of the gate: a call waits for a person to say yes or no.
+//! Questions of the gate: a call waits for people to say yes or no.
+
+use std::time::{Duration, Instant};
 
 use alcaide_control::{ApprovalState, ApprovalView, OrderView, Page};
 use clap::Subcommand;
@@ -9,6 +11,9 @@ use crate::client::segment;
 use crate::fail::Failure;
 use crate::show::or_dash;
 
+/// How often `wait` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// `alcaide approval …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -17,6 +22,12 @@ pub(crate) enum Verb {
     List {
         #[command(flatten)]
         paged: Paged,
+    },
+    /// Show one question: what is asked, of whom, and who has answered
+    #[command(after_help = "Example: alcaide approval show apr_01jd9z0000000000000000000")]
+    Show {
+        /// Id of the question
+        id: String,
     },
     /// Answer a question with yes, as a person: the operator of the machine is nobody in particular and may not
     #[command(
@@ -32,14 +43,28 @@ pub(crate) enum Verb {
         /// Id of the question
         id: String,
     },
+    /// Wait until a question is answered or over; ends with 0 if the call may pass or has passed, else with 1
+    #[command(after_help = "Example: alcaide approval wait apr_01jd9z0000000000000000000 --timeout 60")]
+    Wait {
+        /// Id of the question
+        id: String,
+        /// Longest wait, in seconds; a question lives no longer than 15 minutes
+        #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+        timeout: u64,
+    },
 }
 
 impl Verb {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         match self {
             Self::List { paged } => list(desk, &paged).await,
+            Self::Show { id } => {
+                show(desk, &read(desk, &id).await?)?;
+                Ok(Exit::Clean)
+            }
             Self::Approve { id } => answer(desk, &id, "approve").await,
             Self::Deny { id } => answer(desk, &id, "deny").await,
+            Self::Wait { id, timeout } => wait(desk, &id, Duration::from_secs(timeout)).await,
         }
     }
 }
@@ -49,27 +74,52 @@ async fn list(desk: &Desk, paged: &Paged) -> Result<Exit, Failure> {
         desk.client()?.get(&format!("/api/v1/approvals{}", paged.query(&[]))).await?;
     desk.out.show(&page, || {
         let row = |one: &ApprovalView| {
-            let state = match one.state {
-                ApprovalState::Open => "open",
-                ApprovalState::Approved => "approved",
-                ApprovalState::Denied => "denied",
-            };
             vec![
                 one.id.to_string(),
-                state.into(),
+                word(one.state).into(),
                 one.at.to_string(),
                 or_dash(one.action.as_ref().map(super::activity::word)),
-                one.actor.to_string(),
-                one.subject.to_string(),
+                target(one),
+                actor(one),
+                subject(one),
+                asked_of(one),
+                said_yes(one),
                 one.expires.to_string(),
-                one.call.to_string(),
             ]
         };
         let rows: Vec<_> = page.items.iter().map(row).collect();
-        let head = ["QUESTION", "STATE", "ASKED", "ACTION", "ACTOR", "FOR", "UNTIL", "CALL"];
+        let head =
+            ["QUESTION", "STATE", "ASKED", "ACTION", "WHAT", "ACTOR", "FOR", "OF WHOM", "YES", "UNTIL"];
         desk.out.table(&head, &rows, "no questions") + &Paged::rest(&page)
     })?;
     Ok(Exit::Clean)
+}
+
+async fn read(desk: &Desk, id: &str) -> Result<ApprovalView, Failure> {
+    desk.client()?.get(&format!("/api/v1/approvals/{}", segment(id)?)).await
+}
+
+fn show(desk: &Desk, one: &ApprovalView) -> Result<(), Failure> {
+    desk.out.show(one, || {
+        let lines = [
+            ("question", one.id.to_string()),
+            ("state", word(one.state).into()),
+            ("action", or_dash(one.action.as_ref().map(super::activity::word))),
+            ("what", target(one)),
+            ("actor", actor(one)),
+            ("for", subject(one)),
+            ("task", one.task.to_string()),
+            ("of whom", asked_of(one)),
+            ("yes", said_yes(one)),
+            ("asked", one.at.to_string()),
+            ("until", one.expires.to_string()),
+            ("call", one.call.to_string()),
+            ("entry", one.index.to_string()),
+            ("digest", one.digest.to_string()),
+            ("used by", or_dash(one.spent.map(|entry| format!("entry {entry}")))),
+        ];
+        lines.iter().map(|(name, value)| format!("{name:>8}: {}\n", crate::fail::shown(value))).collect()
+    })
 }
 
 async fn answer(desk: &Desk, id: &str, verb: &str) -> Result<Exit, Failure> {
@@ -78,4 +128,65 @@ async fn answer(desk: &Desk, id: &str, verb: &str) -> Result<Exit, Failure> {
     let word = if verb == "approve" { "yes" } else { "no" };
     desk.out.show(&given, || format!("question {id} is answered with {word}, by order {}\n", given.id))?;
     Ok(Exit::Clean)
+}
+
+async fn wait(desk: &Desk, id: &str, most: Duration) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    loop {
+        let one = read(desk, id).await?;
+        if one.state != ApprovalState::Open || begun.elapsed() >= most {
+            show(desk, &one)?;
+            return Ok(match one.state {
+                ApprovalState::Approved | ApprovalState::Spent => Exit::Clean,
+                _ => Exit::Findings,
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY.min(most.saturating_sub(begun.elapsed()))).await;
+    }
+}
+
+const fn word(state: ApprovalState) -> &'static str {
+    match state {
+        ApprovalState::Open => "open",
+        ApprovalState::Approved => "approved",
+        ApprovalState::Denied => "denied",
+        ApprovalState::Expired => "expired",
+        ApprovalState::Spent => "spent",
+    }
+}
+
+fn target(one: &ApprovalView) -> String {
+    let tool = one.tool_name.clone().or(one.tool.map(|id| id.to_string()));
+    let route = || one.route_name.as_ref().map(ToString::to_string).or(one.route.map(|id| id.to_string()));
+    or_dash(tool.or_else(route))
+}
+
+fn actor(one: &ApprovalView) -> String {
+    one.actor_name.as_ref().map_or_else(|| one.actor.to_string(), ToString::to_string)
+}
+
+fn subject(one: &ApprovalView) -> String {
+    one.subject_name.as_ref().map_or_else(|| one.subject.to_string(), ToString::to_string)
+}
+
+/// Who must say yes: `approver + owner`, or groups of which one is enough: `approver + (owner | sponsor)`.
+fn asked_of(one: &ApprovalView) -> String {
+    let group = |all: &[alcaide_record::Approver]| {
+        all.iter().map(|asked| asked.as_str()).collect::<Vec<_>>().join(" + ")
+    };
+    let mut parts: Vec<String> = one.roles.iter().map(|asked| asked.as_str().to_owned()).collect();
+    if !one.any_of.is_empty() {
+        let groups: Vec<String> = one.any_of.iter().map(|all| group(all)).collect();
+        parts.push(format!("({})", groups.join(" | ")));
+    }
+    if parts.is_empty() { "-".into() } else { parts.join(" + ") }
+}
+
+fn said_yes(one: &ApprovalView) -> String {
+    let names: Vec<String> = one
+        .yes
+        .iter()
+        .map(|yes| yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string))
+        .collect();
+    if names.is_empty() { "-".into() } else { names.join(", ") }
 }

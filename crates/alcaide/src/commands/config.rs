@@ -9,6 +9,7 @@ use crate::cli::{Desk, Exit};
 use crate::fail::{Failure, INTERNAL, SETTINGS};
 use crate::house::Places;
 use crate::settings::Settings;
+use crate::webhook::WebhookSettings;
 
 /// `alcaide config …`.
 #[derive(Debug, Subcommand)]
@@ -103,6 +104,8 @@ fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
         return Err(("office.listen", "gate and office cannot listen on one address".into()));
     }
     settings.gate_limits().map_err(|error| ("gate", error.to_string()))?;
+    settings.approval_wait().map_err(|error| ("gate.approval_wait_ms", error.to_string()))?;
+    WebhookSettings::check(&settings.webhook).map_err(|error| ("webhook", error.to_string()))?;
     let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
     domain.map_err(|error| ("office.trust_domain", error.to_string()))?;
     let origin: Result<KeyName, _> = settings.ledger.origin.parse();
@@ -139,6 +142,10 @@ fn schema() -> Value {
                     "type": "integer", "minimum": 1, "default": 4_096,
                     "description": "most connections at one time",
                 },
+                "approval_wait_ms": {
+                    "type": "integer", "minimum": 0, "maximum": 600_000, "default": 25_000,
+                    "description": "how long a call waits for people to answer, milliseconds; 0 for never",
+                },
             })),
             "office": object("where people and the command line come", json!({
                 "listen": addr("127.0.0.1:7101", "address and port; plain HTTP on loopback only"),
@@ -162,6 +169,20 @@ fn schema() -> Value {
                     "description": "bytes of one segment file",
                 },
             })),
+            "webhook": {
+                "type": "array", "maxItems": 16, "default": [],
+                "description": "other systems that are told what happens",
+                "items": object("one of them", json!({
+                    "name": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$", "description": "names the file of its place in the record" },
+                    "url": { "type": "string", "format": "uri", "description": "`https`, or `http` on loopback" },
+                    "secret_file": { "type": "string", "description": "a file that only its owner can read, by its path or its name in the data directory: `whsec_` and the base64 of 24 to 64 random bytes" },
+                    "events": {
+                        "type": "array", "minItems": 1, "items": { "enum": ["question", "record"] },
+                        "description": "`question`: what people are asked; `record`: every entry",
+                    },
+                    "begin": { "enum": ["now", "start"], "default": "now", "description": "where it begins on its first start" },
+                })),
+            },
         },
     })
 }
@@ -179,7 +200,11 @@ mod tests {
         let (schema, default) = (schema(), serde_json::to_value(Settings::default()).unwrap());
         let sections = &schema["properties"];
         assert_eq!(keys(sections), keys(&default));
-        for section in keys(&default) {
+        assert_eq!(sections["webhook"]["default"], default["webhook"]);
+        let hook = "name = \"a\"\nurl = \"https://a\"\nsecret_file = \"s\"\nevents = [\"record\"]\n";
+        let hook = serde_json::to_value(toml::from_str::<WebhookSettings>(hook).unwrap()).unwrap();
+        assert_eq!(keys(&sections["webhook"]["items"]["properties"]), keys(&hook));
+        for section in keys(&default).into_iter().filter(|section| section != "webhook") {
             let described = &sections[&section]["properties"];
             assert_eq!(keys(described), keys(&default[&section]), "{section}");
             assert_eq!(sections[&section]["additionalProperties"], false);
@@ -210,6 +235,10 @@ mod tests {
         assert!(tried("[office]\ntrust_domain = \"Not A Domain\"\n").contains("`office.trust_domain`"));
         assert!(tried("[office]\nissuer = \"x\"\n").contains("`office.issuer`"));
         assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
+        assert!(tried("[gate]\napproval_wait_ms = 600001\n").contains("`gate.approval_wait_ms`"));
+        let hook =
+            "name = \"a\"\nsecret_file = \"s\"\nevents = [\"record\"]\nurl = \"http://chat.example\"\n";
+        assert!(tried(&format!("[[webhook]]\n{hook}")).contains("`webhook` the URL of hook `a` is neither"));
         std::fs::remove_file(places.settings()).unwrap();
         assert!(read(&places).is_ok());
     }

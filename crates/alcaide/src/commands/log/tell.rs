@@ -108,8 +108,9 @@ fn told(event: &Event, names: &Names) -> String {
         Event::Office(OfficeAct::SessionOpened { by }) => format!("office   session of {}", names.of_id(by)),
         Event::Intent(one) => {
             let policies: Vec<String> = one.decided.policies.iter().map(|id| names.of_id(id)).collect();
+            let approval = one.decided.approval.map(|id| format!(", approved as {id}")).unwrap_or_default();
             format!(
-                "intent   {} {}: {} on {}, {} by {} under plan {}",
+                "intent   {} {}: {} on {}, {} by {} under plan {}{approval}",
                 one.call,
                 names.who(&one.who),
                 word(&one.action),
@@ -134,14 +135,14 @@ fn told(event: &Event, names: &Names) -> String {
             let who = one.who.as_ref().map_or_else(|| "a stranger".into(), |who| names.who(who));
             let on = one.target.as_ref().map(|target| format!(" on {}", names.target(target)));
             let action = one.action.as_ref().map(|action| format!(": {}", word(action)));
-            format!(
-                "refused  {} {who}{}{}, {} at stage {}",
-                one.call,
-                action.unwrap_or_default(),
-                on.unwrap_or_default(),
-                one.code,
-                word(&one.stage)
-            )
+            let (action, on) = (action.unwrap_or_default(), on.unwrap_or_default());
+            if let (Some(approval), Some(question)) = (one.approval, &one.question) {
+                return format!(
+                    "asked    {} {who}{action}{on}, {approval} until {}",
+                    one.call, question.expires
+                );
+            }
+            format!("refused  {} {who}{action}{on}, {} at stage {}", one.call, one.code, word(&one.stage))
         }
         Event::Offered(one) => {
             let tool = one.tool.map_or_else(|| "a tool not declared".into(), |tool| names.of_id(tool));

@@ -1,0 +1,273 @@
+//! What finds a question, what answers it, and that an answer is used once.
+
+use std::time::Duration;
+
+use alcaide_inventory::id::{AgentId, CallId, OrderId, RouteId, TokenId, ToolId};
+use alcaide_label::{Confidentiality, Label};
+use alcaide_record::{Entry, Event, Intent};
+
+use super::*;
+
+const NOW: Moment = Moment::from_secs(1_795_000_000);
+const LATER: Duration = Duration::from_secs(900);
+const ASKING: &str = include_str!("../../../alcaide-record/testdata/asking-v1.json");
+const ASKING_DIGEST: &str = include_str!("../../../alcaide-record/testdata/asking-v1.sha256");
+
+type Change = fn(&mut Refused);
+
+/// The question of the record's golden file.
+fn asking() -> Refused {
+    match Entry::from_leaf(ASKING.trim_end().as_bytes()).unwrap().event {
+        Event::Refused(refused) => *refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn numbered(bits: u128) -> Refused {
+    let mut refused = asking();
+    refused.approval = Some(ApprovalId::from_bits(bits));
+    refused.question.as_mut().unwrap().expires = NOW + LATER;
+    refused
+}
+
+fn human(bits: u128) -> HumanId {
+    HumanId::from_bits(bits)
+}
+
+fn order(order: OrderKind, by: Option<HumanId>) -> Entry {
+    Entry::new(NOW, Event::Order(Order { by, id: OrderId::from_bits(1), order }))
+}
+
+fn approve(refused: &Refused, by: u128, expires: Moment) -> Entry {
+    let digest = question_digest(refused).unwrap();
+    order(OrderKind::Approve { approval: refused.approval.unwrap(), digest, expires }, Some(human(by)))
+}
+
+fn asks(refused: &Refused) -> Entry {
+    Entry::new(NOW, Event::Refused(Box::new(refused.clone())))
+}
+
+fn spends(approval: ApprovalId) -> Entry {
+    let refused = asking();
+    Entry::new(
+        NOW,
+        Event::Intent(Box::new(Intent {
+            action: refused.action.unwrap(),
+            attempt: alcaide_record::Attempt {
+                number: 1,
+                upstream: alcaide_inventory::id::UpstreamId::from_bits(1),
+            },
+            call: refused.call,
+            content: refused.content.unwrap(),
+            decided: refused.decided.unwrap(),
+            effects: vec![Effect::Spend { approval }],
+            relaxed: false,
+            target: refused.target.unwrap(),
+            who: refused.who.unwrap(),
+        })),
+    )
+}
+
+/// Memory that was told these entries, in this order.
+fn told(entries: &[Entry]) -> Arc<Memory> {
+    let memory = Memory::empty();
+    for (index, entry) in entries.iter().enumerate() {
+        memory.apply(u64::try_from(index).unwrap(), entry);
+    }
+    memory
+}
+
+fn standing(memory: &Memory, refused: &Refused) -> Standing {
+    memory.standing(&question_key(refused).unwrap(), NOW)
+}
+
+#[test]
+fn a_yes_must_name_the_digest_that_anyone_can_compute() {
+    assert_eq!(question_digest(&asking()).unwrap().to_string(), ASKING_DIGEST.trim_end());
+}
+
+#[test]
+fn all_that_was_asked_about_is_in_the_key_and_nothing_else() {
+    let key = question_key(&asking()).unwrap();
+    let changed = |change: Change| {
+        let mut refused = asking();
+        change(&mut refused);
+        question_key(&refused).unwrap()
+    };
+    let others: [(&str, Change); 12] = [
+        ("actor", |it| it.who.as_mut().unwrap().actor = Actor::Agent(AgentId::from_bits(99))),
+        ("subject", |it| it.who.as_mut().unwrap().subject = Actor::Agent(AgentId::from_bits(99))),
+        ("earlier", |it| it.who.as_mut().unwrap().earlier.clear()),
+        ("task", |it| it.who.as_mut().unwrap().task = TaskId::from_bits(99)),
+        ("action", |it| it.action = Some(ActionKind::ReadResource)),
+        ("name", |it| it.target.as_mut().unwrap().name = Digest([99; 32])),
+        ("route", |it| it.target.as_mut().unwrap().route = Some(RouteId::from_bits(99))),
+        ("tool", |it| it.target.as_mut().unwrap().tool = Some(ToolId::from_bits(99))),
+        ("pin", |it| it.question.as_mut().unwrap().pin = None),
+        ("matter", |it| it.question.as_mut().unwrap().matter = Digest([99; 32])),
+        ("plan", |it| it.decided.as_mut().unwrap().plan_digest = Digest([99; 32])),
+        ("label", |it| {
+            it.content.as_mut().unwrap().label =
+                Label { confidentiality: Confidentiality::Public, ..Label::CLEAN }
+        }),
+    ];
+    let mut seen = vec![key];
+    for (what, change) in others {
+        let other = changed(change);
+        assert!(!seen.contains(&other), "{what}");
+        seen.push(other);
+    }
+    let same: [(&str, Change); 4] = [
+        ("call", |it| it.call = CallId::from_bits(99)),
+        ("token", |it| it.who.as_mut().unwrap().token = TokenId::from_bits(99)),
+        ("id", |it| it.approval = None),
+        ("budget", |it| it.decided.as_mut().unwrap().budget_used = 99),
+    ];
+    for (what, change) in same {
+        assert_eq!(changed(change), key, "{what}");
+    }
+    assert_eq!(question_key(&Refused { question: None, ..asking() }), None);
+}
+
+#[test]
+fn what_is_no_answer_to_this_question_does_not_count() {
+    let asked = numbered(1);
+    let approval = ApprovalId::from_bits(1);
+    let good = NOW + LATER;
+    let open = Standing::Asked { approval, expires: good, yes: vec![] };
+    let wrong = OrderKind::Approve { approval, digest: Digest([9; 32]), expires: good };
+    let right = OrderKind::Approve { approval, digest: question_digest(&asked).unwrap(), expires: good };
+    for (what, answer) in [
+        ("another digest", order(wrong, Some(human(1)))),
+        ("nobody", order(right.clone(), None)),
+        ("too late", Entry { at: good, ..order(right, Some(human(1))) }),
+        ("another question", approve(&numbered(2), 1, good)),
+    ] {
+        assert_eq!(standing(&told(&[asks(&asked), answer]), &asked), open, "{what}");
+    }
+    // Each person counts once, in whatever order they come, until their yes has ended.
+    let soon = NOW + Duration::from_secs(1);
+    let entries =
+        [asks(&asked), approve(&asked, 8, soon), approve(&asked, 7, good), approve(&asked, 7, good)];
+    let memory = told(&entries);
+    let both = Standing::Asked { approval, expires: good, yes: vec![human(7), human(8)] };
+    assert_eq!(standing(&memory, &asked), both);
+    let key = question_key(&asked).unwrap();
+    let one = Standing::Asked { approval, expires: good, yes: vec![human(7)] };
+    assert_eq!(memory.standing(&key, soon), one);
+    assert_eq!(memory.standing(&key, good), Standing::Unasked);
+    // A no takes every yes away, as long as the question lives.
+    memory.apply(4, &order(OrderKind::Deny { approval }, None));
+    assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
+    assert!(memory.take(approval, NOW).is_none());
+    memory.apply(5, &approve(&asked, 9, good));
+    assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
+    assert_eq!(memory.standing(&key, good), Standing::Unasked);
+}
+
+#[test]
+fn an_answer_is_taken_by_one_call_and_spent_for_good() {
+    let asked = numbered(1);
+    let approval = ApprovalId::from_bits(1);
+    let memory = told(&[asks(&asked), approve(&asked, 7, NOW + LATER)]);
+    let threads: Vec<_> = (0..32)
+        .map(|_| {
+            let memory = Arc::clone(&memory);
+            std::thread::spawn(move || memory.take(approval, NOW))
+        })
+        .collect();
+    let mut taken: Vec<Taken> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(standing(&memory, &asked), Standing::Busy(approval));
+    // Whoever looks meanwhile is woken when it is given back.
+    let mut answers = memory.answers();
+    answers.borrow_and_update();
+    drop(taken.pop());
+    assert!(answers.has_changed().unwrap());
+    let reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, NOW));
+    assert_eq!(reservation.effects(), [Effect::Spend { approval }]);
+    let mut reservation = reservation;
+    reservation.journalled(2, CallId::from_bits(1), 1);
+    drop(reservation);
+    assert!(memory.take(approval, NOW).is_none());
+    assert_eq!(standing(&memory, &asked), Standing::Unasked);
+    memory.apply(3, &approve(&asked, 8, NOW + LATER));
+    assert!(memory.take(approval, NOW).is_none(), "a later yes does not bring it back");
+    // And so it is after a restart, from all entries or from a snapshot.
+    let again = told(&[asks(&asked), approve(&asked, 7, NOW + LATER), spends(approval)]);
+    assert!(again.take(approval, NOW).is_none());
+    let snapshot = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    assert!(snapshot.take(approval, NOW).is_none());
+    assert_eq!(standing(&snapshot, &asked), Standing::Unasked);
+}
+
+#[test]
+fn a_question_has_one_place_until_it_is_written_or_not() {
+    let memory = Memory::empty();
+    let asked = numbered(1);
+    let (key, approval) = (question_key(&asked).unwrap(), ApprovalId::from_bits(1));
+    let actor = asked.who.as_ref().unwrap().actor;
+    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    assert_eq!(standing(&memory, &asked), Standing::Busy(approval));
+    assert_eq!(memory.open(key, approval, actor, NOW).unwrap_err(), AskError::Asked);
+    drop(opening);
+    assert_eq!(standing(&memory, &asked), Standing::Unasked);
+    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    // The follower may come first: the second note changes nothing.
+    memory.apply(0, &asks(&asked));
+    memory.apply(1, &approve(&asked, 7, NOW + LATER));
+    opening.opened(0, &asked);
+    let answered = Standing::Asked { approval, expires: NOW + LATER, yes: vec![human(7)] };
+    assert_eq!(standing(&memory, &asked), answered);
+    assert_eq!(memory.open(key, ApprovalId::from_bits(2), actor, NOW).unwrap_err(), AskError::Asked);
+    assert_eq!(memory.replay_from(), 2);
+}
+
+#[test]
+fn one_actor_has_its_bound_and_room_is_made_by_time_alone() {
+    let memory = Memory::empty();
+    let mut asked = numbered(0);
+    let actor = asked.who.as_ref().unwrap().actor;
+    let ask = |memory: &Arc<Memory>, bits: u128, now| {
+        let key = Digest([u8::try_from(bits % 251).unwrap(); 32]);
+        memory.open(key, ApprovalId::from_bits(bits), actor, now)
+    };
+    for bits in 0..QUESTIONS_OF_ACTOR_MAX {
+        asked.approval = Some(ApprovalId::from_bits(u128::try_from(bits).unwrap()));
+        asked.question.as_mut().unwrap().matter = Digest([u8::try_from(bits).unwrap(); 32]);
+        memory.apply(u64::try_from(bits).unwrap(), &asks(&asked));
+    }
+    assert_eq!(ask(&memory, 200, NOW).unwrap_err(), AskError::ActorFull);
+    let other = Actor::Agent(AgentId::from_bits(50));
+    assert!(memory.open(Digest([200; 32]), ApprovalId::from_bits(200), other, NOW).is_ok());
+    assert!(ask(&memory, 200, NOW + LATER).is_ok());
+}
+
+#[test]
+fn all_together_have_their_bound_and_no_question_is_forgotten_early() {
+    let memory = Memory::empty();
+    let mut asked = numbered(0);
+    for at in 0..QUESTIONS_MAX {
+        let bits = u128::try_from(at).unwrap();
+        asked.approval = Some(ApprovalId::from_bits(bits));
+        asked.who.as_mut().unwrap().actor = Actor::Agent(AgentId::from_bits(bits));
+        memory.apply(u64::try_from(at).unwrap(), &asks(&asked));
+    }
+    let actor = Actor::Agent(AgentId::from_bits(1 << 64));
+    let open = |now| memory.open(Digest([1; 32]), ApprovalId::from_bits(1 << 64), actor, now);
+    assert_eq!(open(NOW + LATER - Duration::from_micros(1)).unwrap_err(), AskError::Full);
+    assert!(open(NOW + LATER).is_ok());
+    assert_eq!(memory.kept_questions().len(), 0);
+}
+
+#[test]
+fn a_snapshot_from_before_there_were_questions_is_read() {
+    let memory = told(&[asks(&numbered(1))]);
+    let mut old: serde_json::Value = serde_json::from_slice(&memory.snapshot().unwrap().bytes).unwrap();
+    old["version"] = 1.into();
+    old.as_object_mut().unwrap().remove("questions").unwrap();
+    let read = Memory::from_snapshot(&serde_json::to_vec(&old).unwrap()).unwrap();
+    assert_eq!((read.replay_from(), standing(&read, &numbered(1))), (1, Standing::Unasked));
+    old["version"] = 3.into();
+    assert!(Memory::from_snapshot(&serde_json::to_vec(&old).unwrap()).is_err());
+}
