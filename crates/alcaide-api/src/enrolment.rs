@@ -148,3 +148,32 @@ pub(crate) async fn office_token(
     let life = Duration::from_secs(asked.life_s.unwrap_or(900));
     Ok(Json(api.office.office_token(&by, human, life).await?.into()))
 }
+
+/// A person who wants to come to the console.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewConsoleLink {
+    human: String,
+}
+
+/// A one-time link; whoever opens it first is that person.
+#[derive(Serialize)]
+pub(crate) struct OpenedLink {
+    url: String,
+    human: String,
+    expires: Moment,
+}
+
+pub(crate) async fn console_link(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Json(asked): Json<NewConsoleLink>,
+) -> Result<Json<OpenedLink>, Answer> {
+    let Actor::Human(human) = api.office.resolve_actor(&asked.human)? else {
+        return Err(OfficeError::Request { why: "links to the console are for people" }.into());
+    };
+    let link = api.office.open_link(&by, human).await?;
+    let url = format!("{}/enter?link={}", api.console, link.secret.expose());
+    let name = asked.human.strip_prefix("human/").unwrap_or(&asked.human).to_owned();
+    Ok(Json(OpenedLink { url, human: name, expires: link.expires }))
+}

@@ -39,6 +39,8 @@ pub struct Api {
     pub issuer: String,
     /// URL of the gate.
     pub gate: String,
+    /// URL of the console.
+    pub console: String,
     /// Explains codes.
     pub catalogue: Arc<Catalogue>,
     /// Whether the house may be used.

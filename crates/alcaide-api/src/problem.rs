@@ -49,6 +49,8 @@ codes! {
     "ALC-OFFICE-0033", 503, "shutting down", "the office is going down", "what was begun is finished first", "try again in a moment";
     "ALC-OFFICE-0040", 409, "nothing was done about the tool", "the tool is not declared, not offered in the form that was named, or not accepted", "a tool is accepted in exactly the form that somebody looked at, and only if its owner said what a call does", "look at it with `alcaide tool show`, then accept the pin that is offered; declare it with `alcaide tool declare`";
     "ALC-OFFICE-0041", 500, "a text beside the record cannot be read", "the folder `ledger/shelf` could not be read or written", "the definitions of tools are kept there by their digest", "see to the disk, or restore the folder from a backup";
+    "ALC-OFFICE-0042", 401, "link not accepted", "the one-time link to the console is unknown, used up or too old", "it works once and lives 10 minutes", "get a new one with `alcaide console link`";
+    "ALC-OFFICE-0043", 401, "no session", "there is no session, or it has ended", "a session ends after 8 hours, after 30 minutes without use, when its holder signs out, is stopped or leaves", "get a new link with `alcaide console link`";
 }
 
 /// An error of the office on its way out.

@@ -78,6 +78,7 @@ routes! {
     delete "/api/v1/credentials/{credential}" Known people::credential_remove, "remove a client credential";
     post "/api/v1/tasks" Known enrolment::task, "start a task: a token for an agent's run";
     post "/api/v1/office_tokens" Known enrolment::office_token, "a person's token for the office";
+    post "/api/v1/console_links" Known enrolment::console_link, "a one-time link to the console";
     post "/api/v1/tokens/{token}/revoke" Known people::token_revoke, "revoke a token";
     get "/api/v1/tools" Known tools::list, "tools that are declared or offered";
     get "/api/v1/tools/{server}/{name}" Known tools::show, "one tool: what is accepted, what is offered, how they differ";

@@ -78,6 +78,8 @@ pub enum Operation {
     Deny,
     /// Copy the office's state.
     Backup,
+    /// Open a one-time link with which a person comes to the console.
+    OpenLink,
 }
 
 impl Operation {
@@ -101,6 +103,7 @@ impl Operation {
         Self::Approve,
         Self::Deny,
         Self::Backup,
+        Self::OpenLink,
     ];
 
     /// The roles that may; any one of them is enough.
@@ -116,7 +119,8 @@ impl Operation {
             | Self::TaskForOthers
             | Self::Unkill
             | Self::Revoke
-            | Self::Backup => &[Administrator],
+            | Self::Backup
+            | Self::OpenLink => &[Administrator],
             Self::ApplyPolicies => &[Administrator, PolicyAuthor],
             Self::See | Self::SeeActivity => &[Viewer, Approver, PolicyAuthor, Administrator, Auditor],
             // A person's token is minted for that person alone; the operator bootstraps.
@@ -154,6 +158,7 @@ impl Operation {
             Self::Approve => "approve a call",
             Self::Deny => "deny a call",
             Self::Backup => "make a backup",
+            Self::OpenLink => "open a link to the console",
         }
     }
 }

@@ -226,6 +226,12 @@ pub enum OfficeError {
     /// The runtime is going down.
     #[error("the office is shutting down")]
     Stopping,
+    /// The link to the console is unknown, used up or too old; which of them is not told.
+    #[error("the link to the console was not accepted")]
+    Link,
+    /// The session of the console is unknown or has ended; which of them is not told.
+    #[error("there is no session of the console, or it has ended")]
+    Session,
 }
 
 /// Whose fault it is that something was not done.
@@ -287,6 +293,8 @@ impl OfficeError {
             Self::Stopping => "ALC-OFFICE-0033",
             Self::Tool { .. } => "ALC-OFFICE-0040",
             Self::Shelf(_) => "ALC-OFFICE-0041",
+            Self::Link => "ALC-OFFICE-0042",
+            Self::Session => "ALC-OFFICE-0043",
         }
     }
 
@@ -346,6 +354,7 @@ impl OfficeError {
                 "see to the keys in the data directory".into()
             }
             Self::Stopping => "try again when it is up".into(),
+            Self::Link | Self::Session => "get a new link with `alcaide console link`".into(),
         }
     }
 
@@ -363,7 +372,9 @@ impl OfficeError {
             | Self::Unbound { .. }
             | Self::Barred { .. }
             | Self::Token(_)
-            | Self::Revoked => Blame::Unproven,
+            | Self::Revoked
+            | Self::Link
+            | Self::Session => Blame::Unproven,
             Self::Faults { .. }
             | Self::Ambiguous { .. }
             | Self::SecretForm
@@ -459,6 +470,8 @@ mod tests {
             OfficeError::Store(StoreError::Stopped),
             OfficeError::Entropy(EntropyError),
             OfficeError::Stopping,
+            OfficeError::Link,
+            OfficeError::Session,
         ];
         let mut codes = std::collections::BTreeMap::new();
         for error in &all {

@@ -18,7 +18,8 @@
 //! | `approvals` | questions of the gate, and people's answers |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
-//! | [`query`] | what happened |
+//! | [`sessions`] | how people come to the console |
+//! | [`query`], [`passage`], [`survey`] | what happened, one call in full, how it all stands |
 //! | [`log`] | the record itself: entries, tiles, proofs |
 //! | [`backup`] | copies, and whether they hold |
 //!
@@ -35,8 +36,11 @@ pub mod folder;
 pub mod log;
 pub mod office;
 pub mod orders;
+pub mod passage;
 pub mod query;
 pub mod secrets;
+pub mod sessions;
+pub mod survey;
 pub mod tokens;
 pub mod tools;
 
@@ -52,6 +56,7 @@ mod schema;
 mod sql;
 mod view;
 
+pub use alcaide_record::Approver;
 pub use approvals::{APPROVAL_LIFE, question_digest};
 pub use backup::check_backup;
 pub use by::{By, Operation};
@@ -61,8 +66,11 @@ pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
 pub use office::{Clock, Keys, Office, Parts};
+pub use passage::{Happened, Passage, Step};
 pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
+pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};
+pub use survey::{PlanDifference, Survey};
 pub use tokens::{ClientCredentials, Exchange, TaskOrder};
 pub use tools::{ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{

@@ -153,6 +153,8 @@ impl Office {
             .await?;
         let Some(plan) = office.load_current().await? else { return Err(OfficeError::NotMade) };
         office.0.plans.send_replace(Arc::new(plan));
+        // A crash may have come between a plan and this.
+        office.forget_the_gone().await?;
         office.converge().await?;
         Ok(office)
     }
@@ -227,6 +229,7 @@ impl Office {
             let swap = self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
             if swap && let Some(plan) = self.load_current().await? {
                 self.0.plans.send_replace(Arc::new(plan));
+                self.forget_the_gone().await?;
             }
         }
         Ok(next)

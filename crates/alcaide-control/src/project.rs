@@ -178,6 +178,9 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
                  DO UPDATE SET epoch = max(epoch, excluded.epoch), killed = 1, entry = excluded.entry",
                 params![actor.to_string(), int(*epoch), int(index)],
             )?;
+            if let Actor::Human(human) = actor {
+                crate::sessions::forget(tx, *human)?;
+            }
         }
         OrderKind::Unkill { actor } => {
             tx.execute(

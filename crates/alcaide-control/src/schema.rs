@@ -1,8 +1,9 @@
 //! The tables. Text ids are the typed ids as written; moments are microseconds; `entry` is a ledger index.
 //!
-//! Two kinds of table. **Own**: `name_id`, `plan`, `tool_schema`, `enrolment`, `credential` hold what the ledger must
-//! not (names, keys, Cedar text); a row whose `entry` is absent is not in force. **Projections**: all others are made
-//! from the ledger by the follower alone and could be made again from its beginning.
+//! Two kinds of table. **Own**: `name_id`, `plan`, `tool_schema`, `enrolment`, `credential`, `console_link`,
+//! `console_session` hold what the ledger must not (names, keys, Cedar text, hashes of secrets); a row whose `entry` is
+//! absent is not in force. **Projections**: all others are made from the ledger by the follower alone and could be made
+//! again from its beginning.
 
 use alcaide_store::Migration;
 
@@ -11,6 +12,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, sql: FIRST },
     Migration { number: 2, sql: TOOL_OFFERS },
     Migration { number: 3, sql: APPROVALS },
+    Migration { number: 4, sql: CONSOLE },
 ];
 
 const FIRST: &str = "
@@ -110,4 +112,17 @@ CREATE TABLE approval_yes (
     approval TEXT NOT NULL, human TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, entry INTEGER NOT NULL,
     PRIMARY KEY (approval, human)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Links and sessions of the console: hashes only.
+const CONSOLE: &str = "
+CREATE TABLE console_link (
+    hash TEXT PRIMARY KEY, human TEXT NOT NULL UNIQUE, expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE console_session (
+    hash TEXT PRIMARY KEY, human TEXT NOT NULL, epoch INTEGER NOT NULL, opened INTEGER NOT NULL,
+    seen INTEGER NOT NULL, expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX console_session_human ON console_session (human);
 ";

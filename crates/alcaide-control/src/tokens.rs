@@ -348,7 +348,7 @@ impl Office {
         if revoked { Err(OfficeError::Revoked) } else { Ok(()) }
     }
 
-    fn roles_of(&self, human: HumanId) -> Vec<Role> {
+    pub(crate) fn roles_of(&self, human: HumanId) -> Vec<Role> {
         let plan = self.current();
         plan.humans.values().find(|one| one.id == human).map(|one| one.spec.roles.clone()).unwrap_or_default()
     }

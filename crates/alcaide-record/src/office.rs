@@ -156,6 +156,18 @@ pub enum OfficeAct {
         /// Which.
         credential: CredentialId,
     },
+    /// A one-time link to the console was opened.
+    LinkOpened {
+        /// Who did it; nobody for the operator.
+        by: Option<HumanId>,
+        /// For whom.
+        human: HumanId,
+    },
+    /// A console session was ended by its holder.
+    SessionEnded {
+        /// By whom.
+        by: HumanId,
+    },
     /// A console session was opened.
     SessionOpened {
         /// For whom.

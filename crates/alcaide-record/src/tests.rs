@@ -189,6 +189,8 @@ fn all_kinds() -> Vec<Event> {
         order(OrderKind::Revoke { token: TokenId::from_bits(6) }),
         order(OrderKind::Unkill { actor: agent() }),
         Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),
+        Event::Office(OfficeAct::LinkOpened { by: None, human: HumanId::from_bits(1) }),
+        Event::Office(OfficeAct::SessionEnded { by: HumanId::from_bits(1) }),
         Event::Office(OfficeAct::SessionOpened { by: HumanId::from_bits(1) }),
         Event::Office(OfficeAct::SecretSet { by: None, secret: SecretId::from_bits(1) }),
         Event::Office(OfficeAct::Denied { by: None, code: "ALC-OFFICE-0001".into() }),

@@ -8,8 +8,8 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 
 use crate::client::Client;
 use crate::commands::{
-    activity, agent, approval, backup, completion, config, credential, declare, doctor, explain, log, order,
-    people, plan, policy, secret, serve, token, tool,
+    activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
+    log, order, people, plan, policy, secret, serve, token, tool,
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
@@ -109,6 +109,9 @@ enum Noun {
     /// Questions of the gate
     #[command(subcommand)]
     Approval(approval::Verb),
+    /// The console: how people come in
+    #[command(subcommand)]
+    Console(console::Verb),
     /// Orders to the gate
     #[command(subcommand)]
     Order(order::Verb),
@@ -266,6 +269,7 @@ impl Noun {
             Self::Call(verb) => verb.run(desk).await,
             Self::Usage(usage) => usage.run(desk).await,
             Self::Approval(verb) => verb.run(desk).await,
+            Self::Console(verb) => verb.run(desk).await,
             Self::Order(verb) => verb.run(desk).await,
             Self::Policy(verb) => verb.run(desk).await,
             Self::Config(verb) => verb.run(desk),

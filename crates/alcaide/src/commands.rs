@@ -6,6 +6,7 @@ pub(crate) mod approval;
 pub(crate) mod backup;
 pub(crate) mod completion;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod declare;
 pub(crate) mod doctor;

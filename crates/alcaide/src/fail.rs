@@ -63,6 +63,8 @@ codes! {
     RUN_SPEC = "ALC-CLI-0026", 2, "program cannot be run as asked", "the program, a folder or a variable is not what it must be", "what is granted to a program is named exactly, and never the data directory", "mend what is named; `alcaide run --show` tells what a program would be held to";
     RUN_START = "ALC-CLI-0027", 3, "program was not started", "a process, folder or port could not be had, or a hidden folder could not be kept hidden", "a program is held to all that was asked, or not started", "see what the system said; `alcaide run --show` tells what this kernel can do";
     RUN_RELAY = "ALC-CLI-0028", 1, "call refused by the relay of the run", "a request to the relay of `alcaide run` did not carry the key of the run, or the gate did not answer", "each run has a key of its own, good at its own relay only", "use the key and the base URL that stand in the environment of the program";
+    LINK_PIPE = "ALC-CLI-0040", 2, "link not printed", "a link to the console was asked for where standard output is no terminal", "whoever reads the link is that person: it does not go to a file or a pipe by mistake", "run it on a terminal, or add `--force-print`";
+    LINK_WHOM = "ALC-CLI-0041", 2, "no person named", "it is not clear whom the link is for", "a link lets one person in", "name the person with `--human`";
 }
 
 /// One thing that went wrong, in the form that people read.

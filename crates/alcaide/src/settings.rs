@@ -116,6 +116,19 @@ impl Settings {
         self.office.issuer.clone().unwrap_or_else(|| format!("http://{}", self.office.listen))
     }
 
+    /// The URL of the console. On loopback it has a name of its own: browsers send a cookie to every port of a host, so
+    /// that under `127.0.0.1` or `localhost` any program with a port would get it. Browsers know by themselves that names
+    /// below `localhost` are this machine.
+    pub(crate) fn console(&self) -> String {
+        match self.office.names.first() {
+            Some(name) => format!("https://{name}"),
+            None => format!("http://{}:{}", Self::CONSOLE_HOST, self.office.listen.port()),
+        }
+    }
+
+    /// The console's name on this machine.
+    pub(crate) const CONSOLE_HOST: &str = "alcaide.localhost";
+
     /// Limits of the gate's listener.
     pub(crate) fn gate_limits(&self) -> Result<Limits> {
         Ok(Limits::default()
@@ -148,5 +161,13 @@ mod tests {
         assert!(toml::from_str::<Settings>("[gate]\nlisten = \"127.0.0.1:1\"\n").is_ok());
         assert!(toml::from_str::<Settings>("[gate]\nlistn = \"127.0.0.1:1\"\n").is_err());
         assert!(toml::from_str::<Settings>(&toml::to_string(&Settings::default()).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn the_console_has_a_name_of_its_own_on_this_machine_and_https_beyond() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.console(), "http://alcaide.localhost:7101");
+        settings.office.names = vec!["office.example".into(), "other.example".into()];
+        assert_eq!(settings.console(), "https://office.example");
     }
 }

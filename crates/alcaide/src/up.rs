@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alcaide_api::Api;
+use alcaide_console::Console;
 use alcaide_serve::{Catalogue, Checked, Drain, HostRule, Limits, Listener, Routed, serve};
 use anyhow::{Context, Result};
 use tokio::sync::watch;
@@ -32,7 +33,12 @@ pub(crate) struct Up {
 
 /// All codes of the house.
 pub(crate) fn catalogue() -> Result<Catalogue> {
-    Ok(Catalogue::new(&[alcaide_serve::codes::TABLE, alcaide_gateway::refusal::TABLE, alcaide_api::TABLE])?)
+    Ok(Catalogue::new(&[
+        alcaide_serve::codes::TABLE,
+        alcaide_gateway::refusal::TABLE,
+        alcaide_api::TABLE,
+        alcaide_console::TABLE,
+    ])?)
 }
 
 /// Runs the service until a signal comes; `started` is told the addresses once both listeners are bound.
@@ -94,19 +100,27 @@ async fn run(
         office: house.office.clone(),
         issuer: settings.issuer(),
         gate: format!("http://{}", settings.gate.listen),
+        console: settings.console(),
         catalogue: Arc::new(catalogue()?),
         ready: ready(&house, &healthy, &stopped),
         counters: counters(&house),
         operator_uid: rustix::process::geteuid().as_raw(),
     };
-    let router = alcaide_api::router(api);
+    let console = Console {
+        office: house.office.clone(),
+        catalogue: Arc::clone(&api.catalogue),
+        ready: Arc::clone(&api.ready),
+        clock: Arc::new(crate::house::now),
+        gate: api.gate.clone(),
+    };
+    let router = alcaide_api::router(api).merge(alcaide_console::router(console));
     let names = |names: &[String]| names.iter().fold(HostRule::loopback(), |rule, name| rule.host(name));
     let gate_service =
         Checked::new(names(&settings.gate.names), gate_limits.body_bytes(), house.gate.clone());
     let office_service = |rule| Checked::new(rule, office_limits.body_bytes(), Routed(router.clone()));
 
     let gate = tokio::spawn(serve(gate_listener, gate_limits, gate_service, until(stopped.clone())));
-    let office_rule = names(&settings.office.names);
+    let office_rule = console_rule(names(&settings.office.names), &settings.office.names);
     let office = tokio::spawn(serve(
         office_listener,
         office_limits,
@@ -209,6 +223,13 @@ fn counters(house: &House) -> alcaide_api::Counters {
         text.push_str(&format!("alcaide_ledger_entries {}\n", ledger.size()));
         text
     })
+}
+
+/// Pages of the office send forms, which carry an origin: that of the very host that they name; beyond loopback it is
+/// that of the TLS proxy before it.
+fn console_rule(rule: HostRule, names: &[String]) -> HostRule {
+    let rule = rule.same_origin("http").host(Settings::CONSOLE_HOST);
+    names.iter().fold(rule, |rule, name| rule.origin(&format!("https://{name}")))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -16,5 +16,6 @@ mod plans;
 mod properties;
 mod restart;
 mod roles;
+mod sessions;
 mod tokens;
 mod tools;

@@ -62,6 +62,7 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
         Operation::Approve => office.approve(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Deny => office.deny(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Backup => office.backup(by, house.folder.path()).await.map(|_| ()),
+        Operation::OpenLink => office.open_link(by, house.human_id("ana")).await.map(|_| ()),
         other => panic!("{other:?} is not tried"),
     };
     result.err().filter(|error| matches!(error, OfficeError::Forbidden { .. }))

@@ -1,6 +1,6 @@
 //! `up`: the service in the foreground. Its log goes to standard error; its addresses, once, to standard output.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Desk, Exit};
-use crate::commands::config;
+use crate::client::Client;
+use crate::commands::{config, console};
 use crate::fail::{Failure, LOGGING, NOT_THERE, THERE};
 use crate::house::Places;
 use crate::show::{can_ask, note};
@@ -67,6 +68,9 @@ impl Up {
         }
         let asked = up::Up { data_dir: places.dir().to_owned(), init, gate: self.gate, office: self.office };
         let (out, ready_file) = (desk.out, self.ready_file.clone());
+        // A person who begins a house is shown the way into its console; a program is not.
+        let greets = init && !out.is_json() && std::io::stdout().is_terminal();
+        let (up, is_up) = tokio::sync::oneshot::channel();
         let served = up::up(asked, move |started: &Started| {
             let addresses = Addresses {
                 gate: started.gate.clone(),
@@ -83,8 +87,22 @@ impl Up {
             for failure in [told.err(), written.err()].into_iter().flatten() {
                 failure.print(false);
             }
+            // Nobody waits for it where the service ended first.
+            let _ = up.send(());
         });
-        let ended = served.await;
+        let client = Client::Socket(places.socket());
+        let greeted = async {
+            if is_up.await.is_ok() && greets {
+                console::welcome(&client, |url| {
+                    let text = format!("console {url}\n        opens once, within ten minutes\n");
+                    if let Err(failure) = out.text(&text) {
+                        failure.print(false);
+                    }
+                })
+                .await;
+            }
+        };
+        let (ended, ()) = tokio::join!(served, greeted);
         if let Some(path) = &self.ready_file {
             // Best effort: the end of the service is what counts.
             let _ = std::fs::remove_file(path);

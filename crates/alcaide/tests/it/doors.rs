@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use alcaide_api::routes::{Door, ROUTES};
 use serde_json::{Value, json};
 
+use crate::console;
 use crate::house::{House, http, run};
 
 const DECLARED: &str = "schema = 1\n\
@@ -62,6 +63,29 @@ fn a_stranger_is_told_nothing_but_that() {
         tried += 1;
     }
     assert!(tried > 25, "{tried}");
+    let mut pages = 0;
+    for route in alcaide_console::routes::ROUTES {
+        if route.door != alcaide_console::routes::Door::Known {
+            continue;
+        }
+        let path = console::filled(route.path);
+        assert!(!path.contains('{'), "{path}");
+        // Neither a session that nobody has nor an office token opens a page.
+        for more in ["", "cookie: alcaide_console_PORT=alcses_x\r\n", "authorization: Bearer alcses_x\r\n"] {
+            let port = house.office.rsplit_once(':').unwrap().1;
+            let answer =
+                console::send(&house, route.method, &path, &more.replace("PORT", port), "form_token=x");
+            assert_eq!(answer.status, 401, "{} {path}: {}", route.method, answer.body);
+            assert!(answer.body.contains("You are not signed in"), "{path}: {}", answer.body);
+            assert!(
+                !answer.body.contains("bot<") && !answer.body.contains("vic<"),
+                "{path}: {}",
+                answer.body
+            );
+        }
+        pages += 1;
+    }
+    assert!(pages > 20, "{pages}");
     for path in ["/v1/chat/completions", "/v1/models", "/anthropic/v1/messages", "/mcp/files", "/api/erp/x"] {
         for method in ["post", "get"] {
             let (status, body) = http(&house.gate, method, path, None, Some(&json!({ "model": "small" })));
@@ -106,7 +130,8 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("post", "/api/v1/actors/{actor}/enrolments"), (false, None)),
         (("delete", "/api/v1/credentials/{credential}"), (false, None)),
         (("post", "/api/v1/tasks"), (false, Some(task))),
-        (("post", "/api/v1/office_tokens"), (false, Some(office))),
+        (("post", "/api/v1/office_tokens"), (false, Some(office.clone()))),
+        (("post", "/api/v1/console_links"), (false, Some(office.clone()))),
         (("post", "/api/v1/tokens/{token}/revoke"), (false, None)),
         (("get", "/api/v1/tools"), (true, None)),
         (("get", "/api/v1/tools/{server}/{name}"), (true, None)),

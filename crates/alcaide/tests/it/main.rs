@@ -9,6 +9,7 @@
 )]
 
 mod asks;
+mod console;
 mod doors;
 mod house;
 mod life;

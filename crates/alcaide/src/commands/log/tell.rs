@@ -105,7 +105,13 @@ fn told(event: &Event, names: &Names) -> String {
         Event::Office(OfficeAct::SecretSet { by, secret }) => {
             format!("office   secret {} sealed, by {}", names.of_id(secret), names.by(*by))
         }
+        Event::Office(OfficeAct::LinkOpened { human, .. }) => {
+            format!("office   link to the console for {}", names.of_id(human))
+        }
         Event::Office(OfficeAct::SessionOpened { by }) => format!("office   session of {}", names.of_id(by)),
+        Event::Office(OfficeAct::SessionEnded { by }) => {
+            format!("office   session of {} ended", names.of_id(by))
+        }
         Event::Intent(one) => {
             let policies: Vec<String> = one.decided.policies.iter().map(|id| names.of_id(id)).collect();
             let approval = one.decided.approval.map(|id| format!(", approved as {id}")).unwrap_or_default();

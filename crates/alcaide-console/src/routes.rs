@@ -1,0 +1,120 @@
+//! The table of all pages.
+
+use alcaide_control::Operation;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, get, post};
+
+use crate::door::FORM_BYTES_MAX;
+use crate::pages::{activity, agents, approvals, call, enter, log, overview, plans, tools};
+use crate::{Console, assets, page};
+
+/// Who may come to a page at all; what they may do there is the operation's own question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Door {
+    /// Anyone.
+    Public,
+    /// Whoever brings a one-time link.
+    Proof,
+    /// Whoever has a session.
+    Known,
+}
+
+/// One page.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path, with `{parameters}`.
+    pub path: &'static str,
+    /// Who may come.
+    pub door: Door,
+    /// The operation whose roles count; `None` where a session is enough.
+    pub operation: Option<Operation>,
+    /// What it is, in a few words.
+    pub summary: &'static str,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $door:ident $operation:expr, $handler:path, $summary:literal;)*) => {
+        /// All pages of the console.
+        pub static ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method), path: $path, door: Door::$door, operation: $operation, summary: $summary,
+        }),*];
+
+        pub(crate) fn router(console: Console) -> Router {
+            let mut router: Router<Console> = Router::new();
+            $( router = router.route($path, on(stringify!($method), $handler)); )*
+            router
+                .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+                .layer(axum::middleware::map_response(page::headers))
+                .with_state(console)
+        }
+    };
+}
+
+const SEE: Option<Operation> = Some(Operation::See);
+const ACTIVITY: Option<Operation> = Some(Operation::SeeActivity);
+
+routes! {
+    get "/" Known ACTIVITY, overview::show, "how it all stands";
+    get "/activity" Known ACTIVITY, activity::show, "calls, newest first";
+    get "/activity/live" Known ACTIVITY, activity::live, "the newest calls, as a part of that page";
+    get "/calls/{call}" Known ACTIVITY, call::show, "one call in full";
+    get "/agents" Known SEE, agents::list, "agents";
+    get "/agents/{agent}" Known ACTIVITY, agents::show, "one agent";
+    get "/agents/{agent}/kill" Known SEE, agents::kill_ask, "whether to stop an agent";
+    post "/agents/{agent}/kill" Known Some(Operation::Kill), agents::kill, "stop an agent";
+    get "/agents/{agent}/unkill" Known SEE, agents::unkill_ask, "whether to let an agent act again";
+    post "/agents/{agent}/unkill" Known Some(Operation::Unkill), agents::unkill, "let a stopped agent act again";
+    get "/tools" Known SEE, tools::list, "tools and their pins";
+    get "/tools/{server}/{tool}" Known SEE, tools::show, "one tool, and what changed of it";
+    post "/tools/{server}/{tool}/accept" Known Some(Operation::AcceptPin), tools::accept, "accept a tool as it is now";
+    post "/tools/{server}/{tool}/quarantine" Known Some(Operation::QuarantineTool), tools::quarantine, "take back that a tool was accepted";
+    get "/approvals" Known ACTIVITY, approvals::list, "questions of the gate";
+    get "/approvals/{approval}" Known ACTIVITY, approvals::show, "one question";
+    post "/approvals/{approval}/approve" Known Some(Operation::Approve), approvals::approve, "answer with yes";
+    post "/approvals/{approval}/deny" Known Some(Operation::Deny), approvals::deny, "answer with no";
+    get "/plans" Known SEE, plans::list, "plans, newest first";
+    get "/plans/{number}" Known SEE, plans::show, "one plan, and what it changed";
+    get "/plans/{number}/rollback" Known SEE, plans::rollback_ask, "whether to go back to a plan";
+    post "/plans/{number}/rollback" Known Some(Operation::Rollback), plans::rollback, "go back to a plan";
+    get "/log" Known ACTIVITY, log::show, "the record and how to verify it";
+    get "/log/entries/{index}" Known ACTIVITY, log::entry, "one entry and its proof";
+    get "/enter" Public None, enter::ask, "the page that a link opens";
+    post "/enter" Proof None, enter::enter, "redeem a link";
+    post "/leave" Known None, enter::leave, "end the session";
+    get "/assets/console.css" Public None, assets::style, "style";
+    get "/assets/console.js" Public None, assets::script, "script";
+    get "/assets/mark.svg" Public None, assets::mark, "the mark";
+}
+
+fn on<H, T>(method: &str, handler: H) -> MethodRouter<Console>
+where
+    H: axum::handler::Handler<T, Console>,
+    T: 'static,
+{
+    match method {
+        "post" => post(handler),
+        _ => get(handler),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_something_names_whose_it_is() {
+        for route in ROUTES {
+            assert!(matches!(route.method, "get" | "post"), "{route:?}");
+            if route.method == "post" && route.path != "/leave" && route.door == Door::Known {
+                let operation = route.operation.unwrap_or_else(|| panic!("{route:?}"));
+                assert!(!matches!(operation, Operation::See | Operation::SeeActivity), "{route:?}");
+            }
+            if route.method == "get" && route.door == Door::Known {
+                assert!(matches!(route.operation, SEE | ACTIVITY), "{route:?}");
+            }
+        }
+    }
+}
