@@ -1,7 +1,9 @@
 """Uses an MCP server through the public `mcp` library and prints what the library understood.
 
-Reads MCP_URL, MCP_TOKEN (a bearer token, may be missing), MCP_MODE (how the library finds the protocol version),
-and MCP_CALLS (a JSON list of `[tool, arguments]`). Prints one line of JSON.
+Reads MCP_URL, or MCP_COMMAND (a JSON list: a program that is started and spoken to over stdio), MCP_TOKEN (a bearer
+token, may be missing), MCP_MODE (how the library finds the protocol version), MCP_CALLS (a JSON list of `[tool,
+arguments]`), and MCP_OFFERS (a JSON list of `[prompt, arguments]`; if it is there, resources are listed and each is
+read too); with MCP_DESCRIPTIONS, descriptions of tools are shown. Prints one line of JSON.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import os
 
 import httpx2
 from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -22,19 +25,45 @@ async def call(client, name, arguments):
     return {"blocks": blocks, "failed": bool(done.is_error), "structured": done.structured_content}
 
 
+async def offers(client, prompts):
+    """Every resource, read, and prompts filled in."""
+    listed = await client.list_resources()
+    read = {}
+    for resource in listed.resources:
+        done = await client.read_resource(str(resource.uri))
+        read[str(resource.uri)] = [part.text for part in done.contents]
+    filled = {}
+    for name, arguments in prompts:
+        done = await client.get_prompt(name, arguments)
+        filled[name] = [message.content.text for message in done.messages]
+    names = [prompt.name for prompt in (await client.list_prompts()).prompts]
+    templates = [one.uri_template for one in (await client.list_resource_templates()).resource_templates]
+    return {"resources": read, "templates": templates, "prompts": names, "filled": filled}
+
+
 async def use():
     token = os.environ.get("MCP_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
-        transport = streamable_http_client(os.environ["MCP_URL"], http_client=http)
+        if "MCP_COMMAND" in os.environ:
+            program, *arguments = json.loads(os.environ["MCP_COMMAND"])
+            transport = stdio_client(StdioServerParameters(command=program, args=arguments))
+        else:
+            transport = streamable_http_client(os.environ["MCP_URL"], http_client=http)
         async with Client(transport, mode=os.environ.get("MCP_MODE", "auto"), read_timeout_seconds=30) as client:
             listed = await client.list_tools()
+            more = {}
+            if "MCP_DESCRIPTIONS" in os.environ:
+                more["descriptions"] = {tool.name: tool.description for tool in listed.tools}
+            if "MCP_OFFERS" in os.environ:
+                more["offers"] = await offers(client, json.loads(os.environ["MCP_OFFERS"]))
             calls = json.loads(os.environ.get("MCP_CALLS", "[]"))
             return {
                 "protocol": client.protocol_version,
                 "server": client.server_info.name if client.server_info else None,
                 "tools": [tool.name for tool in listed.tools],
                 "calls": [await call(client, name, arguments) for name, arguments in calls],
+                **more,
             }
 
 

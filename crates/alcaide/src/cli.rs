@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    log, order, people, plan, policy, secret, serve, token, tool,
+    log, order, people, plan, policy, range, secret, serve, token, tool,
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
@@ -118,6 +118,8 @@ enum Noun {
     /// Policies: check, test, ask who can
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// Serve the practice ground: a small firm's mail, files and payments as an MCP server, with planted traps
+    Range(range::Range),
     /// Settings
     #[command(subcommand)]
     Config(config::Verb),
@@ -272,6 +274,7 @@ impl Noun {
             Self::Console(verb) => verb.run(desk).await,
             Self::Order(verb) => verb.run(desk).await,
             Self::Policy(verb) => verb.run(desk).await,
+            Self::Range(range) => range.run(desk).await,
             Self::Config(verb) => verb.run(desk),
             Self::Doctor(doctor) => doctor.run(desk),
             Self::Explain(explain) => explain.run(desk),

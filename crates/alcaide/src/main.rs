@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod fail;
 mod house;
+mod range;
 mod run;
 mod settings;
 mod show;

@@ -14,6 +14,7 @@ mod doors;
 mod house;
 mod life;
 mod offline;
+mod range;
 mod record;
 mod run;
 mod tools;
