@@ -62,7 +62,7 @@ async fn a_tool_is_offered_and_called_once_it_is_accepted() {
     }
     let calls = house.audit().await;
     let tools: Vec<_> = calls.iter().filter(|(intent, _)| intent.action == ActionKind::CallTool).collect();
-    assert_eq!(tools.len(), 4);
+    assert_eq!(tools.len(), 5);
     assert!(
         tools.iter().all(|(intent, outcome)| outcome.end == End::Complete && intent.target.tool.is_some())
     );
