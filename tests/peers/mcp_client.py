@@ -3,7 +3,8 @@
 Reads MCP_URL, or MCP_COMMAND (a JSON list: a program that is started and spoken to over stdio), MCP_TOKEN (a bearer
 token, may be missing), MCP_MODE (how the library finds the protocol version), MCP_CALLS (a JSON list of `[tool,
 arguments]`), and MCP_OFFERS (a JSON list of `[prompt, arguments]`; if it is there, resources are listed and each is
-read too); with MCP_DESCRIPTIONS, descriptions of tools are shown. Prints one line of JSON.
+read too); with MCP_DESCRIPTIONS, descriptions of tools are shown; with MCP_READS (a JSON list of URIs) or MCP_PROMPTS (a
+JSON list of `[prompt, arguments]`), what the lists say in full. Prints one line of JSON.
 """
 
 import asyncio
@@ -41,6 +42,32 @@ async def offers(client, prompts):
     return {"resources": read, "templates": templates, "prompts": names, "filled": filled}
 
 
+def plain(model):
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+async def attempt(act):
+    """What the library gives, or what a user of it would see instead."""
+    try:
+        return plain(await act)
+    except Exception as error:
+        return {"error": type(error).__name__, "message": str(error)}
+
+
+async def look(client, reads, prompts):
+    """Everything that the server offers beside tools."""
+    return {
+        "listed": {
+            "tools": await attempt(client.list_tools()),
+            "prompts": await attempt(client.list_prompts()),
+            "resources": await attempt(client.list_resources()),
+            "templates": await attempt(client.list_resource_templates()),
+        },
+        "reads": [await attempt(client.read_resource(uri)) for uri in reads],
+        "prompts": [await attempt(client.get_prompt(name, arguments)) for name, arguments in prompts],
+    }
+
+
 async def use():
     token = os.environ.get("MCP_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -58,12 +85,15 @@ async def use():
             if "MCP_OFFERS" in os.environ:
                 more["offers"] = await offers(client, json.loads(os.environ["MCP_OFFERS"]))
             calls = json.loads(os.environ.get("MCP_CALLS", "[]"))
+            reads, prompts = (json.loads(os.environ.get(name, "[]")) for name in ("MCP_READS", "MCP_PROMPTS"))
+            seen = await look(client, reads, prompts) if reads or prompts else {}
             return {
                 "protocol": client.protocol_version,
                 "server": client.server_info.name if client.server_info else None,
                 "tools": [tool.name for tool in listed.tools],
                 "calls": [await call(client, name, arguments) for name, arguments in calls],
                 **more,
+                **seen,
             }
 
 

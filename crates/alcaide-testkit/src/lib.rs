@@ -7,23 +7,35 @@
 //! - [`Gate`]: holds an answer back until the test says so.
 //! - [`Child`]: a real program, its output captured, ended by its own process id.
 //! - [`python`] and [`node`]: a script of `tests/peers` run with the public client libraries.
+//! - [`ToolServer`]: speaks the Model Context Protocol by the official Rust library; [`observe_tools`] is what public
+//!   clients see of it, [`conformance`] what the public suite says of a server, [`Bearer`] adds the token that the
+//!   suite cannot send.
 //! - [`node_server`]: a public server of the npm registry, on a free port of loopback.
 //! - [`Clock`]: moments that only the test moves on.
 
+mod bearer;
 mod child;
 mod clock;
+mod conformance;
 mod error;
 mod gate;
 mod gzip;
+mod loopback;
+mod mcp;
 mod model;
+mod observe;
 mod peer;
 
+pub use bearer::Bearer;
 pub use child::{Child, Ended, Launch, Source};
 pub use clock::Clock;
+pub use conformance::{Checks, conformance};
 pub use error::KitError;
 pub use gate::Gate;
+pub use mcp::ToolServer;
 pub use model::script::{Cut, Fail, Lie, Script, ToolCall, Usage};
 pub use model::{BODY_MAX, HEARD_MAX, Heard, ModelServer};
+pub use observe::observe_tools;
 pub use peer::{
     node, node_program, node_server, npm_module, peer_script, python, python_program, python_server,
     workspace_root,

@@ -4,4 +4,6 @@
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod wire;
