@@ -22,8 +22,6 @@ pub const SILENT_MAX: u32 = 3;
 pub const CANCELLED_MAX: usize = 256;
 /// Bytes of what a child said on its standard errors that are kept for the log.
 pub const ERRORS_KEPT: usize = 4 << 10;
-/// Longest wait for a server to say hello; the upstream's wait for a first byte where that is shorter.
-pub const HELLO_MAX: Duration = Duration::from_secs(30);
 /// How long a child may take to end by itself once its input is closed.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// Servers and actors that are remembered, running or not.
@@ -38,6 +36,8 @@ pub struct Bounds {
     pub per_server: usize,
     /// How long a child lives without a request.
     pub idle: Duration,
+    /// How long a child may take to say hello.
+    pub hello: Duration,
     /// How long a child may take to read one line.
     pub write: Duration,
     /// Pause after the first fall of a child; it doubles with each further one.
@@ -54,13 +54,14 @@ pub struct Bounds {
 
 impl Default for Bounds {
     /// 64 children, 32 of one server: each has a process and a thread. Five minutes without work end one. Thirty
-    /// seconds for a line: a server that computes does not read. A quarter of a second after the first fall, two
+    /// seconds to say hello, as run-times start slowly; thirty for a line, as a server that computes does not read. A quarter of a second after the first fall, two
     /// seconds at most, and a minute's rest after five falls within five minutes.
     fn default() -> Self {
         Self {
             children: 64,
             per_server: 32,
             idle: Duration::from_secs(300),
+            hello: Duration::from_secs(30),
             write: Duration::from_secs(30),
             pause: Duration::from_millis(250),
             pause_max: Duration::from_secs(2),

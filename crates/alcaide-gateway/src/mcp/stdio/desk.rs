@@ -31,19 +31,30 @@ pub(super) struct Open {
     pub(super) response: oneshot::Sender<Answer>,
 }
 
+/// What became of a notification.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Given {
+    /// It waits for a caller.
+    Waits,
+    /// It belongs to an open request, but there is no room, or more than one could be meant.
+    Dropped,
+    /// It belongs to none.
+    Unasked,
+}
+
 impl Open {
-    /// Lets a notification wait for the caller; gives it back if there is no room.
-    fn note(&self, note: Bytes) -> bool {
+    /// Lets a notification wait for the caller, if there is room.
+    fn note(&self, note: Bytes) -> Given {
         let bytes = note.len();
         let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= NOTES_BYTES_MAX);
         if self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            return false;
+            return Given::Dropped;
         }
-        let sent = self.notes.try_send(note).is_ok();
-        if !sent {
+        if self.notes.try_send(note).is_err() {
             self.held.fetch_sub(bytes, Ordering::Relaxed);
+            return Given::Dropped;
         }
-        sent
+        Given::Waits
     }
 }
 
@@ -96,28 +107,30 @@ impl Desk {
         true
     }
 
-    /// Gives progress to the request that it is of; says whether somebody will hear it.
-    pub(super) fn progress(&self, own: i64, line: &Bytes, token: Range<usize>) -> bool {
+    /// Gives progress to the request that it is of.
+    pub(super) fn progress(&self, own: i64, line: &Bytes, token: Range<usize>) -> Given {
         self.pass(own, |open| frame::restored(line, token, open.token.as_deref()?))
     }
 
-    /// Gives a notification to the request that listens for it; says whether somebody will hear it.
-    pub(super) fn told(&self, own: i64, line: &Bytes, subscription: Range<usize>) -> bool {
+    /// Gives a notification to the request that listens for it.
+    pub(super) fn told(&self, own: i64, line: &Bytes, subscription: Range<usize>) -> Given {
         self.pass(own, |open| frame::restored(line, subscription, &open.id))
     }
 
     /// Gives a log message to the one request that is open. With several it could tell one task of another: nobody
     /// gets it then.
-    pub(super) fn log(&self, line: &Bytes) -> bool {
-        let mut asked = self.open.iter().filter(|(_, open)| !open.listens);
+    pub(super) fn log(&self, line: &Bytes) -> Given {
+        let mut asked = self.open.values().filter(|open| !open.listens);
         match (asked.next(), asked.next()) {
-            (Some((_, open)), None) => open.note(line.clone()),
-            _ => false,
+            (Some(open), None) => open.note(line.clone()),
+            (Some(_), Some(_)) => Given::Dropped,
+            (None, _) => Given::Unasked,
         }
     }
 
-    fn pass(&self, own: i64, restore: impl FnOnce(&Open) -> Option<Bytes>) -> bool {
-        self.open.get(&own).is_some_and(|open| restore(open).is_some_and(|note| open.note(note)))
+    fn pass(&self, own: i64, restore: impl FnOnce(&Open) -> Option<Bytes>) -> Given {
+        let Some(open) = self.open.get(&own) else { return Given::Unasked };
+        restore(open).map_or(Given::Unasked, |note| open.note(note))
     }
 
     /// Forgets a request that was never sent.
@@ -218,30 +231,31 @@ mod tests {
         let (own, mut caller) = ask(&mut desk, false);
         let line = Bytes::from_static(b"{\"t\":1}");
         for _ in 0..NOTES_MAX {
-            assert!(desk.progress(own, &line, 5..6));
+            assert_eq!(desk.progress(own, &line, 5..6), Given::Waits);
         }
-        assert!(!desk.progress(own, &line, 5..6), "one past the number");
+        assert_eq!(desk.progress(own, &line, 5..6), Given::Dropped, "one past the number");
+        assert_eq!(desk.progress(own + 1, &line, 5..6), Given::Unasked);
         assert_eq!(caller.notes.try_recv().unwrap(), "{\"t\":\"t\"}");
         let (_, _kept) = {
             desk.withdraw(own);
             ask(&mut desk, false)
         };
         let half = Bytes::from(vec![b' '; NOTES_BYTES_MAX / 2]);
-        assert!(desk.log(&half) && desk.log(&half));
-        assert!(!desk.log(&Bytes::from_static(b" ")), "one byte past");
+        assert_eq!((desk.log(&half), desk.log(&half)), (Given::Waits, Given::Waits));
+        assert_eq!(desk.log(&Bytes::from_static(b" ")), Given::Dropped, "one byte past");
     }
 
     #[tokio::test]
     async fn a_log_message_is_given_to_nobody_where_two_could_be_meant() {
         let mut desk = desk();
         let line = Bytes::from_static(b"{}");
-        assert!(!desk.log(&line), "nobody is there");
+        assert_eq!(desk.log(&line), Given::Unasked);
         let (_, _listener) = ask(&mut desk, true);
         let (_, mut caller) = ask(&mut desk, false);
-        assert!(desk.log(&line));
+        assert_eq!(desk.log(&line), Given::Waits);
         assert_eq!(caller.notes.try_recv().unwrap(), line);
         let (_, _other) = ask(&mut desk, false);
-        assert!(!desk.log(&line));
+        assert_eq!(desk.log(&line), Given::Dropped);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use super::bounds::{Bounds, HELLO_MAX, PLACES_MAX, QUEUE_MAX};
+use super::bounds::{Bounds, PLACES_MAX, QUEUE_MAX};
 use super::child::Child;
 use super::error::{End, StdioError};
 use super::falls::{Falls, Start};
@@ -243,7 +243,7 @@ impl Children {
         let process = Process { child, stdin, stdout, stderr, home };
         tokio::spawn(attend(process, queue, Arc::clone(&shared)));
         let begun = Begun(Some(&shared));
-        let said = hello(&shared, HELLO_MAX.min(plan.first_byte_timeout)).await;
+        let said = hello(&shared, self.bounds.hello).await;
         let said = said.inspect_err(|error| shared.end(&End::Broken { why: error.to_string() }))?;
         begun.done();
         let open = report.open().count();

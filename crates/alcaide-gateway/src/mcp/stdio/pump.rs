@@ -65,7 +65,7 @@ pub(super) async fn attend(process: Process, mut lines: mpsc::Receiver<Bytes>, s
             shared.end(&how);
         }
     }
-    let how = shared.over.borrow().clone().unwrap_or(End::Closed);
+    let how = shared.desk.lock().over().cloned().unwrap_or(End::Closed);
     drop(stdin);
     if how.is_polite() {
         let _ = timeout(GRACE, child.wait()).await;

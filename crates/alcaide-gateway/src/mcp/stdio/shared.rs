@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::bounds::{Bounds, ERRORS_KEPT, JUNK_MAX, SILENT_MAX, UNASKED_MAX};
-use super::desk::Desk;
+use super::desk::{Desk, Given};
 use super::error::End;
 use super::falls::Falls;
 use super::frame::{self, Heard};
@@ -107,7 +107,7 @@ impl Shared {
             Err(why) => return self.junk(&why),
         };
         let now = Instant::now();
-        let passed = match heard {
+        let given = match heard {
             Heard::Response { own, id } => {
                 if !self.desk.lock().answer(own, line, id, now) {
                     return self.junk("an answer to no request");
@@ -124,7 +124,7 @@ impl Shared {
                 count(&tally.lists);
                 return self.unasked();
             }
-            Heard::Notice => false,
+            Heard::Notice => Given::Unasked,
             Heard::Asked { answer } => {
                 count(&tally.asked);
                 let mut answer = answer;
@@ -136,11 +136,10 @@ impl Shared {
                 return self.unasked();
             }
         };
-        if passed {
-            return Ok(());
+        if given != Given::Waits {
+            count(&tally.dropped);
         }
-        count(&tally.dropped);
-        self.unasked()
+        if given == Given::Unasked { self.unasked() } else { Ok(()) }
     }
 
     /// A request ran out of time.
