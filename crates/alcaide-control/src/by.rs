@@ -84,7 +84,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, for tests and for the page that explains roles.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Apply,
         Self::ApplyPolicies,
         Self::Rollback,

@@ -72,7 +72,7 @@ pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};
 pub use survey::{PlanDifference, Survey};
 pub use tokens::{ClientCredentials, Exchange, TaskOrder};
-pub use tools::{ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
+pub use tools::{DefinitionView, ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{
     ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,
     CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,

@@ -1,10 +1,11 @@
 //! Orders: what the gates must know at once. Each is durable in the ledger before the call returns; its sequence is
 //! its ledger index. Giving one twice does no harm.
 
+use std::collections::BTreeSet;
+
 use alcaide_inventory::{Actor, HumanId, OrderId, Plan, TokenId};
 use alcaide_record::{Entry, Event, Order, OrderKind};
 use alcaide_store::rusqlite::OptionalExtension as _;
-use std::collections::BTreeSet;
 
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
@@ -59,87 +60,6 @@ impl Office {
             return Err(self.denied(by, Operation::Revoke).await);
         }
         self.give(by.human(), OrderKind::Revoke { token }).await
-    }
-
-    /// Answers a question with yes. Only a named approver who is nowhere in the chain of the call and answers for
-    /// nobody in it.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Approval`]; else what store and ledger say.
-    ///
-    /// # Cancel safety
-    /// Runs to its end even if dropped.
-    pub async fn approve(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Approve).await
-    }
-
-    /// Answers a question with no.
-    ///
-    /// # Errors
-    /// As [`Office::approve`], but whoever is in the chain may say no too.
-    ///
-    /// # Cancel safety
-    /// Runs to its end even if dropped.
-    pub async fn deny(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Deny).await
-    }
-
-    async fn answer(
-        &self,
-        by: &By,
-        approval: ApprovalId,
-        operation: Operation,
-    ) -> Result<OrderView, OfficeError> {
-        self.allow(by, operation).await?;
-        let (own, by) = (self.clone(), by.clone());
-        detached(async move {
-            // One answer after another: the second finds the question answered.
-            let _bench = own.0.bench.lock().await;
-            own.catch_up().await?;
-            let wrong = |why| OfficeError::Approval { approval: approval.to_string(), why };
-            let question = own.question(approval).await?;
-            let question = question.ok_or_else(|| OfficeError::unknown("approval", &approval))?;
-            if question.state != "open" {
-                return Err(wrong("it is answered already"));
-            }
-            let now = own.now();
-            if now >= question.expires {
-                return Err(wrong("it is too old"));
-            }
-            if operation == Operation::Deny {
-                return own.give(by.human(), OrderKind::Deny { approval }).await;
-            }
-            let Some(human) = by.human() else { return Err(wrong("only a named person approves")) };
-            own.may_act(Actor::Human(human)).await?;
-            if let Some(why) = too_near(&own.current(), &question.chain, human) {
-                return Err(wrong(why));
-            }
-            let expires = now + APPROVAL_LIFE;
-            own.give(Some(human), OrderKind::Approve { approval, digest: question.digest, expires }).await
-        })
-        .await
-    }
-
-    async fn question(&self, approval: ApprovalId) -> Result<Option<Question>, OfficeError> {
-        type Row = (String, String, i64, String);
-        let row: Option<Row> = self
-            .0
-            .store
-            .read(move |tx| {
-                let sql = "SELECT chain, digest, expires, state FROM approval WHERE id = ?1";
-                let row = tx.query_row(sql, [approval.to_string()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                });
-                Ok::<_, OfficeError>(row.optional()?)
-            })
-            .await?;
-        let Some((chain, digest, expires, state)) = row else { return Ok(None) };
-        Ok(Some(Question {
-            chain: from_json("chain", &chain)?,
-            digest: parsed("approval", &digest)?,
-            expires: Moment::from_micros(nat(expires)),
-            state,
-        }))
     }
 
     async fn is_subject(&self, by: &By, token: TokenId) -> Result<bool, OfficeError> {

@@ -8,7 +8,7 @@ use alcaide_inventory::{ApprovalId, CallId, Moment, Plan};
 use alcaide_record::{Entry, Event, Intent, Outcome, Refused};
 use alcaide_store::rusqlite::{OptionalExtension as _, params};
 
-use crate::by::{By, Operation};
+use crate::by::By;
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::plans::blocking;

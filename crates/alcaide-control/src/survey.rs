@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use alcaide_inventory::PlanNumber;
-use alcaide_record::Digest;
 use alcaide_store::rusqlite::params;
 use serde::Serialize;
 

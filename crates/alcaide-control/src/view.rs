@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use alcaide_inventory::declare::{Grant, Standing};
-use alcaide_inventory::fact::Effect;
 use alcaide_inventory::id::{
     AgentId, ApprovalId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId, SecretId, TaskId,
     TokenId, ToolId, UnitId,

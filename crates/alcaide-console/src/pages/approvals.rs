@@ -1,6 +1,6 @@
 //! Questions of the gate. A decision is about exactly what the page shows: the order names the digest of it.
 
-use alcaide_control::{ApprovalState, ApprovalView, Cursor, Operation, Paging, Session};
+use alcaide_control::{ApprovalState, ApprovalView, Approver, Cursor, Operation, Paging, Session};
 use alcaide_inventory::{ApprovalId, Moment};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -91,9 +91,7 @@ pub(crate) async fn show(
 
 /// Whom the policies ask.
 fn asked(question: &ApprovalView) -> Option<Markup> {
-    let words = |roles: &[alcaide_control::Approver]| {
-        roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" and ")
-    };
+    let words = |roles: &[Approver]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" and ");
     let mut all: Vec<String> = Vec::new();
     if !question.roles.is_empty() {
         all.push(words(&question.roles));
@@ -106,7 +104,8 @@ fn asked(question: &ApprovalView) -> Option<Markup> {
 
 fn answers(question: &ApprovalView, session: &Session) -> Markup {
     // An owner, a sponsor or an administrator may answer where the policies name them; the office knows.
-    let named = !question.roles.is_empty() || !question.any_of.is_empty();
+    let named =
+        question.roles.iter().chain(question.any_of.iter().flatten()).any(|one| *one != Approver::Approver);
     if !session.by.may(Operation::Approve) && !named {
         return html! { p.quiet { "An approver can answer it. Your roles do not." } };
     }

@@ -111,7 +111,7 @@ async fn passage(
         },
         hosted: Vec::new(),
         body: bytes.clone(),
-        matter: Matter::Parts { method: name.into(), parts: vec![0..bytes.len()] },
+        matter: Matter::Parts { method: name.into(), parts: std::iter::once(0..bytes.len()).collect() },
         pin: None,
         found,
         args: None,

@@ -8,7 +8,7 @@ use alcaide_inventory::declare::Role;
 use alcaide_inventory::id::{ApprovalId, CallId, TaskId, TokenId};
 use alcaide_inventory::{Actor, AgentId, HumanId, Moment, UnitId};
 use alcaide_ledger::{Ledger, Options};
-use alcaide_record::{ActionKind, Chain, Entry, Event, Refused, Stage};
+use alcaide_record::{ActionKind, Approver, Chain, Digest, Entry, Event, Question, Refused, Stage};
 use alcaide_testkit::{ModelServer, Script, node, python};
 use serde_json::Value;
 
@@ -397,6 +397,15 @@ fn asked(house: &mut House, approval: u128) -> String {
         token: TokenId::from_bits(4),
         unit: UnitId::from_bits(5),
     };
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = Moment::from_micros(u64::try_from(since.as_micros()).unwrap());
+    let question = Question {
+        any_of: Vec::new(),
+        expires: now + std::time::Duration::from_secs(900),
+        matter: Digest([7; 32]),
+        pin: None,
+        roles: vec![Approver::Approver],
+    };
     let refused = Refused {
         action: Some(ActionKind::CallTool),
         approval: Some(ApprovalId::from_bits(approval)),
@@ -404,12 +413,11 @@ fn asked(house: &mut House, approval: u128) -> String {
         code: "ALC-POLICY-0034".into(),
         content: None,
         decided: None,
+        question: Some(question),
         stage: Stage::Decided,
         target: None,
         who: Some(who),
     };
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = Moment::from_micros(u64::try_from(since.as_micros()).unwrap());
     let leaf = Entry::new(now, Event::Refused(Box::new(refused))).to_leaf().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
