@@ -6,10 +6,12 @@
 //! - [`ModelServer`]: speaks the OpenAI and Anthropic APIs, follows a [`Script`], keeps every request byte for byte.
 //! - [`Gate`]: holds an answer back until the test says so.
 //! - [`Child`]: a real program, its output captured, ended by its own process id.
+//! - [`certificate`]: a throw-away certificate that is its own authority.
 //! - [`python`] and [`node`]: a script of `tests/peers` run with the public client libraries.
 //! - [`node_server`]: a public server of the npm registry, on a free port of loopback.
 //! - [`Clock`]: moments that only the test moves on.
 
+pub mod certificate;
 mod child;
 mod clock;
 mod error;
