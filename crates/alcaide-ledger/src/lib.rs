@@ -53,6 +53,7 @@ pub mod layer;
 pub mod leaf;
 pub mod ledger;
 pub mod note;
+pub mod offline;
 pub mod proof;
 pub mod verify;
 
@@ -75,6 +76,7 @@ pub use hash::{Hash, leaf_hash};
 pub use leaf::{AppendError, Durable, LEAF_BYTES_MAX, Leaf, Pending, SpendKey};
 pub use ledger::{Ledger, Options};
 pub use note::{NoteError, OpenNote, SignNote};
+pub use offline::read_from;
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
 pub use verify::{VerifyError, VerifyReport, verify};
 
