@@ -141,6 +141,7 @@ fn all_kinds() -> Vec<Event> {
         }),
         Event::Issued(Issued {
             actor: agent(),
+            by: None,
             epoch: 2,
             expires: Moment::from_secs(9),
             kind: TokenKind::Gate,
@@ -158,6 +159,7 @@ fn all_kinds() -> Vec<Event> {
         order(OrderKind::Revoke { token: TokenId::from_bits(6) }),
         order(OrderKind::Unkill { actor: agent() }),
         Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),
+        Event::Office(OfficeAct::Restored { entries: 7, orders: 1 }),
         Event::Office(OfficeAct::SessionOpened { by: HumanId::from_bits(1) }),
         Event::Office(OfficeAct::SecretSet { by: None, secret: SecretId::from_bits(1) }),
         Event::Office(OfficeAct::Denied { by: None, code: "ALC-OFFICE-0001".into() }),
