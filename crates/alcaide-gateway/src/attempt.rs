@@ -5,19 +5,36 @@
 //! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
-use alcaide_ledger::{Ledger, Pending};
+use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Reservation};
 use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Settlement, Usage};
 use tokio::sync::mpsc;
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
+use crate::metrics::{Metrics, Open, What};
 
 /// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
 const CLOSING_MAX: usize = 4_096;
+/// Longest wait for an intent to be on disk. A healthy disk takes milliseconds; past this the caller is told, and the
+/// intent, should it still land, ends as withdrawn.
+pub const RECEIPT_WAIT: Duration = Duration::from_secs(10);
+
+/// An intent is not on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The disk did not answer in time.
+    #[error("the disk did not answer within {} s", RECEIPT_WAIT.as_secs())]
+    Late,
+}
 
 /// What every attempt needs.
 #[derive(Clone)]
@@ -26,6 +43,9 @@ pub struct Closer {
     memory: Arc<Memory>,
     clock: crate::gate::Clock,
     queue: mpsc::Sender<Closing>,
+    /// The last intent that was waited for did not get its receipt in time.
+    late: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 enum Closing {
@@ -49,7 +69,8 @@ impl Closer {
     #[must_use]
     pub fn start(ledger: Ledger, memory: Arc<Memory>, clock: crate::gate::Clock) -> Self {
         let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
-        let closer = Self { ledger, memory, clock, queue };
+        let late = Arc::new(AtomicBool::new(false));
+        let closer = Self { ledger, memory, clock, queue, late, metrics: Arc::default() };
         let memory = Arc::clone(&closer.memory);
         tokio::spawn(async move {
             while let Some(closing) = receipts.recv().await {
@@ -75,6 +96,17 @@ impl Closer {
     #[must_use]
     pub fn now(&self) -> Moment {
         (self.clock)()
+    }
+
+    /// Counters of the gate.
+    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether the disk of the ledger did not answer in time when it was waited for last.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
     }
 
     /// Queues a refusal; when the ledger cannot take it the call stays refused all the same.
@@ -201,6 +233,8 @@ pub struct Attempt {
     pub told: Told,
     /// What is charged where the upstream never told its usage.
     fallback: Option<Usage>,
+    /// Counts the attempt while it has no outcome.
+    _open: Open,
 }
 
 impl Attempt {
@@ -216,6 +250,7 @@ impl Attempt {
         fallback: Option<Usage>,
     ) -> Self {
         Self {
+            _open: closer.metrics.open(What::Attempt),
             closer,
             call,
             number,
@@ -260,32 +295,40 @@ impl Attempt {
         self.sent = true;
     }
 
-    /// Queues the intent and waits until it is on disk.
+    /// Queues the intent and waits until it is on disk, [`RECEIPT_WAIT`] at most.
     ///
     /// # Errors
-    /// As [`Pending`]; nothing was sent and the reservation is given back.
+    /// [`RecordError`]; nothing was sent. The reservation is given back, or ends with the intent where that lands late.
     ///
     /// # Cancel safety
     /// If it is dropped while it waits, the attempt is ended as withdrawn once its intent is on disk.
     pub async fn record(
         self,
         leaf: IntentLeaf,
-    ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), alcaide_ledger::AppendError> {
+    ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), RecordError> {
         let pending = self.closer.ledger.enqueue(leaf)?;
+        let late = Arc::clone(&self.closer.late);
         let mut waiting = Waiting { pending: Some(pending), attempt: Some(Box::new(self)) };
         let receipt = match waiting.pending.as_mut() {
-            Some(pending) => pending.await,
-            None => Err(alcaide_ledger::AppendError::Closed),
+            // Dropped with its receipt outstanding, `waiting` hands both to the closer.
+            Some(pending) => tokio::time::timeout(RECEIPT_WAIT, pending).await.map_err(|_| {
+                late.store(true, Ordering::Relaxed);
+                RecordError::Late
+            })?,
+            None => Err(AppendError::Closed),
         };
         waiting.pending = None;
         let attempt = waiting.attempt.take();
         let receipt = receipt?;
+        if late.load(Ordering::Relaxed) {
+            late.store(false, Ordering::Relaxed);
+        }
         match attempt {
             Some(mut attempt) => {
                 attempt.journalled(receipt.index());
                 Ok((*attempt, receipt))
             }
-            None => Err(alcaide_ledger::AppendError::Closed),
+            None => Err(AppendError::Closed.into()),
         }
     }
 

@@ -247,6 +247,13 @@ impl GatePlan {
         self.services.get(name)
     }
 
+    /// What an operation of a service does.
+    #[must_use]
+    pub fn effect_of(&self, service: RouteId, operation: &str) -> Option<Effect> {
+        let service = self.services.values().find(|known| known.route == service)?;
+        service.operations.iter().find(|known| known.name.as_str() == operation).map(|known| known.effect)
+    }
+
     /// All models, in no order.
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelPlan>> {
         self.models.values()

@@ -13,7 +13,6 @@ use alcaide_label::Label;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
-use crate::replay::Seen;
 use crate::state::{ActorState, Applied, Memory, State, TaskState};
 
 /// Version of the snapshot's form.
@@ -139,6 +138,6 @@ impl Memory {
     }
 
     fn of(state: State) -> Self {
-        Self { state: Mutex::new(state), seen: Mutex::new(Seen::default()) }
+        Self { state: Mutex::new(state), ..Self::default() }
     }
 }

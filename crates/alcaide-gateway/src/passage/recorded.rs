@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alcaide_ledger::Durable;
+use alcaide_memory::NotGood;
 use alcaide_record::{End, Stage};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
@@ -12,6 +13,7 @@ use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
+use crate::lease;
 use crate::refusal::{self, Refusal};
 use crate::reply::{Raw, Reply};
 use crate::upstream::HttpClient;
@@ -116,7 +118,7 @@ impl Passage<Recorded> {
                 Err(fail(attempt, End::UpstreamTimeout, refusal, false, again))
             }
             Waited::Stopped(why) => {
-                let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying(why);
+                let refusal = lease::not_good(why, Stage::Bound);
                 Err(fail(attempt, End::Killed, refusal, false, again))
             }
         }
@@ -126,7 +128,7 @@ impl Passage<Recorded> {
 enum Waited<T> {
     Answered(T),
     TimedOut,
-    Stopped(String),
+    Stopped(NotGood),
 }
 
 /// Waits for an answer, a deadline, or an order that stops the caller.
@@ -154,7 +156,7 @@ where
         if let Err(error) =
             attempt.closer().memory().is_good(&held.epochs, held.principal.token, &held.ancestors)
         {
-            return Waited::Stopped(error.to_string());
+            return Waited::Stopped(error);
         }
     }
 }

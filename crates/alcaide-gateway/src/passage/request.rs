@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::decided::{Allowed, kind_of, obligation_kinds};
 use super::{Decided, Describe, KnownAs, Passage};
+use crate::lease;
 use crate::refusal::{self, Refusal};
 
 /// A text of the body in which something was found.
@@ -184,9 +185,14 @@ impl Passage<Read> {
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent.
     ///
     /// # Errors
-    /// The refusal or question of the policies, recorded.
+    /// The refusal or question of the policies, recorded; before they are asked, that the gate has not heard of orders
+    /// for too long.
     pub(crate) fn decide(self, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
         let read = &self.stage;
+        let within = lease::orders_within(&self.common.plan, read.request.kind, &read.request.resource);
+        if let Err(why) = self.common.closer.memory().hears(self.common.closer.now(), within) {
+            return Err(self.refuse(lease::not_good(why, Stage::Read)));
+        }
         let credential = read.who.credential();
         let args = read.request.args.clone().and_then(|span| read.request.body.get(span));
         let context = Context {
@@ -250,6 +256,7 @@ impl Passage<Read> {
                 .max_by_key(|outcome| outcome.strictness())
                 .map(kind_of),
         };
+        self.common.closer.metrics().decided(record.decision);
         let refusal = worst.map(|outcome| refusal_of(outcome, Stage::Decided));
         let allowed = Allowed { obligations, record };
         let decided = Passage { common: self.common, stage: Decided::new(self.stage, allowed) };

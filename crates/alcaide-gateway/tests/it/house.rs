@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::upstream::http_client;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
 use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode};
@@ -93,12 +94,23 @@ pub(crate) struct Setup {
     policies: Vec<(String, String)>,
     limits: Limits,
     layer: Option<Arc<dyn Layer>>,
+    origins: Vec<String>,
+    unheard: bool,
+    roots: Option<String>,
 }
 
 impl Setup {
     /// People, and nothing behind the gate.
     pub(crate) fn people() -> Self {
-        Self { toml: PEOPLE.to_owned(), policies: Vec::new(), limits: Limits::default(), layer: None }
+        Self {
+            toml: PEOPLE.to_owned(),
+            policies: Vec::new(),
+            limits: Limits::default(),
+            layer: None,
+            origins: Vec::new(),
+            unheard: false,
+            roots: None,
+        }
     }
 
     /// Models `test-model` and `caller`, both at `server`, in both protocols.
@@ -156,6 +168,24 @@ impl Setup {
         self
     }
 
+    /// Nobody follows the ledger, and nobody says so.
+    pub(crate) fn unheard(mut self) -> Self {
+        self.unheard = true;
+        self
+    }
+
+    /// Private authorities of upstreams.
+    pub(crate) fn roots(mut self, pem: &str) -> Self {
+        self.roots = Some(pem.to_owned());
+        self
+    }
+
+    /// Another name of the gate.
+    pub(crate) fn origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
+        self
+    }
+
     pub(crate) fn plan(&self, master: &MasterKey) -> Plan {
         let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
         let policies = self.policies.iter().map(|(name, cedar)| Named {
@@ -209,8 +239,9 @@ impl Setup {
             commitments: HmacKey::new(&[7; 32]),
             clock: Arc::new(clock.reader()),
             entropy,
+            client: http_client(self.roots.as_deref().map(str::as_bytes)).unwrap(),
             limits: self.limits,
-            origin: format!("http://{address}"),
+            origins: self.origins.iter().cloned().chain([format!("http://{address}")]).collect(),
         })
         .unwrap();
         gate.adopt(&plan).unwrap();
@@ -223,8 +254,13 @@ impl Setup {
             assert_eq!(drain.await.panics, 0);
         });
         let following = tokio::spawn({
-            let (ledger, memory) = (ledger.clone(), Arc::clone(&memory));
-            async move { orders::follow(ledger, memory, 0).await.unwrap() }
+            let (ledger, memory, clock) = (ledger.clone(), Arc::clone(&memory), Arc::new(clock.reader()));
+            async move {
+                if self.unheard {
+                    std::future::pending::<()>().await;
+                }
+                orders::follow(ledger, memory, clock, 0).await.unwrap();
+            }
         });
         House {
             folder,
@@ -316,8 +352,9 @@ impl House {
     pub(crate) async fn token(&self, bits: u128) -> String {
         let asked = self.asked(bits);
         let (actor, task) = (agent(bits), asked.principal.task);
-        self.append(Event::Issued(Issued {
+        let event = Event::Issued(Issued {
             actor,
+            by: None,
             epoch: 0,
             expires: self.clock.now() + asked.life,
             kind: TokenKind::Gate,
@@ -327,9 +364,11 @@ impl House {
             task: Some(task),
             token: asked.principal.token,
             words: None,
-        }))
-        .await;
-        self.until("a clean task", || self.memory.label(task) == Label::CLEAN).await;
+        });
+        let index = self.append(event.clone()).await;
+        // The follower does the same, where there is one.
+        self.memory.apply(index, &Entry::new(self.clock.now(), event));
+        assert_eq!(self.memory.label(task), Label::CLEAN);
         self.mint(&asked)
     }
 
@@ -352,6 +391,11 @@ impl House {
         self.order(OrderKind::Kill { actor: agent(bits), epoch }).await;
         let killed = || self.memory.is_good(&[(agent(bits), epoch)], TokenId::from_bits(0), &[]).is_err();
         self.until("the kill", killed).await;
+    }
+
+    /// Ends the task that follows the ledger, as a defect would.
+    pub(crate) fn stop_following(&self) {
+        self.tasks[1].abort();
     }
 
     /// Lets other tasks run until something holds.

@@ -8,12 +8,15 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod authorities;
 mod budgets;
 mod endings;
 mod failover;
 mod house;
+mod leases;
 mod policy;
 mod protocols;
 mod rebuild;
 mod strangers;
 mod strict;
+mod survival;
