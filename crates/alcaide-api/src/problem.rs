@@ -47,6 +47,7 @@ codes! {
     "ALC-OFFICE-0031", 500, "the store failed", "the database answered with an error", "nothing was changed", "see `alcaide doctor`";
     "ALC-OFFICE-0032", 500, "a key operation failed", "sealing, signing or randomness failed", "nothing was changed", "see the log";
     "ALC-OFFICE-0033", 503, "shutting down", "the office is going down", "what was begun is finished first", "try again in a moment";
+    "ALC-OFFICE-0040", 503, "office behind", "the office's store does not follow the record for the moment", "what the office knows of orders is old then, so it issues no token and takes none; orders go over the socket", "make room on the data directory's disk; it goes on by itself then";
 }
 
 /// An error of the office on its way out.

@@ -212,6 +212,12 @@ pub enum OfficeError {
     /// The source of randomness failed.
     #[error("{0}")]
     Entropy(#[from] EntropyError),
+    /// The store does not follow the ledger for the moment.
+    #[error("the office does not keep up with the record: {why}")]
+    Behind {
+        /// What keeps it back.
+        why: String,
+    },
     /// The runtime is going down.
     #[error("the office is shutting down")]
     Stopping,
@@ -274,6 +280,7 @@ impl OfficeError {
             Self::Store(_) | Self::Row { .. } => "ALC-OFFICE-0031",
             Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => "ALC-OFFICE-0032",
             Self::Stopping => "ALC-OFFICE-0033",
+            Self::Behind { .. } => "ALC-OFFICE-0040",
         }
     }
 
@@ -327,6 +334,7 @@ impl OfficeError {
                 "see to the keys in the data directory".into()
             }
             Self::Stopping => "try again when it is up".into(),
+            Self::Behind { .. } => "make room on the data directory's disk; it goes on by itself then".into(),
         }
     }
 
@@ -360,7 +368,10 @@ impl OfficeError {
             | Self::Approval { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
-            Self::Crowded | Self::Stopping | Self::Append(AppendError::Busy) => Blame::Busy,
+            Self::Crowded
+            | Self::Stopping
+            | Self::Behind { .. }
+            | Self::Append(AppendError::Busy | AppendError::DiskFull { .. }) => Blame::Busy,
             Self::Diverged { .. }
             | Self::Backup { .. }
             | Self::Append(_)
@@ -436,6 +447,7 @@ mod tests {
             OfficeError::Store(StoreError::Stopped),
             OfficeError::Entropy(EntropyError),
             OfficeError::Stopping,
+            OfficeError::Behind { why: "the disk is full".into() },
         ];
         let mut codes = std::collections::BTreeMap::new();
         for error in &all {

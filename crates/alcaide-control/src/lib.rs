@@ -37,6 +37,7 @@ pub mod tokens;
 
 mod by;
 mod error;
+mod lag;
 mod place;
 mod plans;
 mod project;
@@ -45,13 +46,13 @@ mod schema;
 mod sql;
 mod view;
 
-pub use backup::check_backup;
+pub use backup::{check_backup, orders_since, unpack_backup};
 pub use by::{By, Operation};
 pub use change::{Edit, Thing, diff};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
-pub use office::{Clock, Keys, Office, Parts};
+pub use office::{Clock, Keys, Office, Parts, Trial};
 pub use orders::question_digest;
 pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;

@@ -11,6 +11,7 @@
 mod activity;
 mod backups;
 mod house;
+mod lag;
 mod plans;
 mod properties;
 mod restart;
