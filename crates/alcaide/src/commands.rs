@@ -15,6 +15,7 @@ pub(crate) mod order;
 pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod restore;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod token;

@@ -10,9 +10,12 @@ mod client;
 mod commands;
 mod fail;
 mod house;
+mod listeners;
 mod run;
 mod settings;
 mod show;
+mod telemetry;
+mod tend;
 mod up;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `settings.toml` in the data directory: one file, every key with its unit, default and reason.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alcaide_serve::Limits;
@@ -18,6 +18,16 @@ pub(crate) struct Settings {
     pub(crate) office: OfficeSettings,
     /// The ledger.
     pub(crate) ledger: LedgerSettings,
+    /// Traces for others.
+    pub(crate) telemetry: TelemetrySettings,
+}
+
+/// Traces for others.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TelemetrySettings {
+    /// URL of an OTLP/HTTP collector, without `/v1/traces`; by default there is none and nothing is sent.
+    pub(crate) otlp_url: Option<String>,
 }
 
 /// The gate.
@@ -34,6 +44,23 @@ pub(crate) struct GateSettings {
     pub(crate) body_bytes: usize,
     /// Most connections at one time. Default 4,096.
     pub(crate) connections: usize,
+    /// What callers call the gate, where that is not its address: `https://gate.example`. Proofs of possession may name
+    /// it, and `Host` too.
+    pub(crate) public_url: Option<String>,
+    /// PEM file of authorities that upstreams may have their certificates from, beside the public ones.
+    pub(crate) upstream_roots: Option<PathBuf>,
+    /// Certificate and key; with them the gate speaks TLS, on any address.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, as PEM files; relative paths begin at the data directory.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The chain, leaf first.
+    pub(crate) certificate: PathBuf,
+    /// The key of the leaf; a file that nobody but its owner may read.
+    pub(crate) key: PathBuf,
 }
 
 /// The office.
@@ -48,6 +75,8 @@ pub(crate) struct OfficeSettings {
     pub(crate) issuer: Option<String>,
     /// Trust domain of SPIFFE ids. Default `alcaide.local`. Cannot be changed without ending every credential.
     pub(crate) trust_domain: String,
+    /// Certificate and key; with them the office speaks TLS, on any address.
+    pub(crate) tls: Option<TlsFiles>,
 }
 
 /// The ledger.
@@ -68,6 +97,9 @@ impl Default for GateSettings {
             names: Vec::new(),
             body_bytes: limits.body_bytes(),
             connections: limits.connections(),
+            public_url: None,
+            upstream_roots: None,
+            tls: None,
         }
     }
 }
@@ -79,6 +111,7 @@ impl Default for OfficeSettings {
             names: Vec::new(),
             issuer: None,
             trust_domain: "alcaide.local".into(),
+            tls: None,
         }
     }
 }
@@ -92,16 +125,60 @@ impl Default for LedgerSettings {
 impl Settings {
     /// Reads the file; all defaults if there is none.
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        let here = path.parent().unwrap_or(Path::new(""));
         match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("settings file `{}`", path.display())),
+            Ok(text) => toml::from_str::<Self>(&text)
+                .map(|settings| settings.beside(here))
+                .with_context(|| format!("settings file `{}`", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("settings file `{}`", path.display())),
         }
     }
 
+    /// The same, with relative paths below `folder`: that of the settings file.
+    pub(crate) fn beside(mut self, folder: &Path) -> Self {
+        for tls in [&mut self.gate.tls, &mut self.office.tls].into_iter().flatten() {
+            tls.certificate = folder.join(&tls.certificate);
+            tls.key = folder.join(&tls.key);
+        }
+        if let Some(roots) = &mut self.gate.upstream_roots {
+            *roots = folder.join(&*roots);
+        }
+        self
+    }
+
     /// The URL that tokens name as their issuer.
     pub(crate) fn issuer(&self) -> String {
-        self.office.issuer.clone().unwrap_or_else(|| format!("http://{}", self.office.listen))
+        self.office.issuer.clone().unwrap_or_else(|| self.office_url())
+    }
+
+    /// Where the office listens, as a URL.
+    pub(crate) fn office_url(&self) -> String {
+        format!("{}://{}", scheme(self.office.tls.as_ref()), self.office.listen)
+    }
+
+    /// Where the gate listens, as a URL.
+    pub(crate) fn gate_url(&self) -> String {
+        format!("{}://{}", scheme(self.gate.tls.as_ref()), self.gate.listen)
+    }
+
+    /// All that callers may call the gate, scheme and authority each: what proofs of possession name.
+    pub(crate) fn gate_origins(&self) -> Vec<String> {
+        let scheme = scheme(self.gate.tls.as_ref());
+        let port = self.gate.listen.port();
+        let named = self.gate.names.iter().map(|name| {
+            let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            if has_port { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") }
+        });
+        let public = self.gate.public_url.iter().map(|url| url.trim_end_matches('/').to_owned());
+        public.chain([self.gate_url()]).chain(named).collect()
+    }
+
+    /// Names that `Host` may have at the gate besides the loopback names.
+    pub(crate) fn gate_hosts(&self) -> Vec<String> {
+        let public = self.gate.public_url.as_deref().and_then(|url| url.split_once("://"));
+        let public = public.map(|(_, authority)| authority.trim_end_matches('/').to_owned());
+        self.gate.names.iter().cloned().chain(public).collect()
     }
 
     /// Limits of the gate's listener.
@@ -115,6 +192,11 @@ impl Settings {
     pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 }
 
+/// How a listener is spoken to.
+const fn scheme(tls: Option<&TlsFiles>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +208,16 @@ mod tests {
         assert!(toml::from_str::<Settings>("[gate]\nlisten = \"127.0.0.1:1\"\n").is_ok());
         assert!(toml::from_str::<Settings>("[gate]\nlistn = \"127.0.0.1:1\"\n").is_err());
         assert!(toml::from_str::<Settings>(&toml::to_string(&Settings::default()).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn the_gate_knows_all_its_names() {
+        let text = "[gate]\nlisten = \"127.0.0.1:7100\"\nnames = [\"gate.lan\", \"gate.lan:8443\"]\n\
+                    public_url = \"https://gate.example/\"\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let origins =
+            ["https://gate.example", "http://127.0.0.1:7100", "http://gate.lan:7100", "http://gate.lan:8443"];
+        assert_eq!(settings.gate_origins(), origins);
+        assert_eq!(settings.gate_hosts(), ["gate.lan", "gate.lan:8443", "gate.example"]);
     }
 }
