@@ -10,7 +10,10 @@
 
 mod doors;
 mod house;
+mod kills;
 mod life;
 mod offline;
 mod record;
 mod run;
+mod survive;
+mod telemetry;
