@@ -51,6 +51,7 @@ codes! {
     "ALC-OFFICE-0041", 500, "a text beside the record cannot be read", "the folder `ledger/shelf` could not be read or written", "the definitions of tools are kept there by their digest", "see to the disk, or restore the folder from a backup";
     "ALC-OFFICE-0042", 401, "link not accepted", "the one-time link to the console is unknown, used up or too old", "it works once and lives 10 minutes", "get a new one with `alcaide console link`";
     "ALC-OFFICE-0043", 401, "no session", "there is no session, or it has ended", "a session ends after 8 hours, after 30 minutes without use, when its holder signs out, is stopped or leaves", "get a new link with `alcaide console link`";
+    "ALC-OFFICE-0044", 503, "office behind", "the office's store does not follow the record for the moment", "what the office knows of orders is old then, so it issues no token and takes none; orders go over the socket", "make room on the data directory's disk; it goes on by itself then";
 }
 
 /// An error of the office on its way out.

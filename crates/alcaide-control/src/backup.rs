@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alcaide_inventory::{Plan, PlanNumber};
-use alcaide_ledger::{OpenNote, verify};
-use alcaide_record::Digest;
+use alcaide_ledger::{OpenNote, read_from, verify};
+use alcaide_record::{Digest, Entry, Event, Order, OrderKind};
 use alcaide_seal::digest::{Hasher, sha256};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
@@ -140,6 +140,63 @@ fn shelf_holds(files: &BTreeMap<String, Digest>) -> Result<(), OfficeError> {
         }
     }
     Ok(())
+}
+
+/// Copies the store and the ledger of a backup that was checked into the folder `to`, which holds neither.
+///
+/// # Errors
+/// [`OfficeError::Backup`] if a file is there already or cannot be copied. Blocks the thread.
+pub fn unpack_backup(folder: &Path, to: &Path) -> Result<(), OfficeError> {
+    copy_file(&folder.join(BACKUP_STORE), &to.join(BACKUP_STORE))?;
+    copy_ledger(&folder.join(BACKUP_LEDGER), &to.join(BACKUP_LEDGER))?;
+    File::open(to).and_then(|folder| folder.sync_all()).map_err(failed("sync", to))
+}
+
+/// Orders that `ledger` holds beyond those of a backup and that a restored house must know: who was stopped, who may act
+/// again, which tokens were revoked. It must be the same log as the backup's, only longer.
+///
+/// Approvals are left out: a question from before is asked again.
+///
+/// # Errors
+/// [`OfficeError::Backup`] if a ledger does not verify, or the newer is no longer one of the same log. Blocks the thread.
+pub fn orders_since(backup: &Path, ledger: &Path, trusted: &dyn OpenNote) -> Result<Vec<Order>, OfficeError> {
+    let wrong = |why: String| OfficeError::Backup { why };
+    let copied = backup.join(BACKUP_LEDGER);
+    let held =
+        verify(&copied, trusted).map_err(|error| wrong(format!("the ledger does not verify: {error}")))?;
+    let newer =
+        verify(ledger, trusted).map_err(|error| wrong(format!("the newer ledger does not verify: {error}")));
+    let whole = newer?.size;
+    if whole < held.size {
+        return Err(wrong("the newer ledger is older than the backup".into()));
+    }
+    let size = held.size.saturating_add(held.beyond.unwrap_or(0));
+    let root = read_from(&copied, size, |_, _| ())
+        .map_err(|error| wrong(format!("the ledger cannot be read: {error}")))?;
+    let mut orders = Vec::new();
+    let mut unread = None;
+    let newer = read_from(ledger, size, |index, leaf| match Entry::from_leaf(leaf) {
+        Ok(Entry { event: Event::Order(order), .. }) => {
+            if matches!(
+                order.order,
+                OrderKind::Kill { .. }
+                    | OrderKind::Unkill { .. }
+                    | OrderKind::Revoke { .. }
+                    | OrderKind::Quarantine { .. }
+            ) {
+                orders.push(order);
+            }
+        }
+        Ok(_) => {}
+        Err(source) => unread = unread.take().or(Some(OfficeError::Entry { index, source })),
+    })
+    .map_err(|error| wrong(format!("the newer ledger cannot be read: {error}")))?;
+    match (newer, unread) {
+        (_, Some(error)) => Err(error),
+        (Some(_), None) if newer == root => Ok(orders),
+        (Some(_), None) => Err(wrong("the newer ledger is of another house".into())),
+        (None, None) => Err(wrong("the newer ledger is older than the backup".into())),
+    }
 }
 
 fn finish(

@@ -223,6 +223,12 @@ pub enum OfficeError {
     /// The source of randomness failed.
     #[error("{0}")]
     Entropy(#[from] EntropyError),
+    /// The store does not follow the ledger for the moment.
+    #[error("the office does not keep up with the record: {why}")]
+    Behind {
+        /// What keeps it back.
+        why: String,
+    },
     /// The runtime is going down.
     #[error("the office is shutting down")]
     Stopping,
@@ -295,6 +301,7 @@ impl OfficeError {
             Self::Shelf(_) => "ALC-OFFICE-0041",
             Self::Link => "ALC-OFFICE-0042",
             Self::Session => "ALC-OFFICE-0043",
+            Self::Behind { .. } => "ALC-OFFICE-0044",
         }
     }
 
@@ -355,6 +362,7 @@ impl OfficeError {
             }
             Self::Stopping => "try again when it is up".into(),
             Self::Link | Self::Session => "get a new link with `alcaide console link`".into(),
+            Self::Behind { .. } => "make room on the data directory's disk; it goes on by itself then".into(),
         }
     }
 
@@ -391,7 +399,10 @@ impl OfficeError {
             | Self::Tool { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
-            Self::Crowded | Self::Stopping | Self::Append(AppendError::Busy) => Blame::Busy,
+            Self::Crowded
+            | Self::Stopping
+            | Self::Behind { .. }
+            | Self::Append(AppendError::Busy | AppendError::DiskFull { .. }) => Blame::Busy,
             Self::Diverged { .. }
             | Self::Backup { .. }
             | Self::Append(_)
@@ -472,6 +483,7 @@ mod tests {
             OfficeError::Stopping,
             OfficeError::Link,
             OfficeError::Session,
+            OfficeError::Behind { why: "the disk is full".into() },
         ];
         let mut codes = std::collections::BTreeMap::new();
         for error in &all {

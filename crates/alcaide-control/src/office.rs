@@ -10,7 +10,7 @@
 //! Changes run in tasks of their own, so that a caller who hangs up in the middle changes nothing about them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alcaide_identity::spiffe::TrustDomain;
@@ -28,6 +28,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::by::{By, Operation};
 use crate::error::{OfficeError, cut};
+use crate::lag::Lag;
 use crate::plans::Wanted;
 use crate::project::{self, Then};
 use crate::replay::Replay;
@@ -37,6 +38,9 @@ use crate::view::ActorState;
 
 /// Tells the time; brought in, because the office reads no clock of its own.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// Says whether a plan could be put to use by whoever judges calls by it; what is wrong, for people.
+pub type Trial = Arc<dyn Fn(&Plan) -> Result<(), String> + Send + Sync>;
 
 /// The keys that the office uses.
 pub struct Keys {
@@ -98,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) bench: Mutex<()>,
     /// Held by whoever follows the ledger.
     following: Mutex<()>,
+    pub(crate) lag: Lag,
+    pub(crate) trial: OnceLock<Trial>,
 }
 
 impl Office {
@@ -185,7 +191,16 @@ impl Office {
             desk: Arc::new(Mutex::new(())),
             bench: Mutex::new(()),
             following: Mutex::new(()),
+            lag: Lag::default(),
+            trial: OnceLock::new(),
         })))
+    }
+
+    /// From now on a plan comes into force only if `trial` finds that it can be used; given once, later calls change
+    /// nothing. The office knows nothing of who tries it.
+    pub fn try_plans_with(&self, trial: Trial) {
+        // An error means that there is one already.
+        let _ = self.0.trial.set(trial);
     }
 
     /// Follows the ledger until it is closed. Run it as one task; without it only what this office itself records is
@@ -214,6 +229,12 @@ impl Office {
     /// [`OfficeError::Entry`] for an entry of a newer version, [`OfficeError::Diverged`] for one that refers to what
     /// the store does not hold; else what store and ledger say.
     pub async fn catch_up(&self) -> Result<u64, OfficeError> {
+        let followed = self.catch_up_now().await;
+        self.0.lag.told(&followed);
+        followed
+    }
+
+    async fn catch_up_now(&self) -> Result<u64, OfficeError> {
         let _alone = self.0.following.lock().await;
         let target = self.0.ledger.size();
         let mut next = self.0.store.read(|tx| project::next(tx)).await?;
@@ -360,6 +381,7 @@ impl Office {
     /// State and unit of an actor who may act now.
     pub(crate) async fn may_act(&self, actor: Actor) -> Result<(ActorState, UnitId), OfficeError> {
         let barred = |why| OfficeError::Barred { actor: actor.to_string(), why };
+        self.keeps_up()?;
         let plan = self.current();
         let (standing, unit) = standing_of(&plan, actor).ok_or_else(|| barred("it is not declared"))?;
         match standing {

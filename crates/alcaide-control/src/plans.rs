@@ -26,6 +26,8 @@ use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview}
 const CODE_DECLARED: &str = "ALC-DECLARE-0001";
 /// Code of an upstream that refers to a secret that nobody has sealed.
 const CODE_NO_SECRET: &str = "ALC-DECLARE-0002";
+/// Code of a plan that the gate cannot use.
+const CODE_UNUSABLE: &str = "ALC-DECLARE-0003";
 
 /// What is to come into force.
 pub(crate) struct Wanted {
@@ -318,7 +320,18 @@ impl Office {
         let read = |tx: &Transaction<'_>| Ok::<_, OfficeError>((Ids::load(tx)?, accepted(tx)?));
         let (ids, accepted) = self.0.store.read(read).await?;
         let (base, entropy, made) = (Arc::clone(base), Arc::clone(&self.0.entropy), self.now());
-        blocking(move || drafted(&base, wanted, ids, accepted, &*entropy, made)).await?
+        let trial = self.0.trial.get().cloned();
+        blocking(move || {
+            let mut drafted = drafted(&base, wanted, ids, accepted, &*entropy, made)?;
+            // Last, because it is the dearest, and because whatever is told here has no place in a file.
+            if let (true, true, Some(trial)) = (drafted.faults.is_empty(), drafted.differs, trial)
+                && let Err(why) = trial(&drafted.plan)
+            {
+                drafted.faults.push(unusable(why));
+            }
+            Ok(drafted)
+        })
+        .await?
     }
 
     /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
@@ -497,6 +510,11 @@ pub(crate) fn secret_of(upstream: &alcaide_inventory::declare::Upstream) -> Opti
 
 fn broken(one: alcaide_inventory::declare::Broken) -> Fault {
     Fault { code: CODE_DECLARED.into(), place: one.place, why: one.why, fix: one.fix }
+}
+
+fn unusable(why: String) -> Fault {
+    let fix = "mend what it names; the plan in force stays".into();
+    Fault { code: CODE_UNUSABLE.into(), place: "gate".into(), why, fix }
 }
 
 fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {

@@ -152,6 +152,7 @@ impl Office {
         let hash = hash_of(link).ok_or(OfficeError::Link)?;
         let own = self.clone();
         detached(async move {
+            own.keeps_up()?;
             let now = own.now();
             let found: Option<(String, i64)> = own
                 .0
@@ -180,10 +181,12 @@ impl Office {
     /// Who holds a session.
     ///
     /// # Errors
-    /// [`OfficeError::Session`] if it is unknown or has ended, or its holder may not act any more; else what the store
-    /// says.
+    /// [`OfficeError::Session`] if it is unknown or has ended, or its holder may not act any more;
+    /// [`OfficeError::Behind`]; else what the store says.
     pub async fn session(&self, secret: &SecretText, touch: Touch) -> Result<Session, OfficeError> {
         let hash = hash_of(secret).ok_or(OfficeError::Session)?;
+        // Who was stopped is not known then; the session is neither believed nor ended.
+        self.keeps_up()?;
         let wanted = hash.clone();
         type Row = (String, i64, i64, i64);
         let found: Option<Row> = self

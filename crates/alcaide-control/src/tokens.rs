@@ -391,6 +391,7 @@ impl Office {
         let principal = &request.principal;
         let issued = Issued {
             actor: principal.actor,
+            by: None,
             epoch: request.epochs.first().copied().unwrap_or(0),
             expires: minted.expires,
             kind: match request.audience {

@@ -18,9 +18,7 @@ use crate::body::{self, Masking};
 use crate::budget;
 use crate::content::{self, Demands};
 use crate::gate::Shared;
-use crate::passage::{
-    Arrived, Freeze, Known, Matter, OwnedResource, Passage, Registry, Request as ReadRequest,
-};
+use crate::passage::{Arrived, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
@@ -31,14 +29,11 @@ pub(crate) const PREFIX: &str = "/api/";
 /// One call to a plain API.
 pub(crate) async fn handle(
     shared: &Shared,
-    origin: &str,
     passage: Passage<Arrived>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let (head, incoming) = request.into_parts();
-    let url = format!("{origin}{}", head.uri.path());
-    let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
-    let known = passage.identify(&head.headers, head.method.as_str(), &url, &registry)?;
+    let known = passage.identify(&head.headers, head.method.as_str(), head.uri.path(), &shared.registry())?;
     let (service, path) = service_of(&known, head.uri.path())?;
     let operation = operation_of(&known, &service, &head.method, &path)?;
     let bytes = body::any(&known, &head.headers, incoming, &shared.limits).await?;

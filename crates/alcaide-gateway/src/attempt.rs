@@ -5,19 +5,36 @@
 //! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
-use alcaide_ledger::{Ledger, Pending};
+use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
 use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Refused, Settlement, Usage};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
+use crate::metrics::{Metrics, Open, What};
 
 /// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
 const CLOSING_MAX: usize = 4_096;
+/// Longest wait for an intent to be on disk. A healthy disk takes milliseconds; past this the caller is told, and the
+/// intent, should it still land, ends as withdrawn.
+pub const RECEIPT_WAIT: Duration = Duration::from_secs(10);
+
+/// An intent is not on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The disk did not answer in time.
+    #[error("the disk did not answer within {} s", RECEIPT_WAIT.as_secs())]
+    Late,
+}
 
 /// What every attempt needs.
 #[derive(Clone)]
@@ -26,6 +43,9 @@ pub struct Closer {
     memory: Arc<Memory>,
     clock: crate::gate::Clock,
     queue: mpsc::Sender<Closing>,
+    /// What was waited for last did not get its receipt in time.
+    late: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 enum Closing {
@@ -56,7 +76,8 @@ impl Closer {
     #[must_use]
     pub fn start(ledger: Ledger, memory: Arc<Memory>, clock: crate::gate::Clock) -> Self {
         let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
-        let closer = Self { ledger, memory, clock, queue };
+        let late = Arc::new(AtomicBool::new(false));
+        let closer = Self { ledger, memory, clock, queue, late, metrics: Arc::default() };
         let memory = Arc::clone(&closer.memory);
         tokio::spawn(async move {
             while let Some(closing) = receipts.recv().await {
@@ -82,6 +103,29 @@ impl Closer {
     #[must_use]
     pub fn now(&self) -> Moment {
         (self.clock)()
+    }
+
+    /// Counters of the gate.
+    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether the disk of the ledger did not answer in time when it was waited for last.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// Waits for something of the disk, [`RECEIPT_WAIT`] at most; none where it did not come in time.
+    ///
+    /// # Cancel safety
+    /// As that of what is waited for.
+    pub(crate) async fn in_time<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let came = tokio::time::timeout(RECEIPT_WAIT, wait).await.ok();
+        if self.is_late() != came.is_none() {
+            self.late.store(came.is_none(), Ordering::Relaxed);
+        }
+        came
     }
 
     /// Queues a refusal; when the ledger cannot take it the call stays refused all the same.
@@ -241,6 +285,8 @@ pub struct Attempt {
     pub told: Told,
     /// What is charged where the upstream never told its usage.
     fallback: Option<Usage>,
+    /// Counts the attempt while it has no outcome.
+    _open: Open,
 }
 
 impl Attempt {
@@ -256,6 +302,7 @@ impl Attempt {
         fallback: Option<Usage>,
     ) -> Self {
         Self {
+            _open: closer.metrics.open(What::Attempt),
             closer,
             call,
             number,
@@ -300,22 +347,24 @@ impl Attempt {
         self.sent = true;
     }
 
-    /// Queues the intent and waits until it is on disk.
+    /// Queues the intent and waits until it is on disk, [`RECEIPT_WAIT`] at most.
     ///
     /// # Errors
-    /// As [`Pending`]; nothing was sent and the reservation is given back.
+    /// [`RecordError`]; nothing was sent. The reservation is given back, or ends with the intent where that lands late.
     ///
     /// # Cancel safety
     /// If it is dropped while it waits, the attempt is ended as withdrawn once its intent is on disk.
     pub async fn record(
         self,
         leaf: IntentLeaf,
-    ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), alcaide_ledger::AppendError> {
+    ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), RecordError> {
         let pending = self.closer.ledger.enqueue(leaf)?;
+        let closer = self.closer.clone();
         let mut waiting = Waiting { pending: Some(pending), attempt: Some(Box::new(self)) };
         let receipt = match waiting.pending.as_mut() {
-            Some(pending) => pending.await,
-            None => Err(alcaide_ledger::AppendError::Closed),
+            // Dropped with its receipt outstanding, `waiting` hands both to the closer.
+            Some(pending) => closer.in_time(pending).await.ok_or(RecordError::Late)?,
+            None => Err(AppendError::Closed),
         };
         waiting.pending = None;
         let attempt = waiting.attempt.take();
@@ -325,7 +374,7 @@ impl Attempt {
                 attempt.journalled(receipt.index());
                 Ok((*attempt, receipt))
             }
-            None => Err(alcaide_ledger::AppendError::Closed),
+            None => Err(AppendError::Closed.into()),
         }
     }
 

@@ -1,13 +1,13 @@
 //! The service behind the gate's listener: finds the protocol of a request and hands it to its handler.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use alcaide_identity::{TokenCache, Verifier};
 use alcaide_inspect::Engine;
 use alcaide_inventory::Moment;
-use alcaide_inventory::Plan;
 use alcaide_inventory::id::{ApprovalId, CallId};
+use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::Ledger;
 use alcaide_memory::Memory;
 use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
@@ -23,13 +23,14 @@ use tokio::sync::Semaphore;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::lease::{self, PlanLease};
 use crate::mcp::stdio::Children;
 use crate::mcp::{McpState, Sealer};
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage, Registry};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
-use crate::upstream::{HttpClient, http_client};
+use crate::upstream::HttpClient;
 use crate::{api, llm, mcp};
 
 /// The time, as a value from outside.
@@ -53,12 +54,15 @@ pub struct GateParts {
     pub clock: Clock,
     /// Randomness for call ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Connections to upstreams; [`http_client`](crate::upstream::http_client) makes it.
+    pub client: HttpClient,
     /// Limits of the listener.
     pub limits: Limits,
     /// How tool servers that are child processes are started, and the folders that none of them sees.
     pub children: Children,
-    /// Scheme and authority that callers use, such as `http://127.0.0.1:7100`: what proofs of possession name.
-    pub origin: String,
+    /// Scheme and authority that callers use, such as `http://127.0.0.1:7100`, one or more: what proofs of possession
+    /// name.
+    pub origins: Vec<String>,
     /// How long a call may wait for people to answer; zero for never.
     pub approval_wait: Duration,
 }
@@ -84,18 +88,26 @@ pub(crate) struct Shared {
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
     pub(crate) since: Moment,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) mcp: Arc<McpState>,
     pub(crate) children: Children,
     pub(crate) approval_wait: Duration,
     /// Places for calls that wait for people.
     pub(crate) waiting: Semaphore,
-    origin: String,
+    lease: PlanLease,
+    /// Why the office's newest plan is not the gate's, if it is not.
+    fault: Mutex<Option<String>>,
+    origins: Vec<String>,
     calls: Ids,
     approvals: Ids,
 }
 
 impl Shared {
+    /// What identification needs.
+    pub(crate) fn registry(&self) -> Registry<'_> {
+        Registry { verifier: &self.verifier, cache: &self.cache, since: self.since, origins: &self.origins }
+    }
+
     /// An id for a call.
     pub(crate) fn call_id(&self) -> CallId {
         CallId::from_bits(self.calls.next())
@@ -141,38 +153,93 @@ impl Gate {
     pub fn new(parts: GateParts) -> Result<Self, alcaide_seal::random::EntropyError> {
         let (calls, approvals) = (Ids::new(&*parts.entropy)?, Ids::new(&*parts.entropy)?);
         let since = (parts.clock)();
+        // Memory was rebuilt to the ledger's end: no order is missing now.
+        parts.memory.heard(since);
         let closer = Closer::start(parts.ledger, parts.memory, parts.clock);
         Ok(Self {
             shared: Arc::new(Shared {
                 plan: RwLock::new(None),
+                metrics: Arc::clone(closer.metrics()),
                 closer,
                 verifier: parts.verifier,
                 cache: TokenCache::default(),
                 broker: parts.broker,
                 commitments: parts.commitments,
                 engine: Arc::new(Engine::builtin()),
-                client: http_client(),
+                client: parts.client,
                 limits: parts.limits,
                 since,
-                metrics: Metrics::default(),
                 mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
                 children: parts.children,
                 approval_wait: parts.approval_wait,
                 waiting: Semaphore::new(WAITING_MAX),
-                origin: parts.origin,
+                lease: PlanLease::from(since),
+                fault: Mutex::new(None),
+                origins: parts.origins,
                 calls,
                 approvals,
             }),
         })
     }
 
+    /// Says whether a plan could be adopted, without doing it.
+    ///
+    /// # Errors
+    /// [`PlanFault`].
+    pub fn try_plan(&self, plan: &Plan) -> Result<(), PlanFault> {
+        GatePlan::compile(plan, &self.shared.broker, &self.shared.commitments).map(drop)
+    }
+
     /// Compiles a plan and runs on it from the next call on; calls in flight end under theirs.
     ///
     /// # Errors
-    /// [`PlanFault`]: the gate keeps the plan that it has.
+    /// [`PlanFault`]: the gate keeps the plan that it has, and [`Gate::health`] says so.
     pub fn adopt(&self, plan: &Plan) -> Result<(), PlanFault> {
-        let compiled = GatePlan::compile(plan, &self.shared.broker, &self.shared.commitments)?;
-        *self.shared.plan.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(compiled));
+        let compiled = GatePlan::compile(plan, &self.shared.broker, &self.shared.commitments);
+        let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        match compiled {
+            Ok(compiled) => {
+                *self.shared.plan.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(compiled));
+                *fault = None;
+                self.shared.lease.renew(self.shared.closer.now());
+                Ok(())
+            }
+            Err(error) => {
+                *fault = Some(format!("plan {} cannot be used by the gate: {error}", plan.number));
+                Err(error)
+            }
+        }
+    }
+
+    /// The office has plan `number` in force now and keeps up: the lease of that plan begins anew. For another plan
+    /// than the gate's it changes nothing.
+    pub fn confirm(&self, number: PlanNumber) {
+        if self.plan().is_some_and(|plan| plan.number == number) {
+            self.shared.lease.renew(self.shared.closer.now());
+        }
+    }
+
+    /// Whether the gate judges by what is declared and ordered now.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn health(&self) -> Result<(), String> {
+        let shared = &self.shared;
+        let fault = shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(plan) = self.plan() else {
+            return Err(fault.unwrap_or_else(|| "no plan is in force".into()));
+        };
+        if let Some(fault) = fault {
+            return Err(format!("{fault}; calls are judged by plan {}", plan.number));
+        }
+        let now = shared.closer.now();
+        if shared.lease.check(now).is_err() {
+            return Err(format!("the office has not confirmed plan {} for 24 hours", plan.number));
+        }
+        shared.closer.memory().hears(now, lease::ORDERS).map_err(|why| why.to_string())?;
+        if shared.closer.is_late() {
+            return Err("the ledger's disk does not answer in time".into());
+        }
         Ok(())
     }
 
@@ -276,22 +343,22 @@ impl Service for Gate {
                 return closing(problem(&refusal), has_body);
             }
         };
-        let response = match self.plan() {
-            None => Err(answered(destination)(Refusal::of(refusal::NOT_READY, Stage::Arrived))),
-            Some(plan) => {
+        let plan = self.plan().ok_or_else(|| Refusal::of(refusal::NOT_READY, Stage::Arrived));
+        let response = match plan.and_then(|plan| shared.lease.check(shared.closer.now()).map(|()| plan)) {
+            Err(refusal) => Err(answered(destination)(refusal)),
+            Ok(plan) => {
                 let passage =
                     Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
                 match destination {
                     Destination::Model(operation) => {
-                        let passed = llm::handle(shared, &shared.origin, passage, operation, request).await;
+                        let passed = llm::handle(shared, passage, operation, request).await;
                         passed.map_err(answered(destination))
                     }
                     Destination::Api => {
-                        let passed = api::handle(shared, &shared.origin, passage, request).await;
-                        passed.map_err(answered(destination))
+                        api::handle(shared, passage, request).await.map_err(answered(destination))
                     }
                     Destination::Mcp => {
-                        let passed = mcp::handle(shared, &shared.origin, passage, request).await;
+                        let passed = mcp::handle(shared, passage, request).await;
                         passed.map_err(|denied| (denied.refusal().clone(), denied.into_response()))
                     }
                 }
@@ -328,9 +395,8 @@ impl Gate {
         let shared = &self.shared;
         let Some(plan) = self.plan() else { return Some(Refusal::of(refusal::NOT_READY, Stage::Arrived)) };
         let passage = Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
-        let url = format!("{}{}", shared.origin, request.uri().path());
-        let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
-        passage.identify(request.headers(), request.method().as_str(), &url, &registry).err()
+        let path = request.uri().path();
+        passage.identify(request.headers(), request.method().as_str(), path, &shared.registry()).err()
     }
 }
 
@@ -391,6 +457,16 @@ mod tests {
     use http::Method;
 
     use super::*;
+
+    #[test]
+    fn every_path_that_is_told_is_there() {
+        for one in crate::paths::PATHS {
+            let path = one.path.replace("{path*}", "a/b").replace(['{', '}'], "");
+            let method = if one.method == "ANY" { "PATCH" } else { one.method };
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert!(Gate::find(&method, &path).is_ok(), "{method} {path}");
+        }
+    }
 
     #[test]
     fn paths_are_found_byte_by_byte() {

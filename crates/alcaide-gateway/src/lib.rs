@@ -7,6 +7,7 @@
 //! - [`gate`]: the service: routes a request to its protocol's handler.
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
 //! - [`llm`]: model APIs. [`mcp`]: tool servers. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
+//! - [`lease`]: how long the gate goes on without hearing from the office.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
 pub mod api;
@@ -17,11 +18,13 @@ mod budget;
 pub mod content;
 pub mod gate;
 pub mod leaf;
+pub mod lease;
 pub mod llm;
 pub mod mcp;
 mod metrics;
 pub mod orders;
 pub mod passage;
+pub mod paths;
 pub mod plan;
 pub mod refusal;
 pub mod reply;

@@ -19,7 +19,7 @@ use crate::budget;
 use crate::content::Demands;
 use crate::gate::{Shared, challenge};
 use crate::passage::{
-    Arrived, Decided, Freeze, Known, Matter, OwnedResource, Passage, Read, Registry, Request as ReadRequest,
+    Arrived, Decided, Freeze, Known, Matter, OwnedResource, Passage, Read, Request as ReadRequest,
 };
 use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
@@ -36,15 +36,12 @@ const MODEL_NAME_BYTES_MAX: usize = 128;
 /// One call to a model API.
 pub(crate) async fn handle(
     shared: &Shared,
-    origin: &str,
     passage: Passage<Arrived>,
     operation: Operation,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = request.into_parts();
-    let url = format!("{origin}{}", head.uri.path());
-    let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
-    let known = passage.identify(&head.headers, head.method.as_str(), &url, &registry)?;
+    let known = passage.identify(&head.headers, head.method.as_str(), head.uri.path(), &shared.registry())?;
     if !operation.has_body() {
         return list(&known, operation, head.uri.path());
     }

@@ -45,7 +45,7 @@ use hyper::body::Incoming;
 
 use crate::body;
 use crate::gate::Shared;
-use crate::passage::{Arrived, Known, Origin, Passage, Registry};
+use crate::passage::{Arrived, Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 
 use plan::ServerPlan;
@@ -82,15 +82,12 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
 /// One call to a tool server.
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
-    origin: &str,
     passage: Passage<Arrived>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Denied> {
     let (head, incoming) = request.into_parts();
     let path = head.uri.path();
-    let url = format!("{origin}{path}");
-    let registry = Registry { verifier: &shared.verifier, cache: &shared.cache, since: shared.since };
-    let known = passage.identify(&head.headers, head.method.as_str(), &url, &registry)?;
+    let known = passage.identify(&head.headers, head.method.as_str(), path, &shared.registry())?;
     let server = match path.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')) {
         None => None,
         Some(name) => match known.plan().server(name) {

@@ -4,10 +4,14 @@
 //! front of an entry, so that the gate's own are skipped without being parsed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alcaide_ledger::{Ledger, LedgerError, ReadError};
 use alcaide_memory::Memory;
 use alcaide_record::{Entry, EntryError};
+use tokio::time::MissedTickBehavior;
+
+use crate::gate::Clock;
 
 /// Memory could not be rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -51,20 +55,49 @@ pub fn rebuild(ledger: &Ledger, memory: &Memory) -> Result<u64, RebuildError> {
     }
 }
 
-/// Follows the ledger from `from` until it is closed; `heard` is told each entry once memory has it.
+/// How often the follower says how far it has come. Well below [`crate::lease::ORDERS`], so that one late tick refuses
+/// nothing.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+
+/// Follows the ledger from `from` until it is closed, and tells memory while no order is missing; `heard` is told each
+/// entry once memory has it.
 ///
-/// An entry that cannot be read stops the follower; the caller must then stop serving, since an order may be missed.
+/// An entry that cannot be read stops the follower. However it ends, memory knows: no credential is good any more, and
+/// calls in flight are cut. The caller must then stop serving.
 ///
 /// # Errors
 /// [`RebuildError`].
+///
+/// # Cancel safety
+/// Dropped, it is as if it had ended.
 pub async fn follow(
     ledger: Ledger,
     memory: Arc<Memory>,
+    clock: Clock,
     from: u64,
     heard: impl Fn(&Entry),
 ) -> Result<(), RebuildError> {
+    let _lost = Lost(Arc::clone(&memory));
     let mut follower = ledger.follow(from);
-    while let Some((index, leaf)) = follower.next().await? {
+    let mut say = tokio::time::interval(SAY_EVERY);
+    say.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The size of the ledger at some moment: once all of that is read, no order from before it is missing.
+    let mut mark = (clock(), ledger.size());
+    loop {
+        let next = tokio::select! {
+            next = follower.next() => next?,
+            _ = say.tick() => {
+                if follower.position() >= mark.1 {
+                    memory.heard(mark.0);
+                    mark = (clock(), ledger.size());
+                    if follower.position() >= mark.1 {
+                        memory.heard(mark.0);
+                    }
+                }
+                continue;
+            }
+        };
+        let Some((index, leaf)) = next else { return Ok(()) };
         if is_own(&leaf) && !asks(&leaf) {
             continue;
         }
@@ -72,7 +105,15 @@ pub async fn follow(
         memory.apply(index, &entry);
         heard(&entry);
     }
-    Ok(())
+}
+
+/// Tells memory that nobody follows any more.
+struct Lost(Arc<Memory>);
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        self.0.lost();
+    }
 }
 
 /// Whether the gate itself wrote an entry: it is canonical, so its event's kind is the first key after `at`.

@@ -11,7 +11,7 @@ use alcaide_inventory::declare::{
     Binding, BudgetOver, BudgetUnit, DpopRule, Operation, Period, Price, Protocol, Route, Standing,
 };
 use alcaide_inventory::fact::Effect;
-use alcaide_inventory::id::{BudgetId, HumanId, RouteId, UnitId};
+use alcaide_inventory::id::{BudgetId, HumanId, RouteId, ToolId, UnitId};
 use alcaide_inventory::{Actor, Name, Plan, PlanNumber};
 use alcaide_policy::{Compiled, PolicyFault};
 use alcaide_record::Digest;
@@ -175,6 +175,7 @@ pub struct GatePlan {
     services: HashMap<Box<str>, Arc<ServicePlan>>,
     servers: HashMap<Box<str>, Arc<ServerPlan>>,
     union: Union,
+    effects: HashMap<ToolId, Effect>,
 }
 
 impl GatePlan {
@@ -229,6 +230,7 @@ impl GatePlan {
             models,
             services,
             union: Union::of(&servers),
+            effects: servers.values().flat_map(|server| server.effects()).collect(),
             servers,
         })
     }
@@ -249,6 +251,19 @@ impl GatePlan {
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Arc<ServicePlan>> {
         self.services.get(name)
+    }
+
+    /// What an operation of a service does.
+    #[must_use]
+    pub fn effect_of(&self, service: RouteId, operation: &str) -> Option<Effect> {
+        let service = self.services.values().find(|known| known.route == service)?;
+        service.operations.iter().find(|known| known.name.as_str() == operation).map(|known| known.effect)
+    }
+
+    /// What a declared tool does.
+    #[must_use]
+    pub fn effect_of_tool(&self, tool: ToolId) -> Option<Effect> {
+        self.effects.get(&tool).copied()
     }
 
     /// The tool server of this name.

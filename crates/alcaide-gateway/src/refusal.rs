@@ -62,7 +62,7 @@ codes! {
     BODY_TOO_LARGE = "ALC-GATE-0012", 413, "body too large",
         "the body is longer than the gate takes",
         "a bound on memory",
-        "send less, or raise `gate.limits.body_bytes`";
+        "send less, or raise `gate.body_bytes`";
     BODY_BROKEN = "ALC-GATE-0013", 400, "body broken off",
         "the body ended before its declared length, or stood still for too long",
         "what is not whole cannot be judged",
@@ -135,6 +135,14 @@ codes! {
         "the secret that the upstream's declaration names is not set or cannot be opened",
         "the caller's credential is never passed on in place of the upstream's",
         "`alcaide secret set NAME`";
+    ORDERS_OLD = "ALC-GATE-0038", 503, "orders not known",
+        "the gate has not heard of the newest orders for too long, or does not hear of them any more",
+        "a kill may have been given that it does not know; then nothing passes that a kill would stop",
+        "try again in a moment; if it lasts, see `alcaide doctor` and start the service again";
+    PLAN_OLD = "ALC-GATE-0039", 503, "plan too old",
+        "the office has not confirmed the gate's plan for 24 hours",
+        "what was declared since then is not known to the gate",
+        "see `alcaide doctor`: the office does not keep up, or its newest plan cannot be used by the gate";
     UNREACHABLE = "ALC-GATE-0040", 502, "upstream not reachable",
         "no upstream of the route took the connection",
         "every attempt is recorded with its end",

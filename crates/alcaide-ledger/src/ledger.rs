@@ -218,6 +218,12 @@ impl Ledger {
         lock(&self.0.shared.checkpoint).clone()
     }
 
+    /// Entries, and their bytes, that wait to be written; those on their way to the disk are not among them.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        self.0.shared.queue.waiting()
+    }
+
     /// Why the ledger refuses everything, if it does.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<str>> {

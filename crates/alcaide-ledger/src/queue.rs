@@ -132,6 +132,12 @@ impl Queue {
         self.room.notify_waiters();
     }
 
+    /// Entries and bytes that wait to be written.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.waiting.slots.len(), state.waiting.bytes.len())
+    }
+
     /// What made the ledger fail, if it has.
     pub(crate) fn failure(&self) -> Option<Arc<str>> {
         match &lock(&self.state).phase {

@@ -10,10 +10,14 @@
 //! outcome. A reservation that is dropped before it was journalled is given back; one that was journalled and never
 //! settled stays charged in full: what is unknown is not free.
 //!
+//! Memory knows how old its orders are ([`Memory::hears`]); without somebody who follows the ledger no credential is
+//! good any more.
+//!
 //! What cannot be rebuilt is untrusted or refused: an unknown task has [`alcaide_label::Label::MISSING`], and proofs of possession made
 //! before the gate was ready are not taken.
 
 mod budget;
+mod hearing;
 mod journal;
 mod question;
 mod replay;

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
 use crate::question::{Kept, Questions};
-use crate::replay::Seen;
 use crate::state::{ActorState, Applied, Memory, Offers, State, TaskState};
 
 /// Version of the snapshot's form.
@@ -165,6 +164,6 @@ impl Memory {
     }
 
     fn of(state: State, questions: Questions) -> Self {
-        Self { state: Mutex::new(state), seen: Mutex::new(Seen::default()), questions: Mutex::new(questions) }
+        Self { state: Mutex::new(state), questions: Mutex::new(questions), ..Self::default() }
     }
 }

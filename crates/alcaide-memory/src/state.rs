@@ -9,6 +9,7 @@ use alcaide_label::Label;
 use alcaide_record::{Digest, Effect, Refused, Settlement};
 
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
+use crate::hearing::Hearing;
 use crate::question::Questions;
 use crate::replay::{ReplayError, Seen};
 
@@ -33,6 +34,20 @@ pub enum NotGood {
     /// The token or one that it descends from was revoked.
     #[error("the token was revoked")]
     Revoked,
+    /// Nobody follows the ledger: an order may be missing, and none will come.
+    #[error("orders are not followed any more")]
+    Deaf,
+    /// The newest orders are not known yet.
+    #[error("the newest orders are not known")]
+    Stale,
+}
+
+impl NotGood {
+    /// Whether an order stopped somebody; else it is not known whether one did.
+    #[must_use]
+    pub const fn is_order(&self) -> bool {
+        !matches!(self, Self::Deaf | Self::Stale)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +111,7 @@ pub struct Memory {
     pub(crate) state: Mutex<State>,
     pub(crate) seen: Mutex<Seen>,
     pub(crate) questions: Mutex<Questions>,
+    pub(crate) hearing: Hearing,
 }
 
 impl Memory {
@@ -216,7 +232,8 @@ impl Memory {
         self.state().applied.note(index);
     }
 
-    /// Whether a credential is good now: nobody in its chain was stopped since it was issued, nothing was revoked.
+    /// Whether a credential is good now: nobody in its chain was stopped since it was issued, nothing was revoked, and
+    /// somebody would tell if they were.
     ///
     /// # Errors
     /// [`NotGood`] with the first reason.
@@ -226,6 +243,7 @@ impl Memory {
         token: TokenId,
         ancestors: &[TokenId],
     ) -> Result<(), NotGood> {
+        self.follows()?;
         let state = self.state();
         for (actor, epoch) in epochs {
             if let Some(known) = state.actors.get(actor) {

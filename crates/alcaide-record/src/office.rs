@@ -62,6 +62,9 @@ pub enum TokenKind {
 pub struct Issued {
     /// Who may act with it.
     pub actor: Actor,
+    /// Who opened the enrolment; absent for the operator, and for other kinds, whose subject says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<HumanId>,
     /// The actor's epoch when it was issued.
     pub epoch: u64,
     /// When it ends.
@@ -167,6 +170,13 @@ pub enum OfficeAct {
     SessionEnded {
         /// By whom.
         by: HumanId,
+    },
+    /// The house was restored from a backup; entries from here on follow the backup's, whatever came after it before.
+    Restored {
+        /// Entries of the backup.
+        entries: u64,
+        /// Orders that were given since, and that follow.
+        orders: u64,
     },
     /// A console session was opened.
     SessionOpened {

@@ -170,6 +170,7 @@ fn all_kinds() -> Vec<Event> {
         }),
         Event::Issued(Issued {
             actor: agent(),
+            by: None,
             epoch: 2,
             expires: Moment::from_secs(9),
             kind: TokenKind::Gate,
@@ -191,6 +192,7 @@ fn all_kinds() -> Vec<Event> {
         Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),
         Event::Office(OfficeAct::LinkOpened { by: None, human: HumanId::from_bits(1) }),
         Event::Office(OfficeAct::SessionEnded { by: HumanId::from_bits(1) }),
+        Event::Office(OfficeAct::Restored { entries: 7, orders: 1 }),
         Event::Office(OfficeAct::SessionOpened { by: HumanId::from_bits(1) }),
         Event::Office(OfficeAct::SecretSet { by: None, secret: SecretId::from_bits(1) }),
         Event::Office(OfficeAct::Denied { by: None, code: "ALC-OFFICE-0001".into() }),

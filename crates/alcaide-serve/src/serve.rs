@@ -91,19 +91,21 @@ pub struct Drain {
     pub cut_calls: u64,
     /// Connections that ended in a panic of their service: each is a defect.
     pub panics: u64,
+    /// What made the listener unable to accept, if that is why it ended and not because it was told to.
+    pub broken: Option<std::io::ErrorKind>,
     /// Time from the signal to the end.
     pub took: Duration,
 }
 
 impl Drain {
-    /// Whether everything that began also ended.
+    /// Whether everything that began also ended, and the end was wished for.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
-        self.cut_connections == 0 && self.panics == 0
+        self.cut_connections == 0 && self.panics == 0 && self.broken.is_none()
     }
 }
 
-/// Serves until `shutdown` completes; then stops listening, lets calls under way end within
+/// Serves until `shutdown` completes, or the socket itself is broken; then stops listening, lets calls under way end within
 /// [`Limits::drain_timeout`], cuts the rest and reports.
 ///
 /// # Cancel safety
@@ -142,6 +144,11 @@ where
                     }
                 }
                 Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if !is_passing(&error) => {
+                    tracing::error!(%error, "the listener is broken");
+                    drain.broken = Some(error.kind());
+                    break;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections for the moment");
                     // Most often no file handles are left: some will be when connections end.
@@ -374,6 +381,15 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | NotConnected)
 }
+
+/// Whether accepting may succeed again without anybody doing something to the socket: what is short now (file handles,
+/// memory) is given back when connections end. What is no listening socket any more stays none.
+fn is_passing(error: &std::io::Error) -> bool {
+    !error.raw_os_error().is_some_and(|number| NO_LISTENER.contains(&number))
+}
+
+/// `EBADF`, `EINVAL`, `ENOTSOCK`, `EOPNOTSUPP` of Linux: what accept(2) answers for a socket that does not listen.
+const NO_LISTENER: [i32; 4] = [9, 22, 88, 95];
 
 /// Answers 503 without reading the request, then reads a moment so that the answer is not lost to a reset.
 async fn turn_away(arrival: Arrival) {

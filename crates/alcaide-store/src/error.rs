@@ -88,10 +88,17 @@ impl StoreError {
         Self::File { verb, path: path.to_owned(), source }
     }
 
-    /// Whether trying again may help: the file was held by another process.
+    /// Whether trying again may help: the file was held by another process, or the disk had no room or an error. What
+    /// was to be written is then not written at all.
     #[must_use]
     pub fn is_passing(&self) -> bool {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, SystemIoFailure,
+        };
         let Self::Sql(rusqlite::Error::SqliteFailure(code, _)) = self else { return false };
-        matches!(code.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        matches!(
+            code.code,
+            CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OperationInterrupted | SystemIoFailure
+        )
     }
 }

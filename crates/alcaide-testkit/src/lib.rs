@@ -6,6 +6,7 @@
 //! - [`ModelServer`]: speaks the OpenAI and Anthropic APIs, follows a [`Script`], keeps every request byte for byte.
 //! - [`Gate`]: holds an answer back until the test says so.
 //! - [`Child`]: a real program, its output captured, ended by its own process id.
+//! - [`certificate`]: a throw-away certificate that is its own authority.
 //! - [`python`] and [`node`]: a script of `tests/peers` run with the public client libraries.
 //! - [`ToolServer`]: speaks the Model Context Protocol by the official Rust library; [`observe_tools`] is what public
 //!   clients see of it, [`conformance`] what the public suite says of a server, [`Bearer`] adds the token that the
@@ -14,6 +15,7 @@
 //! - [`Clock`]: moments that only the test moves on.
 
 mod bearer;
+pub mod certificate;
 mod child;
 mod clock;
 mod conformance;

@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    log, order, people, plan, policy, range, secret, serve, token, tool,
+    log, order, people, plan, policy, range, restore, secret, serve, token, tool,
 };
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
@@ -131,6 +131,8 @@ enum Noun {
     Completion(completion::Completion),
     /// Copy the state of a stopped house to a new folder, and check the copy
     Backup(backup::Backup),
+    /// Fill a new data directory from a backup, and check that it holds
+    Restore(restore::Restore),
 }
 
 /// How a command that did what was asked ends.
@@ -196,7 +198,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let All { data_dir, url, json, color } = cli.all;
     let desk = Desk { out: Out::new(json, color), color, data_dir, url };
-    let serves = matches!(cli.noun, Noun::Up(_) | Noun::Backup(_));
+    let serves = matches!(cli.noun, Noun::Up(_) | Noun::Backup(_) | Noun::Restore(_));
     let runtime = if serves {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()
     } else {
@@ -280,6 +282,7 @@ impl Noun {
             Self::Explain(explain) => explain.run(desk),
             Self::Completion(completion) => completion.run(desk),
             Self::Backup(backup) => backup.run(desk).await,
+            Self::Restore(restore) => restore.run(desk).await,
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod range;
+pub(crate) mod restore;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod token;

@@ -12,6 +12,8 @@ use alcaide_keys::KeysError;
 use alcaide_ledger::LedgerError;
 use serde::Deserialize;
 
+use crate::listeners::TlsFilesError;
+
 /// What one code of the command line means.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CliCode {
@@ -65,6 +67,8 @@ codes! {
     RUN_RELAY = "ALC-CLI-0028", 1, "call refused by the relay of the run", "a request to the relay of `alcaide run` did not carry the key of the run, or the gate did not answer", "each run has a key of its own, good at its own relay only", "use the key and the base URL that stand in the environment of the program";
     LINK_PIPE = "ALC-CLI-0040", 2, "link not printed", "a link to the console was asked for where standard output is no terminal", "whoever reads the link is that person: it does not go to a file or a pipe by mistake", "run it on a terminal, or add `--force-print`";
     LINK_WHOM = "ALC-CLI-0041", 2, "no person named", "it is not clear whom the link is for", "a link lets one person in", "name the person with `--human`";
+    TLS_FILES = "ALC-CLI-0042", 2, "certificate or key not accepted", "a certificate or key file of the settings cannot be read or used, or others may read the key", "a listener without its own key would be anybody's", "mend the file that is named; `alcaide config check` tries it";
+    RESTORE = "ALC-CLI-0043", 2, "backup not restored", "the data directory holds something already, or what was restored does not hold", "a restore never writes over anything, and what it made is no data directory until all of it was checked", "name an empty folder with `--data-dir`; see what was wrong with the backup";
 }
 
 /// One thing that went wrong, in the form that people read.
@@ -190,6 +194,9 @@ impl Failure {
             }
             if let Some(found) = cause.downcast_ref::<alcaide_serve::ListenError>() {
                 return Self::new(&START, "the service could not listen").why(said(found)).fix(found.help());
+            }
+            if let Some(found) = cause.downcast_ref::<TlsFilesError>() {
+                return Self::new(&TLS_FILES, TLS_FILES.title).why(found).fix(found.help());
             }
             if let Some(found) = cause.downcast_ref::<LedgerError>() {
                 let code = if matches!(found, LedgerError::InUse { .. }) { &IN_USE } else { &LEDGER };

@@ -13,9 +13,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alcaide_control::{Keys as OfficeKeys, MIGRATIONS, Office, Parts};
+use alcaide_control::{By, Keys as OfficeKeys, MIGRATIONS, Office, Parts};
 use alcaide_gateway::broker::Broker;
 use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
@@ -25,6 +25,7 @@ use alcaide_inventory::{Moment, Plan};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
+use alcaide_record::{Entry, Event, OfficeAct, Order, OrderKind};
 use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::{HmacKey, Sha256Digest};
@@ -34,10 +35,15 @@ use alcaide_store::Store;
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 
+use crate::listeners::upstream_client;
 use crate::settings::Settings;
+use crate::telemetry::Exported;
 
 /// Version of the layout of a data directory.
 const FORMAT: &str = "alcaide data directory, version 1\n";
+
+/// Longest wait for the snapshot at a stop. A supervisor gives 30 s in all; the drain takes 10.
+const REMEMBER_WAIT: Duration = Duration::from_secs(5);
 
 /// Where things are in a data directory.
 #[derive(Clone, Debug)]
@@ -123,7 +129,9 @@ pub(crate) struct House {
     pub(crate) office: Office,
     pub(crate) gate: Gate,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    pub(crate) exported: Arc<Exported>,
     memory: Arc<Memory>,
+    clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     snapshot_key: SubKey,
     /// Ledger index from which the gate follows what others write.
     follow_from: u64,
@@ -173,6 +181,44 @@ impl House {
     /// Opens a data directory; never makes one.
     pub(crate) async fn open(places: Places, settings: Settings) -> Result<Self> {
         places.check()?;
+        Self::open_unfinished(places, settings).await
+    }
+
+    /// Opens a data directory that was just filled from a backup, takes `orders` from after the backup into its record,
+    /// and finishes it: before that it is none.
+    pub(crate) async fn finish_restored(
+        places: Places,
+        settings: Settings,
+        entries: u64,
+        orders: Vec<Order>,
+    ) -> Result<()> {
+        let house = Self::open_unfinished(places, settings).await?;
+        let done = house.replay(entries, orders).await;
+        let places = house.places.clone();
+        house.close().await?;
+        done?;
+        std::fs::write(places.format(), FORMAT)?;
+        std::fs::File::open(places.dir())?.sync_all()?;
+        Ok(())
+    }
+
+    async fn replay(&self, entries: u64, orders: Vec<Order>) -> Result<()> {
+        let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
+        let quarantines = orders.iter().any(|order| matches!(order.order, OrderKind::Quarantine { .. }));
+        let restored = Event::Office(OfficeAct::Restored { entries, orders: count });
+        for event in std::iter::once(restored).chain(orders.into_iter().map(Event::Order)) {
+            let _receipt = self.ledger.append(Entry::new(now(), event).to_leaf()?).await?;
+        }
+        self.office.catch_up().await?;
+        if quarantines {
+            // The gate reads from the plan which tools are accepted, so there must be one that knows.
+            let declared = self.office.export(&By::Operator).await?;
+            let _applied = self.office.apply(&By::Operator, declared, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_unfinished(places: Places, settings: Settings) -> Result<Self> {
         let Keys { master, token, note, .. } = Keys::open(&places.keys())?;
         let ledger = Ledger::open(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
         let store = Store::open(&places.store(), MIGRATIONS)?;
@@ -235,22 +281,40 @@ impl House {
             sessions: SubKey::derive(&master, Purpose::Sessions)?.to_master()?,
             broker: Broker::new(master),
             commitments: HmacKey::new(commitments.expose()),
-            clock,
+            clock: Arc::clone(&clock),
             entropy,
+            client: upstream_client(settings.gate.upstream_roots.as_deref())?,
             limits: settings.gate_limits()?,
-            origin: format!("http://{}", settings.gate.listen),
+            origins: settings.gate_origins(),
             approval_wait: settings.approval_wait()?,
         })?;
+        let trial = gate.clone();
+        office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));
         let plan = plans.borrow().clone();
-        gate.adopt(&plan).context("the plan in force cannot be used by the gate")?;
-        Ok(Self { places, settings, ledger, office, gate, plans, memory, snapshot_key, follow_from })
+        if let Err(error) = gate.adopt(&plan) {
+            // The gate lets nothing through and `/readyz` says why; the office is there, so that it can be mended.
+            tracing::error!(plan = plan.number.0, %error, "the plan in force cannot be used by the gate");
+        }
+        Ok(Self {
+            places,
+            settings,
+            ledger,
+            office,
+            gate,
+            plans,
+            exported: Arc::default(),
+            memory,
+            clock,
+            snapshot_key,
+            follow_from,
+        })
     }
 
     /// Follows what others write into the ledger: orders, issued tokens.
     pub(crate) async fn follow(&self) -> Result<()> {
-        let memory = Arc::clone(&self.memory);
-        let heard = |entry: &alcaide_record::Entry| self.gate.heard(entry);
-        Ok(orders::follow(self.ledger.clone(), memory, self.follow_from, heard).await?)
+        let (memory, clock) = (Arc::clone(&self.memory), Arc::clone(&self.clock));
+        let heard = |entry: &Entry| self.gate.heard(entry);
+        Ok(orders::follow(self.ledger.clone(), memory, clock, self.follow_from, heard).await?)
     }
 
     /// Writes the snapshot of memory; only once all that it rests on is on disk.
@@ -275,10 +339,15 @@ impl House {
         Ok(())
     }
 
-    /// Closes the ledger; what was accepted is on disk then.
+    /// Closes the ledger; what was accepted is on disk then. A snapshot that cannot be written, or not in time, keeps
+    /// nothing from being closed: the next start reads the ledger in its place.
     pub(crate) async fn close(self) -> Result<()> {
         self.gate.drain().await;
-        self.remember().await?;
+        match tokio::time::timeout(REMEMBER_WAIT, self.remember()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the snapshot of memory was not written"),
+            Err(_) => tracing::warn!("the snapshot of memory was not written in time"),
+        }
         self.ledger.close().await?;
         Ok(())
     }

@@ -10,10 +10,13 @@ mod client;
 mod commands;
 mod fail;
 mod house;
+mod listeners;
 mod range;
 mod run;
 mod settings;
 mod show;
+mod telemetry;
+mod tend;
 mod up;
 mod webhook;
 

@@ -1,7 +1,7 @@
 //! `settings.toml` in the data directory: one file, every key with its unit, default and reason.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alcaide_serve::Limits;
@@ -25,6 +25,16 @@ pub(crate) struct Settings {
     pub(crate) ledger: LedgerSettings,
     /// Who else is told what happens: `[[webhook]]`.
     pub(crate) webhook: Vec<WebhookSettings>,
+    /// Traces for others.
+    pub(crate) telemetry: TelemetrySettings,
+}
+
+/// Traces for others.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TelemetrySettings {
+    /// URL of an OTLP/HTTP collector, without `/v1/traces`; by default there is none and nothing is sent.
+    pub(crate) otlp_url: Option<String>,
 }
 
 /// The gate.
@@ -45,6 +55,23 @@ pub(crate) struct GateSettings {
     /// 30 seconds after which many clients and proxies give a silent call up. Whoever can raise it keeps calls, and
     /// their bodies, in memory for longer; an answer that comes later is found by the next call.
     pub(crate) approval_wait_ms: u64,
+    /// What callers call the gate, where that is not its address: `https://gate.example`. Proofs of possession may name
+    /// it, and `Host` too.
+    pub(crate) public_url: Option<String>,
+    /// PEM file of authorities that upstreams may have their certificates from, beside the public ones.
+    pub(crate) upstream_roots: Option<PathBuf>,
+    /// Certificate and key; with them the gate speaks TLS, on any address.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, as PEM files; relative paths begin at the data directory.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The chain, leaf first.
+    pub(crate) certificate: PathBuf,
+    /// The key of the leaf; a file that nobody but its owner may read.
+    pub(crate) key: PathBuf,
 }
 
 /// The office.
@@ -59,6 +86,8 @@ pub(crate) struct OfficeSettings {
     pub(crate) issuer: Option<String>,
     /// Trust domain of SPIFFE ids. Default `alcaide.local`. Cannot be changed without ending every credential.
     pub(crate) trust_domain: String,
+    /// Certificate and key; with them the office speaks TLS, on any address.
+    pub(crate) tls: Option<TlsFiles>,
 }
 
 /// The ledger.
@@ -80,6 +109,9 @@ impl Default for GateSettings {
             body_bytes: limits.body_bytes(),
             connections: limits.connections(),
             approval_wait_ms: 25_000,
+            public_url: None,
+            upstream_roots: None,
+            tls: None,
         }
     }
 }
@@ -91,6 +123,7 @@ impl Default for OfficeSettings {
             names: Vec::new(),
             issuer: None,
             trust_domain: "alcaide.local".into(),
+            tls: None,
         }
     }
 }
@@ -104,25 +137,76 @@ impl Default for LedgerSettings {
 impl Settings {
     /// Reads the file; all defaults if there is none.
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        let here = path.parent().unwrap_or(Path::new(""));
         match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("settings file `{}`", path.display())),
+            Ok(text) => toml::from_str::<Self>(&text)
+                .map(|settings| settings.beside(here))
+                .with_context(|| format!("settings file `{}`", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("settings file `{}`", path.display())),
         }
     }
 
+    /// The same, with relative paths below `folder`: that of the settings file.
+    pub(crate) fn beside(mut self, folder: &Path) -> Self {
+        for tls in [&mut self.gate.tls, &mut self.office.tls].into_iter().flatten() {
+            tls.certificate = folder.join(&tls.certificate);
+            tls.key = folder.join(&tls.key);
+        }
+        if let Some(roots) = &mut self.gate.upstream_roots {
+            *roots = folder.join(&*roots);
+        }
+        self
+    }
+
     /// The URL that tokens name as their issuer.
     pub(crate) fn issuer(&self) -> String {
-        self.office.issuer.clone().unwrap_or_else(|| format!("http://{}", self.office.listen))
+        self.office.issuer.clone().unwrap_or_else(|| self.office_url())
+    }
+
+    /// Where the office listens, as a URL.
+    pub(crate) fn office_url(&self) -> String {
+        format!("{}://{}", self.office_scheme(), self.office.listen)
+    }
+
+    /// How the office is spoken to.
+    pub(crate) const fn office_scheme(&self) -> &'static str {
+        scheme(self.office.tls.as_ref())
+    }
+
+    /// Where the gate listens, as a URL.
+    pub(crate) fn gate_url(&self) -> String {
+        format!("{}://{}", scheme(self.gate.tls.as_ref()), self.gate.listen)
+    }
+
+    /// All that callers may call the gate, scheme and authority each: what proofs of possession name.
+    pub(crate) fn gate_origins(&self) -> Vec<String> {
+        let scheme = scheme(self.gate.tls.as_ref());
+        let port = self.gate.listen.port();
+        let named = self.gate.names.iter().map(|name| {
+            if has_port(name) { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") }
+        });
+        let public = self.gate.public_url.iter().map(|url| url.trim_end_matches('/').to_owned());
+        public.chain([self.gate_url()]).chain(named).collect()
+    }
+
+    /// Names that `Host` may have at the gate besides the loopback names.
+    pub(crate) fn gate_hosts(&self) -> Vec<String> {
+        let public = self.gate.public_url.as_deref().and_then(|url| url.split_once("://"));
+        let public = public.map(|(_, authority)| authority.trim_end_matches('/').to_owned());
+        self.gate.names.iter().cloned().chain(public).collect()
     }
 
     /// The URL of the console. On loopback it has a name of its own: browsers send a cookie to every port of a host, so
     /// that under `127.0.0.1` or `localhost` any program with a port would get it. Browsers know by themselves that names
     /// below `localhost` are this machine.
     pub(crate) fn console(&self) -> String {
+        let (own, port) = (self.office.tls.as_ref(), self.office.listen.port());
         match self.office.names.first() {
-            Some(name) => format!("https://{name}"),
-            None => format!("http://{}:{}", Self::CONSOLE_HOST, self.office.listen.port()),
+            // Without a certificate of its own a proxy stands before it, at the usual port.
+            Some(name) if own.is_none() || has_port(name) => format!("https://{name}"),
+            Some(name) => format!("https://{name}:{port}"),
+            None => format!("{}://{}:{port}", self.office_scheme(), Self::CONSOLE_HOST),
         }
     }
 
@@ -150,6 +234,16 @@ impl Settings {
     pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 }
 
+/// How a listener is spoken to.
+const fn scheme(tls: Option<&TlsFiles>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
+/// Whether a name ends in a port.
+fn has_port(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,5 +263,22 @@ mod tests {
         assert_eq!(settings.console(), "http://alcaide.localhost:7101");
         settings.office.names = vec!["office.example".into(), "other.example".into()];
         assert_eq!(settings.console(), "https://office.example");
+        settings.office.tls = Some(TlsFiles { certificate: "c.pem".into(), key: "k.pem".into() });
+        assert_eq!(settings.console(), "https://office.example:7101");
+        settings.office.names = vec!["office.example:8443".into()];
+        assert_eq!(settings.console(), "https://office.example:8443");
+        settings.office.names.clear();
+        assert_eq!(settings.console(), "https://alcaide.localhost:7101");
+    }
+
+    #[test]
+    fn the_gate_knows_all_its_names() {
+        let text = "[gate]\nlisten = \"127.0.0.1:7100\"\nnames = [\"gate.lan\", \"gate.lan:8443\"]\n\
+                    public_url = \"https://gate.example/\"\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let origins =
+            ["https://gate.example", "http://127.0.0.1:7100", "http://gate.lan:7100", "http://gate.lan:8443"];
+        assert_eq!(settings.gate_origins(), origins);
+        assert_eq!(settings.gate_hosts(), ["gate.lan", "gate.lan:8443", "gate.example"]);
     }
 }

@@ -1,22 +1,21 @@
 //! `alcaide up`: the service. Gate, office, the operator's socket, and the tasks between them.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use alcaide_api::Api;
 use alcaide_console::Console;
-use alcaide_serve::{Catalogue, Checked, Drain, HostRule, Limits, Listener, Routed, serve};
-use anyhow::{Context, Result};
+use alcaide_serve::{Catalogue, Checked, HostRule, Limits, Listener, Routed, serve};
+use anyhow::Result;
 use tokio::sync::watch;
 
-use crate::house::{House, Places};
+use crate::house::{House, Places, now};
+use crate::listeners::{self, Listeners};
 use crate::settings::Settings;
-use crate::webhook::{self, Hook};
-
-/// How often the snapshot of memory is written while calls pass.
-const REMEMBER_EVERY: Duration = Duration::from_secs(60);
+use crate::tend::tend;
+use crate::webhook::Hook;
 
 /// What `up` is asked to do.
 #[derive(Clone, Debug)]
@@ -54,8 +53,8 @@ pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
         settings.office.listen = office;
     }
     // Bound before anything is opened: a taken port changes nothing. Port 0 takes a free one.
-    let gate_listener = Listener::tcp(settings.gate.listen).await?;
-    let office_listener = Listener::tcp(settings.office.listen).await?;
+    let gate_listener = listeners::bind(settings.gate.listen, settings.gate.tls.as_ref()).await?;
+    let office_listener = listeners::bind(settings.office.listen, settings.office.tls.as_ref()).await?;
     if let Some(addr) = gate_listener.local_addr() {
         settings.gate.listen = addr;
     }
@@ -99,7 +98,7 @@ async fn run(
     let api = Api {
         office: house.office.clone(),
         issuer: settings.issuer(),
-        gate: format!("http://{}", settings.gate.listen),
+        gate: settings.gate.public_url.clone().unwrap_or_else(|| settings.gate_url()),
         console: settings.console(),
         catalogue: Arc::new(catalogue()?),
         ready: ready(&house, &healthy, &stopped),
@@ -116,90 +115,64 @@ async fn run(
     let router = alcaide_api::router(api).merge(alcaide_console::router(console));
     let names = |names: &[String]| names.iter().fold(HostRule::loopback(), |rule, name| rule.host(name));
     let gate_service =
-        Checked::new(names(&settings.gate.names), gate_limits.body_bytes(), house.gate.clone());
+        Checked::new(names(&settings.gate_hosts()), gate_limits.body_bytes(), house.gate.clone());
     let office_service = |rule| Checked::new(rule, office_limits.body_bytes(), Routed(router.clone()));
 
-    let gate = tokio::spawn(serve(gate_listener, gate_limits, gate_service, until(stopped.clone())));
-    let office_rule = console_rule(names(&settings.office.names), &settings.office.names);
-    let office = tokio::spawn(serve(
-        office_listener,
-        office_limits,
-        office_service(office_rule),
-        until(stopped.clone()),
-    ));
+    let mut serving = Listeners::default();
+    serving.spawn("gate", serve(gate_listener, gate_limits, gate_service, until(stopped.clone())));
+    let office_rule = console_rule(names(&settings.office.names), &settings);
+    serving.spawn(
+        "office",
+        serve(office_listener, office_limits, office_service(office_rule), until(stopped.clone())),
+    );
     let operator_rule = HostRule::loopback();
-    let operator =
-        tokio::spawn(serve(socket, office_limits, office_service(operator_rule), until(stopped.clone())));
+    serving.spawn(
+        "operator",
+        serve(socket, office_limits, office_service(operator_rule), until(stopped.clone())),
+    );
 
     // Before anybody is told that it is up: a signal from now on is a wish to drain, not a blow.
     let signals = Signals::listen()?;
     started(&Started {
-        gate: format!("http://{}", settings.gate.listen),
-        office: format!("http://{}", settings.office.listen),
+        gate: settings.gate_url(),
+        office: settings.office_url(),
         socket: house.places.socket(),
     });
 
-    let outcome = tokio::select! {
-        () = signals.wait() => Ok(()),
-        ended = tend(&house, hooks) => ended,
-    };
-    if outcome.is_err() {
-        // Without orders or projections the house must not serve: calls in flight end, none begins.
-        healthy.store(false, Ordering::Release);
-    }
-    let _ = stop.send(true);
-    for (name, server) in [("gate", gate), ("office", office), ("operator", operator)] {
-        let drain: Drain = server.await.with_context(|| format!("the {name} listener"))?;
-        if drain.is_clean() {
-            tracing::info!(listener = name, calls = drain.calls, "drained");
-        } else {
-            tracing::warn!(
-                listener = name,
-                cut_calls = drain.cut_calls,
-                panics = drain.panics,
-                "drained, not clean"
-            );
+    let (outcome, drained) = {
+        let mut tending = pin!(tend(&house, hooks));
+        let mut tended = false;
+        let outcome = tokio::select! {
+            () = signals.wait() => Ok(()),
+            ended = &mut tending => {
+                tended = true;
+                ended
+            }
+            ended = serving.ended() => Err(ended),
+        };
+        if outcome.is_err() {
+            healthy.store(false, Ordering::Release);
         }
-    }
-    house.close().await?;
-    outcome
-}
-
-/// What goes on beside the listeners: plans go down, orders and projections follow, memory is written.
-async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
-    let mut plans = house.plans.clone();
-    let plans = async {
-        while plans.changed().await.is_ok() {
-            let plan = plans.borrow_and_update().clone();
-            match house.gate.adopt(&plan) {
-                Ok(()) => tracing::info!(plan = plan.number.0, "plan in force"),
-                // The office compiled it before; if the gate cannot, it keeps the plan that it has and says so.
-                Err(error) => {
-                    tracing::error!(plan = plan.number.0, %error, "plan not adopted; the former stays")
+        let _ = stop.send(true);
+        // While calls in flight end, orders still reach them; where nobody reads orders any more they are cut.
+        let mut draining = pin!(serving.drained());
+        let drained = tokio::select! {
+            drained = &mut draining => drained,
+            ended = &mut tending, if !tended => {
+                if let Err(error) = ended {
+                    tracing::error!(error = format!("{error:#}"), "a part of the house ended while it drained");
                 }
+                draining.await
             }
-        }
-        anyhow::bail!("the office is gone")
+        };
+        (outcome, drained)
     };
-    let remember = async {
-        loop {
-            tokio::time::sleep(REMEMBER_EVERY).await;
-            if let Err(error) = house.remember().await {
-                tracing::warn!(%error, "the snapshot of memory was not written");
-            }
-        }
-    };
-    tokio::select! {
-        ended = plans => ended,
-        ended = house.follow() => ended.context("following orders"),
-        ended = house.office.follow() => ended.context("following the ledger"),
-        () = remember => Ok(()),
-        ended = webhook::run(hooks, house.ledger.clone()) => ended,
-    }
+    let closed = house.close().await;
+    outcome.and(drained).and(closed)
 }
 
 fn ready(house: &House, healthy: &Arc<AtomicBool>, stopped: &watch::Receiver<bool>) -> alcaide_api::Ready {
-    let (gate, ledger) = (house.gate.clone(), house.ledger.clone());
+    let (gate, office, ledger) = (house.gate.clone(), house.office.clone(), house.ledger.clone());
     let (healthy, stopped) = (Arc::clone(healthy), stopped.clone());
     Arc::new(move || {
         if *stopped.borrow() {
@@ -211,25 +184,64 @@ fn ready(house: &House, healthy: &Arc<AtomicBool>, stopped: &watch::Receiver<boo
         if let Some(cause) = ledger.failure() {
             return Err(format!("the ledger has failed: {cause}"));
         }
-        gate.plan().map(|_| ()).ok_or_else(|| "no plan is in force".to_owned())
+        if let Some(why) = office.behind() {
+            return Err(format!("the office does not keep up with the record: {why}"));
+        }
+        gate.health()
     })
 }
 
+/// Counters of all rooms; label sets are fixed.
 fn counters(house: &House) -> alcaide_api::Counters {
-    let (gate, ledger) = (house.gate.clone(), house.ledger.clone());
+    let (gate, office, ledger) = (house.gate.clone(), house.office.clone(), house.ledger.clone());
+    let (exported, plans) = (Arc::clone(&house.exported), house.plans.clone());
     Arc::new(move || {
+        use std::fmt::Write as _;
         let mut text = gate.metrics_text();
-        text.push_str("# HELP alcaide_ledger_entries Entries of the ledger that are on disk.\n# TYPE alcaide_ledger_entries gauge\n");
-        text.push_str(&format!("alcaide_ledger_entries {}\n", ledger.size()));
+        let (entries, bytes) = ledger.waiting();
+        let judged_by = gate.plan().map_or(0, |plan| plan.number.0);
+        let untiled = ledger.size().saturating_sub(ledger.integrated());
+        let age = gate.memory().orders_age(now()).as_secs();
+        let gauges = [
+            ("alcaide_ledger_entries", "Entries of the ledger that are on disk.", ledger.size()),
+            ("alcaide_ledger_queue_entries", "Entries that wait to be written.", count(entries)),
+            ("alcaide_ledger_queue_bytes", "Bytes that wait to be written.", count(bytes)),
+            ("alcaide_ledger_tree_lag_entries", "Entries that are in no tile yet.", untiled),
+            (
+                "alcaide_office_lag_entries",
+                "Entries that the office has not followed yet.",
+                office.unfollowed(),
+            ),
+            ("alcaide_orders_age_seconds", "Age of the newest moment at which no order was missing.", age),
+            (
+                "alcaide_office_plan",
+                "Number of the plan that the office has in force.",
+                plans.borrow().number.0,
+            ),
+            ("alcaide_gate_plan", "Number of the plan that the gate judges by.", judged_by),
+        ];
+        for (name, help, value) in gauges {
+            // INVARIANT: writing into a String does not fail.
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+        }
+        let name = "alcaide_telemetry_spans_total";
+        let _ = write!(text, "# HELP {name} Spans, by what became of them.\n# TYPE {name} counter\n");
+        for (result, value) in [("sent", exported.sent()), ("dropped", exported.dropped())] {
+            let _ = writeln!(text, "{name}{{result=\"{result}\"}} {value}");
+        }
         text
     })
 }
 
-/// Pages of the office send forms, which carry an origin: that of the very host that they name; beyond loopback it is
-/// that of the TLS proxy before it.
-fn console_rule(rule: HostRule, names: &[String]) -> HostRule {
-    let rule = rule.same_origin("http").host(Settings::CONSOLE_HOST);
-    names.iter().fold(rule, |rule, name| rule.origin(&format!("https://{name}")))
+/// Pages of the office send forms, which carry an origin: that of the very host that they name; under another name it
+/// may be that of a TLS proxy before it.
+fn console_rule(rule: HostRule, settings: &Settings) -> HostRule {
+    let rule = rule.same_origin(settings.office_scheme()).host(Settings::CONSOLE_HOST);
+    settings.office.names.iter().fold(rule, |rule, name| rule.origin(&format!("https://{name}")))
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

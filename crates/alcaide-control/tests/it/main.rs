@@ -12,6 +12,7 @@ mod activity;
 mod approvals;
 mod backups;
 mod house;
+mod lag;
 mod plans;
 mod properties;
 mod restart;

@@ -11,6 +11,7 @@ use alcaide_wire::json::Document;
 use alcaide_wire::mcp::{Item, ItemFate, Method, ResultView, pin_input};
 
 use super::plan::ServerPlan;
+use crate::attempt::RECEIPT_WAIT;
 use crate::gate::Shared;
 use crate::leaf::OfferedLeaf;
 use crate::passage::Origin;
@@ -26,6 +27,8 @@ pub(crate) enum OfferError {
     Entry(#[from] alcaide_record::EntryError),
     #[error("the task that writes to the shelf has ended")]
     Ended,
+    #[error("the disk did not answer within {} s", RECEIPT_WAIT.as_secs())]
+    Late,
 }
 
 /// One tool of a list.
@@ -129,7 +132,7 @@ pub(crate) fn fate(origin: &Origin, action: Action, resource: Resource<'_>, tool
     }
 }
 
-/// Puts new definitions on the shelf, then into the ledger, then into memory.
+/// Puts each new definition on the shelf, then into the ledger, then into memory; none of it waits without end.
 async fn record(
     shared: &Arc<Shared>,
     origin: &Origin,
@@ -149,11 +152,10 @@ async fn record(
         return Ok(());
     }
     let shelf = closer.ledger().shelf();
-    let texts: Vec<Vec<u8>> = new.iter().map(|offer| offer.text.clone()).collect();
-    let put =
-        tokio::task::spawn_blocking(move || texts.iter().try_for_each(|text| shelf.put(text).map(|_| ())));
-    put.await.map_err(|_| OfferError::Ended)??;
     for offer in new {
+        let (shelf, text) = (shelf.clone(), offer.text.clone());
+        let put = tokio::task::spawn_blocking(move || shelf.put(&text).map(|_| ()));
+        closer.in_time(put).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
         let name = view.items.get(offer.at).and_then(|item| item.name.as_ref());
         let offered = Offered {
             call: shared.call_id(),
@@ -162,7 +164,8 @@ async fn record(
             route: server.route,
             tool: name.and_then(|name| server.tool(&name.text)).map(|tool| tool.id),
         };
-        let receipt = closer.ledger().append(OfferedLeaf::new(closer.now(), offered)?).await?;
+        let written = closer.ledger().append(OfferedLeaf::new(closer.now(), offered)?);
+        let receipt = closer.in_time(written).await.ok_or(OfferError::Late)??;
         closer.memory().apply(receipt.index(), receipt.get().entry());
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use alcaide_inventory::declare::Route;
-use alcaide_inventory::fact::Facts;
+use alcaide_inventory::fact::{Effect, Facts};
 use alcaide_inventory::id::{RouteId, ToolId};
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_inventory::{Name, Plan};
@@ -23,6 +23,8 @@ pub struct ToolPlan {
     pub id: ToolId,
     /// Digest of the definition that was accepted, if one was.
     pub pin: Option<Digest>,
+    /// What a call does.
+    pub effect: Effect,
     /// What reading its result makes of a task: the join over all that is declared of its parts.
     pub label: Label,
     /// Arguments that headers repeat, by the schema that was accepted.
@@ -46,6 +48,11 @@ impl ServerPlan {
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&ToolPlan> {
         self.tools.get(name)
+    }
+
+    /// What each of its declared tools does.
+    pub(crate) fn effects(&self) -> impl Iterator<Item = (ToolId, Effect)> {
+        self.tools.values().map(|tool| (tool.id, tool.effect))
     }
 }
 
@@ -117,6 +124,7 @@ fn planned(tool: &PlacedTool) -> ToolPlan {
     ToolPlan {
         id: tool.id,
         pin: tool.pin.as_deref().and_then(|pin| pin.parse().ok()),
+        effect: tool.spec.facts.effect,
         label: label_of(&tool.spec.facts),
         headers: headers.unwrap_or_default(),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use alcaide_identity::{DpopProof, DpopRequest, TokenCache, Verifier};
+use alcaide_identity::{DpopError, DpopProof, DpopRequest, TokenCache, Verifier};
 use alcaide_inventory::Moment;
 use alcaide_inventory::declare::{DpopRule, Standing};
 use alcaide_inventory::id::CallId;
@@ -12,6 +12,7 @@ use http::{HeaderMap, header};
 
 use super::{Common, Describe, Known, Passage};
 use crate::attempt::Closer;
+use crate::lease;
 use crate::plan::GatePlan;
 use crate::refusal::{self, Refusal};
 
@@ -80,6 +81,8 @@ pub(crate) struct Registry<'a> {
     pub(crate) cache: &'a TokenCache,
     /// From then on proofs of possession are remembered.
     pub(crate) since: Moment,
+    /// What callers call the gate: scheme and authority each. A proof may name any of them.
+    pub(crate) origins: &'a [String],
 }
 
 impl Passage<Arrived> {
@@ -91,7 +94,8 @@ impl Passage<Arrived> {
 
     /// Verifies the credential and asks whether its holder is good now.
     ///
-    /// `method` and `url` are what a proof of possession must be for; `url` without query, as the caller sees it.
+    /// `method` and `path` are what a proof of possession must be for, below any of the gate's own names; `path` without
+    /// query.
     ///
     /// # Errors
     /// A refusal per rule that does not hold; strangers learn no more than that.
@@ -99,7 +103,7 @@ impl Passage<Arrived> {
         self,
         headers: &HeaderMap,
         method: &str,
-        url: &str,
+        path: &str,
         registry: &Registry<'_>,
     ) -> Result<Passage<Known>, Refusal> {
         let stage = Stage::Arrived;
@@ -120,16 +124,9 @@ impl Passage<Arrived> {
             // RFC 9449, section 7.1: a bound token under another scheme is refused.
             (Some(_), Some(_)) if !shown.bound => return Err(Refusal::of(refusal::PROOF_NEEDED, stage)),
             (Some(key), Some(proof)) => {
-                let request = DpopRequest {
-                    method,
-                    url,
-                    access_token: Some(shown.token),
-                    bound_to: Some(key),
-                    not_before: registry.since,
-                };
                 let bad = |why: String| Refusal::of(refusal::BAD_PROOF, stage).because(why);
-                let proof =
-                    DpopProof::verify(proof, &request, now).map_err(|error| bad(error.to_string()))?;
+                let proof = proof_for(proof, (method, path), (shown.token, key), registry, now)
+                    .map_err(|error| bad(error.to_string()))?;
                 memory
                     .first_time(*proof.id.as_bytes(), proof.forget, now)
                     .map_err(|error| bad(error.to_string()))?;
@@ -142,13 +139,39 @@ impl Passage<Arrived> {
     }
 }
 
+/// Verifies a proof against each name of the gate; the error is that of the last.
+fn proof_for(
+    proof: &str,
+    (method, path): (&str, &str),
+    (token, key): (&str, &str),
+    registry: &Registry<'_>,
+    now: Moment,
+) -> Result<DpopProof, DpopError> {
+    let mut last = DpopError::Url;
+    for origin in registry.origins {
+        let url = format!("{origin}{path}");
+        let request = DpopRequest {
+            method,
+            url: &url,
+            access_token: Some(token),
+            bound_to: Some(key),
+            not_before: registry.since,
+        };
+        match DpopProof::verify(proof, &request, now) {
+            Err(error @ DpopError::Url) => last = error,
+            other => return other,
+        }
+    }
+    Err(last)
+}
+
 impl Passage<Known> {
     /// Whether the holder may act at all.
     pub(super) fn good(self) -> Result<Self, Refusal> {
         let held = self.stage.credential();
         let memory = self.common.closer.memory();
         let refused = match memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
-            Err(error) => Some(Refusal::of(refusal::STOPPED, Stage::Known).saying(error.to_string())),
+            Err(why) => Some(lease::not_good(why, Stage::Known)),
             Ok(()) => match self.stage.actor_plan() {
                 None => Some(Refusal::of(refusal::UNKNOWN_ACTOR, Stage::Known)),
                 Some(actor) if actor.standing != Standing::Active => {

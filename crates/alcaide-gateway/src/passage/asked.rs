@@ -17,6 +17,7 @@ use super::recorded::STOP_TICK;
 use super::request::{Asked, Weighed};
 use super::{Decided, Describe, Passage, Read};
 use crate::gate::Shared;
+use crate::lease;
 use crate::refusal::{self, Refusal};
 
 /// How long a question can be answered: long enough for a person to come to a desk, short enough that what was shown is
@@ -33,11 +34,15 @@ impl Passage<Read> {
     /// taken, in percent.
     ///
     /// # Errors
-    /// The refusal of the policies or of people, recorded; or that nobody has answered yet.
+    /// The refusal of the policies or of people, recorded; or that nobody has answered yet; before anybody is asked, that
+    /// the gate has not heard of orders for too long.
     ///
     /// # Cancel safety
     /// Dropped while it waits, the question stays open, nothing is taken, and the record says that the call ended.
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
+        if let Err(refusal) = self.hears() {
+            return Err(self.refuse(refusal));
+        }
         let weighed = self.weigh(budget_used, &[], self.common.arrived);
         match &weighed.asked {
             None => self.settle(weighed, None),
@@ -97,7 +102,10 @@ impl Passage<Read> {
         let memory = self.common.closer.memory();
         let over = |why: &'static str| Refusal::of(refusal::APPROVAL_OVER, Stage::Decided).saying(why);
         if let Err(error) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
-            return Some(Refusal::of(refusal::STOPPED, Stage::Decided).saying(error.to_string()));
+            return Some(lease::not_good(error, Stage::Decided));
+        }
+        if let Err(refusal) = self.hears() {
+            return Some(refusal);
         }
         if self.common.closer.now() >= held.expires {
             return Some(over("the access token ended while the call waited for an answer"));
@@ -206,7 +214,10 @@ impl Waiting {
                     if let Some(question) = draft.question.as_mut() {
                         question.expires = now + QUESTION_LIFE;
                     }
-                    if !call.common.closer.ask(draft.clone(), opening).await.unwrap_or(false) {
+                    let closer = &call.common.closer;
+                    // One that lands late is opened all the same: the next call finds it.
+                    let written = closer.in_time(closer.ask(draft.clone(), opening)).await;
+                    if written != Some(Ok(true)) {
                         return Ended::Refused(Refusal::of(refusal::LEDGER, Stage::Decided));
                     }
                     continue;

@@ -9,7 +9,7 @@ use alcaide_seal::digest::sha256;
 use bytes::Bytes;
 
 use super::{Decided, Describe, Passage, Recorded};
-use crate::attempt::{Attempt, Meter};
+use crate::attempt::{Attempt, Meter, RecordError};
 use crate::leaf::IntentLeaf;
 use crate::refusal::{self, Refusal};
 use crate::upstream::UpstreamPlan;
@@ -122,7 +122,9 @@ impl Passage<Bound> {
             freeze.fallback,
         );
         let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| match error {
-            AppendError::AlreadySpent { .. } => Refusal::of(refusal::APPROVAL_OVER, Stage::Bound),
+            RecordError::Append(AppendError::AlreadySpent { .. }) => {
+                Refusal::of(refusal::APPROVAL_OVER, Stage::Bound)
+            }
             other => unwritten(other.to_string()),
         })?;
         Ok(Passage { common, stage: Recorded::new(decided, freeze, attempt, receipt) })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alcaide_ledger::Durable;
+use alcaide_memory::NotGood;
 use alcaide_record::{End, Stage};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -14,6 +15,7 @@ use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
+use crate::lease;
 use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{ChildReply, Raw, Reply};
@@ -119,7 +121,7 @@ impl Passage<Recorded> {
                 Err(fail(attempt, End::UpstreamTimeout, refusal, false, again))
             }
             Waited::Stopped(why) => {
-                let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying(why);
+                let refusal = lease::not_good(why, Stage::Bound);
                 Err(fail(attempt, End::Killed, refusal, false, again))
             }
         }
@@ -172,7 +174,7 @@ impl Passage<Recorded> {
             let memory = attempt.closer().memory();
             if let Err(error) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
                 attempt.finish(End::Killed, Told::default());
-                return Err(Refusal::of(refusal::STOPPED, Stage::Bound).saying(error.to_string()));
+                return Err(lease::not_good(error, Stage::Bound));
             }
         };
         match answered {
@@ -216,7 +218,7 @@ pub(crate) enum ChildForm {
 enum Waited<T> {
     Answered(T),
     TimedOut,
-    Stopped(String),
+    Stopped(NotGood),
 }
 
 /// Waits for an answer, a deadline, or an order that stops the caller.
@@ -244,7 +246,7 @@ where
         if let Err(error) =
             attempt.closer().memory().is_good(&held.epochs, held.principal.token, &held.ancestors)
         {
-            return Waited::Stopped(error.to_string());
+            return Waited::Stopped(error);
         }
     }
 }

@@ -20,6 +20,7 @@ use http::uri::PathAndQuery;
 
 use super::decided::{Allowed, kind_of, obligation_kinds};
 use super::{Decided, Describe, KnownAs, Passage};
+use crate::lease;
 use crate::refusal::{self, Refusal};
 
 /// A text of the body in which something was found.
@@ -243,6 +244,13 @@ impl Passage<Read> {
         &self.stage.who
     }
 
+    /// Refuses where the gate has not heard of orders for too long.
+    pub(super) fn hears(&self) -> Result<(), Refusal> {
+        let closer = &self.common.closer;
+        let within = lease::orders_within(&self.common.plan, &self.stage.request);
+        closer.memory().hears(closer.now(), within).map_err(|why| lease::not_good(why, Stage::Read))
+    }
+
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has
     /// said yes to exactly this.
     pub(super) fn weigh(&self, budget_used: u8, approvals: &[HumanId], now: Moment) -> Weighed {
@@ -331,6 +339,7 @@ impl Passage<Read> {
     pub(super) fn settle(self, weighed: Weighed, taken: Option<Taken>) -> Result<Passage<Decided>, Refusal> {
         let Weighed { mut allowed, refusal, asked: _ } = weighed;
         allowed.record.approval = taken.as_ref().map(Taken::approval);
+        self.common.closer.metrics().decided(allowed.record.decision);
         let decided = Passage { common: self.common, stage: Decided::new(self.stage, allowed, taken) };
         match refusal {
             None => Ok(decided),

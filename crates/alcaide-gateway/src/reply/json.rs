@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, Source, priced};
 use crate::attempt::{Attempt, Told};
 use crate::content::count;
+use crate::lease;
 use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
 
@@ -80,7 +81,7 @@ pub(super) async fn collect(
         let held = lens.who.get();
         let memory = attempt.closer().memory();
         let good = memory.is_good(&held.epochs, held.principal.token, &held.ancestors);
-        good.err().map(|_| (End::Killed, Refusal::of(refusal::STOPPED, Stage::Bound)))
+        good.err().map(|why| (End::Killed, lease::not_good(why, Stage::Bound)))
     };
     let mut whole = BytesMut::new();
     let mut still = Duration::ZERO;

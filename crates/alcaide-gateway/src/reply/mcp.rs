@@ -30,6 +30,7 @@ use super::json::{broken, collect, edits, end, reply_limits};
 use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
 use crate::attempt::Attempt;
 use crate::gate::Shared;
+use crate::lease;
 use crate::mcp::down;
 use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
@@ -389,8 +390,8 @@ impl Feed {
     fn may_go_on(&self, now: Instant) -> Result<(), Cut> {
         let held = self.lens.who.get();
         let memory = self.reading.origin.closer().memory();
-        if memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
-            return Err(Cut { end: End::Killed, refusal: Refusal::of(refusal::STOPPED, Stage::Bound) });
+        if let Err(why) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
+            return Err(Cut { end: End::Killed, refusal: lease::not_good(why, Stage::Bound) });
         }
         if self.reading.open.as_ref().is_some_and(Open::is_cancelled)
             && matches!(self.upstream, Some(Upstream::Child(..)))

@@ -33,6 +33,7 @@ use super::lane::{LANES_MAX, Lanes, Waiting, blocked};
 use super::{Lens, priced};
 use crate::attempt::Attempt;
 use crate::content::{Demands, count, strings};
+use crate::metrics::{Open, What};
 use crate::passage::STOP_TICK;
 use crate::refusal;
 
@@ -67,6 +68,8 @@ pub struct StreamBody {
     done: bool,
     /// Nothing follows.
     ended: bool,
+    /// Counts the stream while it is there.
+    _open: Open,
 }
 
 /// How texts are looked at.
@@ -109,6 +112,7 @@ impl StreamBody {
         let now = Instant::now();
         let bytes_max = lens.demands.reply_bytes.unwrap_or(STREAM_BYTES_MAX).min(STREAM_BYTES_MAX);
         Self {
+            _open: attempt.closer().metrics().open(What::Stream),
             upstream: Some(upstream),
             reader: SseReader::new(EVENT_BYTES_MAX),
             view: StreamView::new(operation, hide_usage, reply_limits()),
@@ -297,8 +301,10 @@ impl StreamBody {
             return Err(Cut { end: End::Complete, code: refusal::UPSTREAM_TIMEOUT });
         };
         let held = self.who.get();
-        if attempt.closer().memory().is_good(&held.epochs, held.principal.token, &held.ancestors).is_err() {
-            return Err(Cut { end: End::Killed, code: refusal::STOPPED });
+        let memory = attempt.closer().memory();
+        if let Err(why) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
+            let code = if why.is_order() { refusal::STOPPED } else { refusal::ORDERS_OLD };
+            return Err(Cut { end: End::Killed, code });
         }
         if now.duration_since(self.heard) >= self.idle_timeout {
             return Err(Cut { end: End::UpstreamTimeout, code: refusal::UPSTREAM_TIMEOUT });

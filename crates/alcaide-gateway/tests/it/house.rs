@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use alcaide_gateway::broker::Broker;
 use alcaide_gateway::mcp::stdio::Children;
+use alcaide_gateway::upstream::http_client;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
 use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Tool};
@@ -100,6 +101,9 @@ pub(crate) struct Setup {
     limits: Limits,
     layer: Option<Arc<dyn Layer>>,
     approval_wait: Duration,
+    origins: Vec<String>,
+    unheard: bool,
+    roots: Option<String>,
 }
 
 impl Setup {
@@ -111,6 +115,9 @@ impl Setup {
             limits: Limits::default(),
             layer: None,
             approval_wait: Duration::ZERO,
+            origins: Vec::new(),
+            unheard: false,
+            roots: None,
         }
     }
 
@@ -186,6 +193,24 @@ impl Setup {
         self
     }
 
+    /// Nobody follows the ledger, and nobody says so.
+    pub(crate) fn unheard(mut self) -> Self {
+        self.unheard = true;
+        self
+    }
+
+    /// Private authorities of upstreams.
+    pub(crate) fn roots(mut self, pem: &str) -> Self {
+        self.roots = Some(pem.to_owned());
+        self
+    }
+
+    /// Another name of the gate.
+    pub(crate) fn origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
+        self
+    }
+
     pub(crate) fn plan(&self, master: &MasterKey) -> Plan {
         let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
         let policies = self.policies.iter().map(|(name, cedar)| Named {
@@ -235,11 +260,25 @@ impl Setup {
             token_key: signer.public().clone(),
             clock: Clock::at(NOW),
             issuer: Issuer::new(ISSUER, domain, signer),
-            limits: self.limits,
-            approval_wait: self.approval_wait,
+            ways: Ways {
+                limits: self.limits,
+                approval_wait: self.approval_wait,
+                origins: self.origins,
+                unheard: self.unheard,
+                roots: self.roots,
+            },
         };
         frame.open(ledger, Memory::empty(), AtomicU64::new(0)).await
     }
+}
+
+/// How a gate goes about its work.
+struct Ways {
+    limits: Limits,
+    approval_wait: Duration,
+    origins: Vec<String>,
+    unheard: bool,
+    roots: Option<String>,
 }
 
 /// What stays of a house over a restart.
@@ -252,8 +291,7 @@ struct Frame {
     token_key: Jwk,
     clock: Clock,
     issuer: Issuer,
-    limits: Limits,
-    approval_wait: Duration,
+    ways: Ways,
 }
 
 impl Frame {
@@ -263,7 +301,7 @@ impl Frame {
         keys.insert(self.token_key.clone()).unwrap();
         let listener = Listener::tcp((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let follow_from = ledger.size();
+        let (follow_from, ways) = (ledger.size(), &self.ways);
         let gate = Gate::new(GateParts {
             ledger: ledger.clone(),
             memory: Arc::clone(&memory),
@@ -274,15 +312,16 @@ impl Frame {
             commitments: HmacKey::new(&[7; 32]),
             clock: Arc::new(self.clock.reader()),
             entropy: Arc::new(SystemEntropy::new()),
-            limits: self.limits,
-            origin: format!("http://{address}"),
-            approval_wait: self.approval_wait,
+            client: http_client(ways.roots.as_deref().map(str::as_bytes)).unwrap(),
+            limits: ways.limits,
+            origins: ways.origins.iter().cloned().chain([format!("http://{address}")]).collect(),
+            approval_wait: ways.approval_wait,
         })
         .unwrap();
         gate.adopt(&self.plan).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (limits, checked) =
-            (self.limits, Checked::new(HostRule::loopback(), self.limits.body_bytes(), gate.clone()));
+            (ways.limits, Checked::new(HostRule::loopback(), ways.limits.body_bytes(), gate.clone()));
         let serving = tokio::spawn(async move {
             let drain = serve(listener, limits, checked, async {
                 let _ = stopped.await;
@@ -290,12 +329,18 @@ impl Frame {
             assert_eq!(drain.await.panics, 0);
         });
         let following = tokio::spawn({
-            let (ledger, memory) = (ledger.clone(), Arc::clone(&memory));
-            let gate = gate.clone();
-            async move { orders::follow(ledger, memory, follow_from, |entry| gate.heard(entry)).await.unwrap() }
+            let (ledger, memory, clock) =
+                (ledger.clone(), Arc::clone(&memory), Arc::new(self.clock.reader()));
+            let (gate, unheard) = (gate.clone(), ways.unheard);
+            async move {
+                if unheard {
+                    std::future::pending::<()>().await;
+                }
+                let heard = |entry: &Entry| gate.heard(entry);
+                orders::follow(ledger, memory, clock, follow_from, heard).await.unwrap();
+            }
         });
-        let Self { folder, options, note, plan, master, token_key, clock, issuer, limits, approval_wait } =
-            self;
+        let Self { folder, options, note, plan, master, token_key, clock, issuer, ways } = self;
         House {
             ledger,
             memory,
@@ -307,7 +352,7 @@ impl Frame {
             issuer,
             tokens,
             running: Running { _stop: stop, tasks: vec![serving, following] },
-            rest: Rest { folder, options, note, token_key, limits, approval_wait },
+            rest: Rest { folder, options, note, token_key, ways },
         }
     }
 }
@@ -342,8 +387,7 @@ struct Rest {
     options: Options,
     note: Arc<NoteSigner>,
     token_key: Jwk,
-    limits: Limits,
-    approval_wait: Duration,
+    ways: Ways,
 }
 
 struct Running {
@@ -372,13 +416,12 @@ impl House {
         drop((running, gate, memory));
         ledger.close().await.unwrap();
         drop(ledger);
-        let Rest { folder, options, note, token_key, limits, approval_wait } = rest;
+        let Rest { folder, options, note, token_key, ways } = rest;
         let dir = folder.path().join("ledger");
         let ledger = Ledger::open(&dir, &options, Arc::clone(&note), ORIGIN).unwrap();
         let memory = snapshot.map_or_else(Memory::empty, |bytes| Memory::from_snapshot(bytes).unwrap());
         orders::rebuild(&ledger, &memory).unwrap();
-        let frame =
-            Frame { folder, options, note, plan, master, token_key, clock, issuer, limits, approval_wait };
+        let frame = Frame { folder, options, note, plan, master, token_key, clock, issuer, ways };
         frame.open(ledger, memory, tokens).await
     }
 
@@ -416,8 +459,9 @@ impl House {
     pub(crate) async fn token(&self, bits: u128) -> String {
         let asked = self.asked(bits);
         let (actor, task) = (agent(bits), asked.principal.task);
-        self.append(Event::Issued(Issued {
+        let event = Event::Issued(Issued {
             actor,
+            by: None,
             epoch: 0,
             expires: self.clock.now() + asked.life,
             kind: TokenKind::Gate,
@@ -427,9 +471,11 @@ impl House {
             task: Some(task),
             token: asked.principal.token,
             words: None,
-        }))
-        .await;
-        self.until("a clean task", || self.memory.label(task) == Label::CLEAN).await;
+        });
+        let index = self.append(event.clone()).await;
+        // The follower does the same, where there is one.
+        self.memory.apply(index, &Entry::new(self.clock.now(), event));
+        assert_eq!(self.memory.label(task), Label::CLEAN);
         self.mint(&asked)
     }
 
@@ -480,6 +526,11 @@ impl House {
         plan.tools = tools.into_values().collect();
         self.gate.adopt(&plan).unwrap();
         names
+    }
+
+    /// Ends the task that follows the ledger, as a defect would.
+    pub(crate) fn stop_following(&self) {
+        self.running.tasks[1].abort();
     }
 
     /// Lets other tasks run until something holds.

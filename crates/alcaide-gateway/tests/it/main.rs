@@ -9,16 +9,19 @@
 )]
 
 mod asks;
+mod authorities;
 mod budgets;
 mod endings;
 mod failover;
 mod house;
+mod leases;
 mod policy;
 mod protocols;
 mod rebuild;
 mod servers;
 mod strangers;
 mod strict;
+mod survival;
 mod tool_servers;
 mod tool_walls;
 mod tools;

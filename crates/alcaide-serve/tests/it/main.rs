@@ -8,6 +8,5 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-mod certificate;
 mod second_reader;
 mod sockets;

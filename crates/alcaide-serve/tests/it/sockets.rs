@@ -12,6 +12,7 @@ use alcaide_serve::{
     Body, Checked, Drain, HostRule, Limits, ListenError, Listener, Peer, PeerAddr, Problem, Routed, Service,
     Tls, TlsError, collect_limited, serve,
 };
+use alcaide_testkit::certificate;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -21,8 +22,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
-
-use crate::certificate;
 
 /// Echoes the body; special paths do special things.
 struct Echo {

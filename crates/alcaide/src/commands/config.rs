@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::{Desk, Exit};
 use crate::fail::{Failure, INTERNAL, SETTINGS};
 use crate::house::Places;
+use crate::listeners::{read_tls, upstream_client};
 use crate::settings::Settings;
 use crate::webhook::WebhookSettings;
 
@@ -79,8 +80,15 @@ pub(crate) fn read(places: &Places) -> Result<Settings, Failure> {
             .at(format!("{}:{line}:{column}", path.display()))
             .why(error.message())
     })?;
-    check(&settings).map_err(|(key, why)| {
-        refused("a setting is out of its bounds").at(format!("{}: `{key}`", path.display())).why(why)
+    let settings = settings.beside(places.dir());
+    check(&settings).map_err(|bad| {
+        let failure = refused("a setting is out of its bounds")
+            .at(format!("{}: `{}`", path.display(), bad.key))
+            .why(bad.why);
+        match bad.fix {
+            Some(fix) => failure.fix(fix),
+            None => failure,
+        }
     })?;
     Ok(settings)
 }
@@ -89,40 +97,108 @@ fn refused(what: &str) -> Failure {
     Failure::new(&SETTINGS, what)
 }
 
-/// The first value that cannot be used, with its key.
-fn check(settings: &Settings) -> Result<(), (&'static str, String)> {
-    let listens = [("gate.listen", settings.gate.listen), ("office.listen", settings.office.listen)];
-    for (key, addr) in listens {
-        if !addr.ip().is_loopback() {
-            return Err((
-                key,
-                format!("`{addr}` is no loopback address, and plain HTTP is spoken on loopback only"),
-            ));
+/// A value that cannot be used.
+struct Bad {
+    key: &'static str,
+    why: String,
+    /// What to do, where it is more than to mend the value.
+    fix: Option<String>,
+}
+
+impl Bad {
+    fn new(key: &'static str, why: impl ToString) -> Self {
+        Self { key, why: why.to_string(), fix: None }
+    }
+
+    fn cured_by(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+/// The first value that cannot be used.
+fn check(settings: &Settings) -> Result<(), Bad> {
+    let listens = [
+        ("gate.listen", "gate.tls", settings.gate.listen, &settings.gate.tls),
+        ("office.listen", "office.tls", settings.office.listen, &settings.office.tls),
+    ];
+    for (key, tls_key, addr, tls) in listens {
+        match tls {
+            None if !addr.ip().is_loopback() => {
+                let why =
+                    format!("`{addr}` is no loopback address, and plain HTTP is spoken on loopback only");
+                let fix =
+                    format!("give a certificate and key with `{tls_key}`, or listen on 127.0.0.1 or [::1]");
+                return Err(Bad::new(key, why).cured_by(fix));
+            }
+            None => {}
+            Some(files) => {
+                read_tls(files).map_err(|error| Bad::new(tls_key, &error).cured_by(error.help()))?;
+            }
         }
     }
     if settings.gate.listen == settings.office.listen && settings.gate.listen.port() != 0 {
-        return Err(("office.listen", "gate and office cannot listen on one address".into()));
+        return Err(Bad::new("office.listen", "gate and office cannot listen on one address"));
     }
-    settings.gate_limits().map_err(|error| ("gate", error.to_string()))?;
-    settings.approval_wait().map_err(|error| ("gate.approval_wait_ms", error.to_string()))?;
-    WebhookSettings::check(&settings.webhook).map_err(|error| ("webhook", error.to_string()))?;
+    if let Some(url) = &settings.gate.public_url {
+        public(url).map_err(|why| Bad::new("gate.public_url", why))?;
+    }
+    if settings.gate.upstream_roots.is_some() {
+        upstream_client(settings.gate.upstream_roots.as_deref())
+            .map_err(|error| Bad::new("gate.upstream_roots", &error).cured_by(error.help()))?;
+    }
+    if let Some(url) = &settings.telemetry.otlp_url {
+        public(url).map_err(|why| Bad::new("telemetry.otlp_url", why))?;
+    }
+    settings.gate_limits().map_err(|error| Bad::new("gate", error))?;
+    settings.approval_wait().map_err(|error| Bad::new("gate.approval_wait_ms", error))?;
+    WebhookSettings::check(&settings.webhook).map_err(|error| Bad::new("webhook", error))?;
     let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
-    domain.map_err(|error| ("office.trust_domain", error.to_string()))?;
+    domain.map_err(|error| Bad::new("office.trust_domain", error))?;
     let origin: Result<KeyName, _> = settings.ledger.origin.parse();
-    origin.map_err(|error| ("ledger.origin", error.to_string()))?;
+    origin.map_err(|error| Bad::new("ledger.origin", error))?;
     if let Some(issuer) = &settings.office.issuer {
         let uri: Option<http::Uri> = issuer.parse().ok();
         if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
         {
-            return Err(("office.issuer", "it is no `http` or `https` URL".into()));
+            return Err(Bad::new("office.issuer", "it is no `http` or `https` URL"));
         }
     }
     Ok(())
 }
 
+/// Whether a URL is scheme, host and port alone, and nothing goes over a network in clear text.
+fn public(url: &str) -> Result<(), &'static str> {
+    let uri: http::Uri = url.parse().map_err(|_| "it is no URL")?;
+    let Some(authority) = uri.authority() else { return Err("it has no host") };
+    let loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if loopback => {}
+        _ => return Err("it is neither `https` nor `http` on loopback"),
+    }
+    let bare = uri.path_and_query().is_none_or(|path| path.as_str() == "/");
+    if bare && !authority.as_str().contains('@') {
+        Ok(())
+    } else {
+        Err("it has more than scheme, host and port")
+    }
+}
+
 /// The JSON Schema (draft 2020-12) of `settings.toml`.
 fn schema() -> Value {
     let addr = |default: &str, text: &str| json!({ "type": "string", "default": default, "description": text, "examples": ["127.0.0.1:0", "[::1]:7100"] });
+    let tls = |of: &str| {
+        let file = |text: &str| json!({ "type": "string", "description": text });
+        json!({
+            "type": "object", "additionalProperties": false, "required": ["certificate", "key"],
+            "description": format!("certificate and key; with them {of} speaks TLS, on any address"),
+            "properties": {
+                "certificate": file("PEM file of the chain, leaf first; relative paths begin at the data directory"),
+                "key": file("PEM file of the leaf's key, which nobody but its owner may read"),
+            },
+        })
+    };
     let names = |text: &str| json!({ "type": "array", "items": { "type": "string" }, "default": [], "description": text });
     let object = |text: &str, properties: Value| json!({ "type": "object", "additionalProperties": false, "description": text, "properties": properties });
     json!({
@@ -132,7 +208,7 @@ fn schema() -> Value {
         "additionalProperties": false,
         "properties": {
             "gate": object("where agents call", json!({
-                "listen": addr("127.0.0.1:7100", "address and port; plain HTTP on loopback only"),
+                "listen": addr("127.0.0.1:7100", "address and port; plain HTTP on loopback only, with `tls` any address"),
                 "names": names("host names that callers may use besides the loopback names"),
                 "body_bytes": {
                     "type": "integer", "minimum": 1, "default": 16_777_216,
@@ -146,9 +222,18 @@ fn schema() -> Value {
                     "type": "integer", "minimum": 0, "maximum": 600_000, "default": 25_000,
                     "description": "how long a call waits for people to answer, milliseconds; 0 for never",
                 },
+                "public_url": {
+                    "type": "string", "format": "uri",
+                    "description": "what callers call the gate, where that is not its address: scheme, host and port; proofs of possession may name it",
+                },
+                "upstream_roots": {
+                    "type": "string",
+                    "description": "PEM file of authorities that upstreams may have their certificates from, beside the public ones",
+                },
+                "tls": tls("the gate"),
             })),
             "office": object("where people and the command line come", json!({
-                "listen": addr("127.0.0.1:7101", "address and port; plain HTTP on loopback only"),
+                "listen": addr("127.0.0.1:7101", "address and port; plain HTTP on loopback only, with `tls` any address"),
                 "names": names("host names that callers may use besides the loopback names"),
                 "issuer": {
                     "type": "string", "format": "uri",
@@ -158,6 +243,7 @@ fn schema() -> Value {
                     "type": "string", "default": "alcaide.local",
                     "description": "trust domain of SPIFFE ids; a change ends every credential",
                 },
+                "tls": tls("the office"),
             })),
             "ledger": object("the record", json!({
                 "origin": {
@@ -183,6 +269,12 @@ fn schema() -> Value {
                     "begin": { "enum": ["now", "start"], "default": "now", "description": "where it begins on its first start" },
                 })),
             },
+            "telemetry": object("traces for others", json!({
+                "otlp_url": {
+                    "type": "string", "format": "uri",
+                    "description": "collector of OTLP over HTTP: scheme, host and port; nothing is sent where it is not given",
+                },
+            })),
         },
     })
 }
@@ -239,6 +331,28 @@ mod tests {
         let hook =
             "name = \"a\"\nsecret_file = \"s\"\nevents = [\"record\"]\nurl = \"http://chat.example\"\n";
         assert!(tried(&format!("[[webhook]]\n{hook}")).contains("`webhook` the URL of hook `a` is neither"));
+        for url in
+            ["gate.example", "http://gate.example", "https://gate.example/v1", "https://a@gate.example"]
+        {
+            let told = tried(&format!("[gate]\npublic_url = \"{url}\"\n"));
+            assert!(told.contains("`gate.public_url`"), "{told}");
+        }
+        std::fs::write(folder.path().join("roots.pem"), "none").unwrap();
+        let told = tried("[gate]\nupstream_roots = \"roots.pem\"\n");
+        assert!(told.contains("`gate.upstream_roots`") && told.contains("not PEM"), "{told}");
+        assert!(
+            tried("[telemetry]\notlp_url = \"http://collector.example\"\n").contains("`telemetry.otlp_url`")
+        );
+        // With TLS any address will do, once certificate and key can be used.
+        let tls = "[gate]\nlisten = \"0.0.0.0:1\"\ntls = { certificate = \"c.pem\", key = \"k.pem\" }\n";
+        assert!(tried(tls).contains("`gate.tls` `"), "{}", tried(tls));
+        let made = alcaide_testkit::certificate::make(1);
+        std::fs::write(folder.path().join("c.pem"), made.chain).unwrap();
+        std::fs::write(folder.path().join("k.pem"), made.key).unwrap();
+        assert!(tried(tls).contains("can be read by others"));
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join("k.pem"), private).unwrap();
+        assert_eq!(read(&places).unwrap().gate_url(), "https://0.0.0.0:1");
         std::fs::remove_file(places.settings()).unwrap();
         assert!(read(&places).is_ok());
     }

@@ -23,6 +23,11 @@ const BEFORE_US: Duration = Duration::from_secs(1_767_225_600);
 /// How far the clock may be behind what was written last.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
+/// Longest wait for a word of the running service.
+const ASK_WAIT: Duration = Duration::from_secs(5);
+/// Longest answer of it that is read.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
 /// `alcaide doctor`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example: alcaide doctor\nEnds with 1 if anything is wrong.")]
@@ -77,6 +82,9 @@ impl Doctor {
         let served = UnixStream::connect(places.socket()).is_ok();
         for (name, addr) in [("gate port", settings.gate.listen), ("office port", settings.office.listen)] {
             all.push(port(name, addr, served));
+        }
+        if served {
+            all.push(service(&places.socket()));
         }
         all.push(clock(&places));
         all.push(namespaces(Path::new("/proc/sys")));
@@ -218,6 +226,38 @@ fn port(name: &'static str, addr: SocketAddr, served: bool) -> Check {
         }
         Err(error) => Check::wrong(name, format!("{addr}: {error}"), "set another `listen` in the settings"),
     }
+}
+
+/// What the running service says of itself: whether it keeps up, and whether the gate judges by the newest plan.
+fn service(socket: &Path) -> Check {
+    const NAME: &str = "service";
+    let asked = ask_ready(socket).map_err(|error| format!("it does not answer: {error}"));
+    match asked.as_deref().map(|answer| (answer.starts_with("HTTP/1.1 200 "), said_of(answer))) {
+        Ok((true, _)) => Check::ok(NAME, "ready"),
+        Ok((false, said)) => Check::wrong(
+            NAME,
+            said,
+            "see the log of the service; what is named here keeps calls back or makes them old",
+        ),
+        Err(why) => Check::wrong(NAME, why.clone(), "see the log of the service, and start it again"),
+    }
+}
+
+/// The body of an answer, as one line.
+fn said_of(answer: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    crate::fail::shown(body.trim())
+}
+
+fn ask_ready(socket: &Path) -> std::io::Result<String> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ASK_WAIT))?;
+    stream.set_write_timeout(Some(ASK_WAIT))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn clock(places: &Places) -> Check {

@@ -1,5 +1,6 @@
-//! `explain`: what a code means, offline.
+//! `explain`: what a code means, and which paths the gate has, offline.
 
+use alcaide_gateway::paths::PATHS;
 use clap::Args;
 use serde::Serialize;
 
@@ -9,9 +10,11 @@ use crate::up;
 
 /// `alcaide explain`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: alcaide explain ALC-GATE-0001")]
+#[command(
+    after_help = "Example: alcaide explain ALC-GATE-0001\nThe topic `paths` lists the paths of the gate."
+)]
 pub(crate) struct Explain {
-    /// The code; all codes are listed without it
+    /// The code, or the topic `paths`; all codes are listed without it
     code: Option<String>,
 }
 
@@ -31,6 +34,9 @@ struct Entry {
 
 impl Explain {
     pub(crate) fn run(self, desk: &Desk) -> Result<Exit, Failure> {
+        if self.code.as_deref() == Some("paths") {
+            return paths(desk);
+        }
         let all = all()?;
         let Some(code) = self.code else {
             desk.out
@@ -54,6 +60,18 @@ impl Entry {
         let Self { code, title, what, why, fix, .. } = self;
         format!("{code}: {title}\n\nwhat: {what}\n why: {why}\n fix: {fix}\n{end}")
     }
+}
+
+/// The paths of the gate.
+fn paths(desk: &Desk) -> Result<Exit, Failure> {
+    let listed: Vec<_> = PATHS
+        .iter()
+        .map(|one| serde_json::json!({ "method": one.method, "path": one.path, "what": one.what }))
+        .collect();
+    desk.out.show(&listed, || {
+        PATHS.iter().map(|one| format!("{:5} {:38} {}\n", one.method, one.path, one.what)).collect()
+    })?;
+    Ok(Exit::Clean)
 }
 
 fn all() -> Result<Vec<Entry>, Failure> {

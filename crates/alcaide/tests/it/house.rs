@@ -13,9 +13,14 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_alcaide");
 /// A data directory; what runs over it ends before it goes.
 pub(crate) struct House {
     running: Option<Child>,
+    /// From the start of the program to its first `/readyz` of 200, at the last start.
+    pub(crate) ready_after: Option<std::time::Duration>,
+    begun: Option<std::time::Instant>,
     pub(crate) gate: String,
     pub(crate) office: String,
     folder: tempfile::TempDir,
+    /// Name of the data directory.
+    name: &'static str,
 }
 
 /// What a command said, and how it ended.
@@ -37,12 +42,27 @@ impl House {
     /// A house that was never begun.
     pub(crate) fn none() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { running: None, gate: "127.0.0.1:0".into(), office: "127.0.0.1:0".into(), folder }
+        Self {
+            running: None,
+            ready_after: None,
+            begun: None,
+            gate: "127.0.0.1:0".into(),
+            office: "127.0.0.1:0".into(),
+            folder,
+            name: "data",
+        }
     }
 
     /// The data directory.
     pub(crate) fn dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.path().join(self.name)
+    }
+
+    /// Settings of a house that was never begun.
+    pub(crate) fn settings(&self, text: &str) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().mode(0o700).create(self.dir()).unwrap();
+        std::fs::write(self.dir().join("settings.toml"), text).unwrap();
     }
 
     /// A file beside the data directory.
@@ -60,6 +80,19 @@ impl House {
 
     /// Starts the service; again on the ports of its first run, because its tokens name them.
     pub(crate) fn up(&mut self, more: &[&str]) {
+        self.start(more);
+        assert_eq!(http(&self.office, "get", "/readyz", None, None).0, 200);
+        self.ready_after = self.begun.map(|begun| begun.elapsed());
+        self.until_it_hears();
+    }
+
+    /// The same where its settings name a certificate.
+    pub(crate) fn up_over_tls(&mut self, more: &[&str]) {
+        self.start(more);
+        self.until_it_hears();
+    }
+
+    fn start(&mut self, more: &[&str]) {
         let ready = self.file("ready.json");
         assert!(!ready.exists());
         let launch = Launch::new(PROGRAM)
@@ -69,21 +102,25 @@ impl House {
             .arg("--data-dir")
             .arg(self.dir())
             .args(more);
+        let begun = std::time::Instant::now();
         let mut child = Child::start(launch).unwrap();
         child.file(&ready).unwrap();
         let told: Value = serde_json::from_str(&std::fs::read_to_string(&ready).unwrap()).unwrap();
         assert_eq!(told["pid"], child.pid());
-        let address = |key: &str| told[key].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+        let address = |key: &str| told[key].as_str().unwrap().split_once("://").unwrap().1.to_owned();
         (self.gate, self.office) = (address("gate"), address("office"));
-        assert_eq!(http(&self.office, "get", "/readyz", None, None).0, 200);
-        // The service listens for signals only some time after it says that it is ready: one that comes before ends it
-        // without a drain. Once `up` listens first, this goes.
-        let begun = std::time::Instant::now();
-        while !hears_term(child.pid()) {
-            assert!(begun.elapsed() < alcaide_testkit::DEADLINE, "it never listens for signals");
-            assert_eq!(http(&self.office, "get", "/livez", None, None).0, 200);
-        }
+        self.begun = Some(begun);
         self.running = Some(child);
+    }
+
+    /// Whoever is told that it is up may ask it to end.
+    fn until_it_hears(&mut self) {
+        let pid = self.service().pid();
+        let begun = std::time::Instant::now();
+        while !hears_term(pid) {
+            assert!(begun.elapsed() < alcaide_testkit::DEADLINE, "it never listens for signals");
+            std::thread::yield_now();
+        }
     }
 
     /// Asks the service to end; it ends clean.
@@ -93,6 +130,29 @@ impl House {
         assert_eq!(ended, Ended::Code(0), "{:?}", child.lines(Source::Err));
         // Who waits for the next start does not find the last one.
         assert!(!self.file("ready.json").exists());
+    }
+
+    /// Kills the service: no handler runs, nothing is flushed.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.running.take().unwrap();
+        assert_eq!(child.kill().unwrap(), Ended::Signal(9));
+        // What it would have removed itself.
+        std::fs::remove_file(self.file("ready.json")).unwrap();
+    }
+
+    /// The service ended by itself.
+    pub(crate) fn forget(&mut self) {
+        self.running = None;
+    }
+
+    /// Another folder is the data directory from now on.
+    pub(crate) fn move_to(&mut self, name: &'static str) {
+        self.name = name;
+    }
+
+    /// The process of the service.
+    pub(crate) fn service(&mut self) -> &mut Child {
+        self.running.as_mut().unwrap()
     }
 
     /// Runs a command over this data directory.

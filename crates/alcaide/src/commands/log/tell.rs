@@ -95,7 +95,11 @@ fn told(event: &Event, names: &Names) -> String {
             } else {
                 format!("{} for {}", names.of_id(one.actor), names.of_id(one.subject))
             };
-            format!("token    {} {} to {whom}, until {}", word(&one.kind), one.token, one.expires)
+            let by = match one.by {
+                Some(by) => format!(", by {}", names.of_id(by)),
+                None => String::new(),
+            };
+            format!("token    {} {} to {whom}, until {}{by}", word(&one.kind), one.token, one.expires)
         }
         Event::Order(one) => format!("order    {}, by {}", order::told(&one.order), names.by(one.by)),
         Event::Office(OfficeAct::Denied { by, code }) => format!("denied   {code}, to {}", names.by(*by)),
@@ -107,6 +111,11 @@ fn told(event: &Event, names: &Names) -> String {
         }
         Event::Office(OfficeAct::LinkOpened { human, .. }) => {
             format!("office   link to the console for {}", names.of_id(human))
+        }
+        Event::Office(OfficeAct::Restored { entries, orders }) => {
+            format!(
+                "office   restored from a backup of {entries} entries; {orders} orders from after it follow"
+            )
         }
         Event::Office(OfficeAct::SessionOpened { by }) => format!("office   session of {}", names.of_id(by)),
         Event::Office(OfficeAct::SessionEnded { by }) => {

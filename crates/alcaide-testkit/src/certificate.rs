@@ -1,17 +1,29 @@
-//! A throw-away self-signed certificate: as much DER as a TLS client looks at.
+//! A throw-away self-signed certificate: as much DER as a TLS client looks at. For tests alone.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Certificate and key as PEM, and the certificate as DER.
-pub(crate) struct Made {
-    pub(crate) chain: String,
-    pub(crate) key: String,
-    pub(crate) der: Vec<u8>,
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The certificate, PEM.
+    pub chain: String,
+    /// Its key, PEM (PKCS #8).
+    pub key: String,
+    /// The certificate, DER.
+    pub der: Vec<u8>,
 }
 
-/// Makes one for `localhost`, valid 2020 to 2049, with the given serial number (1 to 127).
-pub(crate) fn make(serial: u8) -> Made {
+/// Makes one for `localhost` and 127.0.0.1, valid 2020 to 2049, with the given serial number (1 to 127). It is its own
+/// authority.
+///
+/// # Panics
+/// If the system gives no randomness.
+#[expect(clippy::unwrap_used, reason = "a test that cannot make its certificate must fail")]
+#[must_use]
+pub fn make(serial: u8) -> Made {
     let random = SystemRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref()).unwrap();
@@ -23,7 +35,7 @@ pub(crate) fn make(serial: u8) -> Made {
     let ec = tlv(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]]);
     let curve = tlv(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]]);
     let public = tlv(0x30, &[&tlv(0x30, &[&ec, &curve]), &bits(pair.public_key().as_ref())]);
-    let names = tlv(0x30, &[&tlv(0x82, &[b"localhost"])]);
+    let names = tlv(0x30, &[&tlv(0x82, &[b"localhost"]), &tlv(0x87, &[&[127, 0, 0, 1]])]);
     let extension = tlv(0x30, &[&tlv(0x06, &[&[0x55, 0x1d, 0x11]]), &tlv(0x04, &[&names])]);
     let extensions = tlv(0xa3, &[&tlv(0x30, &[&extension])]);
     let version = tlv(0xa0, &[&tlv(0x02, &[&[2]])]);
@@ -46,7 +58,8 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         Ok(len) => out.extend([0x81, len]),
         Err(_) => {
             out.push(0x82);
-            out.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
+            // A certificate of one key has some 400 bytes.
+            out.extend(u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes());
         }
     }
     out.extend(content);
@@ -54,17 +67,12 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in der.chunks(3) {
-        let word =
-            three.iter().chain([&0, &0]).take(3).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-        for place in 0..4 {
-            let letter = LETTERS[usize::try_from(word >> (18 - 6 * place) & 63).unwrap()];
-            text.push(if place <= three.len() { char::from(letter) } else { '=' });
-        }
+    let mut text = format!("-----BEGIN {label}-----\n");
+    // 48 bytes are 64 letters, and no line but the last is padded.
+    for line in der.chunks(48) {
+        text.push_str(&STANDARD.encode(line));
+        text.push('\n');
     }
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
 }
