@@ -24,7 +24,7 @@ pub(crate) async fn ask(Query(Link { link }): Query<Link>) -> Page {
     if link.is_empty() {
         return stranger(
             "There is no link in this address, and no session comes with it.",
-            "ALC-OFFICE-0041",
+            "ALC-OFFICE-0043",
         );
     }
     let body = html! {

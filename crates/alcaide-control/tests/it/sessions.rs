@@ -28,8 +28,8 @@ async fn code(office: &Office, session: &SecretText) -> &'static str {
     }
 }
 
-const ENDED: &str = "ALC-OFFICE-0041";
-const NO_LINK: &str = "ALC-OFFICE-0040";
+const ENDED: &str = "ALC-OFFICE-0043";
+const NO_LINK: &str = "ALC-OFFICE-0042";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_opens_one_session_and_the_record_says_so() {

@@ -281,8 +281,10 @@ impl Frame {
         .unwrap();
         gate.adopt(&self.plan).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (limits, checked) =
-            (self.limits, Checked::new(HostRule::loopback(), self.limits.body_bytes(), gate.clone()));
+        let (limits, checked) = (
+            self.limits,
+            Checked::new(HostRule::loopback().same_origin("http"), self.limits.body_bytes(), gate.clone()),
+        );
         let serving = tokio::spawn(async move {
             let drain = serve(listener, limits, checked, async {
                 let _ = stopped.await;

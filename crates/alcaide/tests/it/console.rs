@@ -85,7 +85,8 @@ fn id(prefix: &str) -> String {
 pub(crate) fn filled(path: &str) -> String {
     path.replace("{call}", &id("cal"))
         .replace("{agent}", "bot")
-        .replace("{tool}", &id("tol"))
+        .replace("{server}", "desk")
+        .replace("{tool}", "some-tool")
         .replace("{approval}", &id("apr"))
         .replace("{number}", "1")
         .replace("{index}", "0")
@@ -332,7 +333,7 @@ fn a_link_works_once_and_goes_to_no_pipe() {
         "{cookie}"
     );
     let again = send(&house, "post", "/enter", "", &form);
-    assert!(again.status == 401 && again.body.contains("ALC-OFFICE-0040"), "{again:?}");
+    assert!(again.status == 401 && again.body.contains("ALC-OFFICE-0042"), "{again:?}");
     assert_eq!(again.header("set-cookie"), None);
     let followed = house.ok(&["log", "follow", "--once", "--from", "0"]);
     assert!(followed.contains("office   link to the console for ana\n"), "{followed}");
