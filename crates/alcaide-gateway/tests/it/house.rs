@@ -460,6 +460,14 @@ impl House {
     pub(crate) fn accept_all(&self) -> Vec<String> {
         let mut plan = self.plan.clone();
         plan.number = PlanNumber(2);
+        plan.tools = self.accepted();
+        self.gate.adopt(&plan).unwrap();
+        plan.tools.into_iter().map(|tool| tool.spec.name).collect()
+    }
+
+    /// Every tool as it was offered last.
+    pub(crate) fn accepted(&self) -> Vec<PlacedTool> {
+        let plan = &self.plan;
         let mut tools = BTreeMap::new();
         for (_, event) in self.events() {
             let Event::Offered(offered) = event else { continue };
@@ -478,10 +486,7 @@ impl House {
             };
             tools.insert((server, name), tool);
         }
-        let names = tools.keys().map(|(_, name)| name.clone()).collect();
-        plan.tools = tools.into_values().collect();
-        self.gate.adopt(&plan).unwrap();
-        names
+        tools.into_values().collect()
     }
 
     /// Lets other tasks run until something holds.
@@ -642,7 +647,8 @@ impl Answer {
     /// The code of a refusal, in whatever shape.
     pub(crate) async fn code(self) -> String {
         let json = self.json().await;
-        let code = json.pointer("/error/code").or(json.get("code"));
+        let places = ["/error/data/code", "/error/code", "/code"];
+        let code = places.iter().find_map(|place| json.pointer(place));
         code.and_then(Value::as_str).unwrap_or_else(|| panic!("no code in {json}")).to_owned()
     }
 }

@@ -13,6 +13,7 @@ mod budgets;
 mod endings;
 mod failover;
 mod house;
+mod messages;
 mod policy;
 mod protocols;
 mod rebuild;
