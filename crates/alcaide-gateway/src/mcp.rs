@@ -187,7 +187,8 @@ async fn post(
     let mut caller = caller;
     if era == Era::Handshake && view.method != Method::Initialize {
         let (session, name) = session(shared, &known, &caller, id.as_ref())?;
-        if revision.is_some_and(|revision| revision != session.revision) {
+        // Clients in the field send another handshake revision than they agreed on; the server is told the agreed one.
+        if revision.is_some_and(|revision| revision.era() != Era::Handshake) {
             let refusal = Refusal::of(refusal::HEADER_MISMATCH, Stage::Known);
             return Err(Denied::of(known.refuse(refusal), id.as_ref()).with_status(400));
         }

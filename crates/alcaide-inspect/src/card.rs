@@ -135,9 +135,10 @@ fn after_wide_letter(view: View<'_>, at: usize) -> bool {
         .is_some_and(|letter| !letter.is_ascii() && (!letter.is_alphanumeric() || letter >= '\u{2e80}'))
 }
 
-/// Whether the digits are the fraction of a number: `1.4111`.
+/// Whether the digits are the fraction of a number: `1.4111`. After a comma they are not: where it parts fields and items
+/// of a list, a card follows a number.
 fn is_fraction(view: View<'_>, at: usize) -> bool {
-    matches!(view.before(at), Some(b'.' | b','))
+    view.before(at) == Some(b'.')
         && at.checked_sub(1).and_then(|dot| view.before(dot)).is_some_and(|byte| byte.is_ascii_digit())
 }
 
@@ -232,6 +233,9 @@ mod tests {
                 format!("pay {number}."),
                 format!("({number})"),
                 format!("卡号{number}，"),
+                // Comma-separated fields and items of a list.
+                format!("2026-11-27,{number},12"),
+                format!("[7,{number}]"),
             ] {
                 assert_eq!(found(&text), Some(number), "{text}");
             }

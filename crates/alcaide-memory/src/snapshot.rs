@@ -54,6 +54,7 @@ struct Form {
     revoked: Vec<(TokenId, Moment)>,
     #[serde(default)]
     offers: Vec<(RouteId, Newest, u32)>,
+    #[serde(default)]
     questions: Vec<Kept>,
 }
 

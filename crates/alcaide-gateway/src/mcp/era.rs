@@ -1,4 +1,5 @@
-//! Which generation a server speaks: asked once by `server/discover`, remembered for a while.
+//! Which generation a server speaks, remembered for a while: whether it is stateless is asked by `server/discover`, whether
+//! it takes a handshake is seen when a caller offers one. A server may speak both.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -29,25 +30,44 @@ pub(crate) struct Known {
 
 /// What is known of all servers.
 #[derive(Default)]
-pub(crate) struct Eras(Mutex<HashMap<UpstreamId, (Known, Moment)>>);
+pub(crate) struct Eras {
+    known: Mutex<HashMap<UpstreamId, (Known, Moment)>>,
+    /// Servers that took no handshake.
+    deaf: Mutex<HashMap<UpstreamId, Moment>>,
+}
 
 impl Eras {
     fn known(&self, upstream: UpstreamId, now: Moment) -> Option<Known> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         held.get(&upstream).filter(|(_, until)| now < *until).map(|(known, _)| known.clone())
     }
 
     fn note(&self, upstream: UpstreamId, known: Known, now: Moment) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= SERVERS_MAX {
             held.clear();
         }
         held.insert(upstream, (known, now + GOOD_FOR));
     }
 
+    /// Whether a server took no handshake when it was last offered one.
+    pub(crate) fn is_deaf(&self, upstream: UpstreamId, now: Moment) -> bool {
+        let held = self.deaf.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&upstream).is_some_and(|until| now < *until)
+    }
+
+    /// A server took no handshake.
+    pub(crate) fn deaf(&self, upstream: UpstreamId, now: Moment) {
+        let mut held = self.deaf.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= SERVERS_MAX {
+            held.clear();
+        }
+        held.insert(upstream, now + GOOD_FOR);
+    }
+
     /// Forgets what is known of a server: it answered as the other generation does.
     pub(crate) fn forget(&self, upstream: UpstreamId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&upstream);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&upstream);
     }
 }
 

@@ -63,6 +63,9 @@ pub(crate) async fn call(
         };
         return through(shared, known, caller, server, inbound, link).await;
     }
+    if opening && server.upstream.child().is_none() {
+        return open(&aside, known, caller, inbound).await;
+    }
     let spoken = era::of(&aside, inbound.era).await.map_err(denied)?;
     match (inbound.era, spoken.era) {
         (Era::Handshake, Era::Handshake) if server.upstream.child().is_some() => {
@@ -75,10 +78,6 @@ pub(crate) async fn call(
                 return said;
             }
             let link = Link { session: None, agreed: Some(kept.revision), shape: Shape::Same, kept: true };
-            through(shared, known, caller, server, inbound, link).await
-        }
-        (Era::Handshake, Era::Handshake) if opening => {
-            let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Stateless, Era::Stateless) => {
@@ -119,6 +118,65 @@ pub(crate) async fn call(
     }
 }
 
+/// A caller's handshake: the server's own where it takes one, else the gate takes it in its place.
+async fn open(
+    aside: &Aside<'_>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
+    let Aside { shared, server, .. } = aside;
+    let now = aside.origin.closer().now();
+    let upstream = server.upstream.id;
+    let (id, place, asked) = (inbound.view.id.clone(), caller.place, inbound.view.revision());
+    let denied = |refusal: Refusal| Denied::of(refusal, id.as_ref());
+    let refused = if shared.mcp.eras.is_deaf(upstream, now) {
+        None
+    } else {
+        let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+        let passed = pass(shared, known, caller, server, inbound, link, Vec::new()).await;
+        match passed {
+            Ok(passed) => {
+                let mut response = passed.response;
+                let name = opened(shared, &place, &response, passed.session);
+                if let Some(name) = name.and_then(|name| HeaderValue::from_str(&name).ok()) {
+                    response.headers_mut().insert(alcaide_wire::mcp::header_name::SESSION_ID, name);
+                    return Ok(response.map(Body::from));
+                }
+                if response.status().is_server_error() {
+                    return Ok(response.map(Body::from));
+                }
+                Some(Ok(response.map(Body::from)))
+            }
+            Err(refusal) if refusal.code == refusal::UPSTREAM_BROKEN.code => Some(Err(denied(refusal))),
+            Err(refusal) => return Err(denied(refusal)),
+        }
+    };
+    let spoken = era::of(aside, Era::Handshake).await.map_err(denied)?;
+    let (Some(id), Era::Stateless) = (&id, spoken.era) else {
+        let refusal = || denied(Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound));
+        return refused.unwrap_or_else(|| Err(refusal()));
+    };
+    shared.mcp.eras.deaf(upstream, now);
+    begin(shared, &place, id, revision_for(asked), &spoken.discovered.unwrap_or_default())
+}
+
+/// The answer to `initialize` in a server's place, with a session that the gate keeps the other side of.
+fn begin(
+    shared: &Shared,
+    place: &super::seal::Place,
+    id: &Id<'_>,
+    revision: Revision,
+    said: &[u8],
+) -> Result<Response<Body>, Denied> {
+    let session = Session { revision, through: false, upstream: None };
+    let name = shared.mcp.sealer.session(place, &session).ok_or_else(|| {
+        let refusal = Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed");
+        Denied::of(refusal, Some(id))
+    })?;
+    Ok(json(StatusCode::OK, words::initialized(id, revision, said), Some(&name)))
+}
+
 /// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
 fn in_place(
     shared: &Shared,
@@ -130,14 +188,7 @@ fn in_place(
     let Some(id) = &view.id else { return Some(Ok(taken())) };
     Some(Ok(match view.method {
         Method::Initialize => {
-            let revision = revision_for(view.revision());
-            let session = Session { revision, through: false, upstream: None };
-            let Some(name) = shared.mcp.sealer.session(&caller.place, &session) else {
-                let refusal =
-                    Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed");
-                return Some(Err(Denied::of(refusal, Some(id))));
-            };
-            json(StatusCode::OK, words::initialized(id, revision, discovered), Some(&name))
+            return Some(begin(shared, &caller.place, id, revision_for(view.revision()), discovered));
         }
         Method::Ping | Method::LoggingSetLevel => json(StatusCode::OK, words::nothing(id), None),
         Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => unbridged(id),
@@ -167,8 +218,6 @@ async fn through(
     link: Link,
 ) -> Result<Response<Body>, Denied> {
     let id = inbound.view.id.clone();
-    let opening = inbound.era == Era::Handshake && inbound.view.method == Method::Initialize;
-    let place = caller.place;
     let kept = link.kept.then(|| (caller.origin.clone(), Arc::clone(server)));
     let passed = pass(shared, known, caller, server, inbound, link, Vec::new())
         .await
@@ -181,15 +230,7 @@ async fn through(
         shared.mcp.keeping.forget(&kept::key(&aside));
         shared.mcp.eras.forget(server.upstream.id);
     }
-    let mut response = passed.response;
-    if opening
-        && response.status().is_success()
-        && let Some(name) = opened(shared, &place, &response, passed.session)
-        && let Ok(name) = HeaderValue::from_str(&name)
-    {
-        response.headers_mut().insert(alcaide_wire::mcp::header_name::SESSION_ID, name);
-    }
-    Ok(response.map(Body::from))
+    Ok(passed.response.map(Body::from))
 }
 
 /// The sealed session of a caller whose `initialize` a server has answered.

@@ -318,7 +318,7 @@ impl Feed {
             }
         };
         let released = self.attempt.as_ref().map_or(0, |attempt| attempt.told.released_bytes);
-        if released > STREAM_BYTES_MAX && self.reading.channel == Channel::Answer {
+        if released > STREAM_BYTES_MAX && self.reading.channel != Channel::Listen {
             let refusal =
                 Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the stream is too long");
             return Some(self.cut(Cut { end: End::TooLong, refusal }));
@@ -399,7 +399,7 @@ impl Feed {
             let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back");
             return Err(Cut { end: End::Cancelled, refusal });
         }
-        if self.reading.channel == Channel::Answer && now.duration_since(self.heard) >= self.idle {
+        if self.reading.channel != Channel::Listen && now.duration_since(self.heard) >= self.idle {
             let refusal = Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound);
             return Err(Cut { end: End::UpstreamTimeout, refusal });
         }

@@ -266,7 +266,7 @@ async fn a_no_holds_as_long_as_its_question() {
     let last = house.refusals().await.pop().unwrap();
     assert_eq!((last.approval, last.question.is_some()), (asked.approval, false));
     // Then it may be asked again.
-    house.clock.advance(LIFE);
+    house.pass(LIFE);
     let renewed = house.token_of(BOT, House::task_of(&asked));
     let (answer, ()) = tokio::join!(house.chat(&renewed, "pay"), async {
         let again = house.question(2).await;
@@ -283,19 +283,19 @@ async fn questions_and_answers_end() {
     let first = pending(house.chat(&token, "pay").await).await;
     let asked = house.question(1).await;
     let task = House::task_of(&asked);
-    house.clock.advance(LIFE);
+    house.pass(LIFE);
     // Too late: it counts for nothing, and the call asks anew.
     house.approve(EVA, &asked).await;
     let second = pending(house.chat(&house.token_of(BOT, task), "pay").await).await;
     assert_ne!(second, first);
     house.approve(EVA, &house.question(2).await).await;
     // The answer outlives the question, but not its own end.
-    house.clock.advance(LIFE);
+    house.pass(LIFE);
     let third = pending(house.chat(&house.token_of(BOT, task), "pay").await).await;
     assert!(![first, second].contains(&third));
-    house.clock.advance(LIFE - Duration::from_secs(1));
+    house.pass(LIFE - Duration::from_secs(1));
     house.approve(EVA, &house.question(3).await).await;
-    house.clock.advance(LIFE - Duration::from_secs(1));
+    house.pass(LIFE - Duration::from_secs(1));
     assert_eq!(house.chat(&house.token_of(BOT, task), "pay").await.status, 200);
     assert_eq!(server.arrived(), 1);
 }
@@ -518,7 +518,7 @@ async fn an_answer_is_given_back_when_the_call_comes_to_nothing() {
     assert_eq!(house.chat(&token, "first").await.status, 200);
     house.gate.settled().await;
     assert_eq!(house.chat(&token, "second").await.status, 429);
-    house.clock.advance(Duration::from_secs(60));
+    house.pass(Duration::from_secs(60));
     assert_eq!(house.chat(&token, "second").await.status, 200);
     assert_eq!((server.arrived(), house.questions().len()), (2, 2));
 }

@@ -320,8 +320,10 @@ impl Frame {
         .unwrap();
         gate.adopt(&self.plan).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (limits, checked) =
-            (ways.limits, Checked::new(HostRule::loopback(), ways.limits.body_bytes(), gate.clone()));
+        let (limits, checked) = (
+            ways.limits,
+            Checked::new(HostRule::loopback().same_origin("http"), ways.limits.body_bytes(), gate.clone()),
+        );
         let serving = tokio::spawn(async move {
             let drain = serve(listener, limits, checked, async {
                 let _ = stopped.await;
@@ -504,6 +506,14 @@ impl House {
     pub(crate) fn accept_all(&self) -> Vec<String> {
         let mut plan = self.plan.clone();
         plan.number = PlanNumber(2);
+        plan.tools = self.accepted();
+        self.gate.adopt(&plan).unwrap();
+        plan.tools.into_iter().map(|tool| tool.spec.name).collect()
+    }
+
+    /// Every tool as it was offered last.
+    pub(crate) fn accepted(&self) -> Vec<PlacedTool> {
+        let plan = &self.plan;
         let mut tools = BTreeMap::new();
         for (_, event) in self.events() {
             let Event::Offered(offered) = event else { continue };
@@ -522,10 +532,13 @@ impl House {
             };
             tools.insert((server, name), tool);
         }
-        let names = tools.keys().map(|(_, name)| name.clone()).collect();
-        plan.tools = tools.into_values().collect();
-        self.gate.adopt(&plan).unwrap();
-        names
+        tools.into_values().collect()
+    }
+
+    /// Time goes by, and no order is missing.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.memory.heard(self.clock.now());
     }
 
     /// Ends the task that follows the ledger, as a defect would.
@@ -691,7 +704,8 @@ impl Answer {
     /// The code of a refusal, in whatever shape.
     pub(crate) async fn code(self) -> String {
         let json = self.json().await;
-        let code = json.pointer("/error/code").or(json.get("code"));
+        let places = ["/error/data/code", "/error/code", "/code"];
+        let code = places.iter().find_map(|place| json.pointer(place));
         code.and_then(Value::as_str).unwrap_or_else(|| panic!("no code in {json}")).to_owned()
     }
 }

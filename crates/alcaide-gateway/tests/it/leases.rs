@@ -24,7 +24,7 @@ use http::Request;
 use http_body_util::Full;
 
 use crate::house::*;
-use crate::servers::message;
+use crate::messages::message;
 
 const A_SECOND: Duration = Duration::from_secs(1);
 

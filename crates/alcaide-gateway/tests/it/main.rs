@@ -15,6 +15,7 @@ mod endings;
 mod failover;
 mod house;
 mod leases;
+mod messages;
 mod policy;
 mod protocols;
 mod rebuild;

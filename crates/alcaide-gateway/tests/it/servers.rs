@@ -1,7 +1,7 @@
 //! Tool servers through the gate: real servers, real client libraries, both generations.
 
 use alcaide_record::{ActionKind, End, Event};
-use alcaide_testkit::{node_server, python, python_server};
+use alcaide_testkit::{Bearer, ToolServer, conformance, node_server, observe_tools, python, python_server};
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -21,22 +21,6 @@ async fn python_sees(url: &str, token: &str, mode: &str, calls: &Value) -> Value
         python("mcp_client.py", &env).unwrap()
     };
     tokio::task::spawn_blocking(run).await.unwrap()
-}
-
-/// A message to a tool server, as clients send it.
-pub(crate) fn message(
-    path: &str,
-    token: &str,
-    body: &Value,
-    extra: &[(&str, &str)],
-) -> http::Request<http_body_util::Full<bytes::Bytes>> {
-    let mut request = post(path, token, body.to_string());
-    let headers = request.headers_mut();
-    headers.insert("accept", "application/json, text/event-stream".parse().unwrap());
-    for (name, value) in extra {
-        headers.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
-    }
-    request
 }
 
 #[tokio::test]
@@ -96,4 +80,69 @@ async fn the_reference_server_is_the_same_through_the_gate() {
         assert_eq!(union["tools"].as_array().unwrap().len(), direct["tools"].as_array().unwrap().len());
     }
     house.audit().await;
+}
+
+/// Everything of a tool server is permitted to the hand, what servers ask too.
+const ALL: &str = "permit (principal, action in [Alcaide::Action::\"call_tool\"], resource);\n\
+    permit (principal, action in [Alcaide::Action::\"call_method\", Alcaide::Action::\"get_prompt\", \
+    Alcaide::Action::\"read_resource\"], resource);";
+
+/// A house in front of the fixture, with every tool of it accepted.
+async fn before(server: &ToolServer) -> (House, String) {
+    let house = Setup::people().tools("fixture", &server.url()).policy("all", ALL).start().await;
+    let token = house.token(HAND).await;
+    python_sees(&house.url("/mcp/fixture"), &token, "legacy", &json!([])).await;
+    assert!(house.accept_all().len() > 10);
+    (house, token)
+}
+
+#[tokio::test]
+async fn public_clients_see_the_same_server_through_the_gate() {
+    let server = ToolServer::start().unwrap();
+    let (house, token) = before(&server).await;
+    let (direct, url) = (server.url(), house.url("/mcp/fixture"));
+    let seen = tokio::task::spawn_blocking(move || {
+        (observe_tools(&direct, None).unwrap(), observe_tools(&url, Some(&token)).unwrap())
+    });
+    let (direct, through) = seen.await.unwrap();
+    for (client, mut seen) in through {
+        let mut without = direct[client].clone();
+        // What the server tells the model beside its tools does not pass: nobody has accepted it.
+        if let Some(told) = without.get_mut("instructions") {
+            assert_eq!(*told, "A server for tests.");
+            *told = Value::Null;
+        }
+        // A tool that is not there is refused by policy before its server could say so.
+        for one in [&mut seen, &mut without] {
+            let last = one["calls"].as_array_mut().unwrap().pop().unwrap();
+            assert!(
+                last.get("error").is_some() || last["failed"] == true || last.get("isError").is_some(),
+                "{last}"
+            );
+        }
+        assert_eq!(seen, without, "{client}");
+    }
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn the_conformance_suite_judges_server_and_gate_alike() {
+    let server = ToolServer::start().unwrap();
+    let (house, token) = before(&server).await;
+    let proxy = Bearer::start(house.address, &token).unwrap();
+    let (direct, url) = (server.url(), proxy.url("/mcp/fixture"));
+    let judged = tokio::task::spawn_blocking(move || {
+        let (without, with) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        (conformance(&direct, without.path()).unwrap(), conformance(&url, with.path()).unwrap())
+    });
+    let (direct, through) = judged.await.unwrap();
+    assert_eq!(direct.len(), 32, "{:?}", direct.keys());
+    let differ: Vec<_> = direct.iter().filter(|(name, checks)| through.get(*name) != Some(checks)).collect();
+    let shown: Vec<_> = differ.iter().map(|(name, checks)| (name, checks, through.get(*name))).collect();
+    assert!(differ.is_empty(), "{shown:#?}");
+    assert!(direct.values().flatten().all(|(_, statuses)| !statuses.iter().any(|one| one == "FAILURE")));
+    // What the server asked of its client stands in the record, before its client saw it.
+    let asked = house.audit().await;
+    let methods = asked.iter().filter(|(intent, _)| intent.action == ActionKind::CallMethod).count();
+    assert!(methods > 100, "{methods}");
 }

@@ -85,7 +85,8 @@ fn id(prefix: &str) -> String {
 pub(crate) fn filled(path: &str) -> String {
     path.replace("{call}", &id("cal"))
         .replace("{agent}", "bot")
-        .replace("{tool}", &id("tol"))
+        .replace("{server}", "desk")
+        .replace("{tool}", "some-tool")
         .replace("{approval}", &id("apr"))
         .replace("{number}", "1")
         .replace("{index}", "0")

@@ -43,7 +43,7 @@ pub(super) async fn judge(
     if !view.items.is_empty() {
         let fates = offer::fates(&reading.shared, &reading.origin, &reading.server, &document, &view).await;
         let fates = fates.map_err(|error| {
-            (End::Withdrawn, Refusal::of(refusal::LEDGER, Stage::Bound).because(error.to_string()))
+            (End::ContentCut, Refusal::of(refusal::LEDGER, Stage::Bound).because(error.to_string()))
         })?;
         let gone = view.items.iter().zip(&fates).filter(|(_, fate)| **fate == ItemFate::Drop);
         dropped.extend(gone.map(|(item, _)| item.span.clone()));
