@@ -5,14 +5,14 @@
 //! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
 use alcaide_ledger::{Ledger, Pending};
 use alcaide_memory::{Memory, Reservation};
 use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Settlement, Usage};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
 
@@ -26,7 +26,12 @@ pub struct Closer {
     memory: Arc<Memory>,
     clock: crate::gate::Clock,
     queue: mpsc::Sender<Closing>,
+    /// Somebody waits for what is queued to be settled.
+    hurry: Arc<Notify>,
 }
+
+/// How long receipts gather before budgets are settled with them; until then what was set aside stays so.
+const SETTLE_AFTER: Duration = Duration::from_millis(2);
 
 enum Closing {
     /// An outcome whose receipt settles a reservation.
@@ -49,11 +54,20 @@ impl Closer {
     #[must_use]
     pub fn start(ledger: Ledger, memory: Arc<Memory>, clock: crate::gate::Clock) -> Self {
         let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
-        let closer = Self { ledger, memory, clock, queue };
+        let hurry = Arc::new(Notify::new());
+        let closer = Self { ledger, memory, clock, queue, hurry: Arc::clone(&hurry) };
         let memory = Arc::clone(&closer.memory);
         tokio::spawn(async move {
-            while let Some(closing) = receipts.recv().await {
-                close(closing, &memory).await;
+            while let Some(first) = receipts.recv().await {
+                // Nobody is woken for a single receipt: by then most have come, those of other calls too.
+                let _ = tokio::time::timeout(SETTLE_AFTER, hurry.notified()).await;
+                // What comes meanwhile gathers for the next time.
+                let gathered = receipts.len();
+                close(first, &memory).await;
+                for _ in 0..gathered {
+                    let Ok(closing) = receipts.try_recv() else { break };
+                    close(closing, &memory).await;
+                }
             }
         });
         closer
@@ -93,6 +107,9 @@ impl Closer {
         // Twice: an intent that nobody waited for puts its outcome behind the first barrier.
         for _ in 0..2 {
             let (done, wait) = tokio::sync::oneshot::channel();
+            // What is put off to be written with others is written now.
+            self.ledger.hasten();
+            self.hurry.notify_one();
             if self.queue.send(Closing::Barrier(done)).await.is_ok() {
                 // An error means that the task is gone, and with it everything that was queued.
                 let _ = wait.await;

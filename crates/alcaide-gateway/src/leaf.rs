@@ -5,7 +5,7 @@ use alcaide_ledger::Leaf;
 use alcaide_record::{Entry, EntryError, Event, Intent, Outcome, Refused};
 
 macro_rules! leaf_of {
-    ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path, may wait: $may_wait:literal) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name(Vec<u8>);
@@ -24,19 +24,28 @@ macro_rules! leaf_of {
             fn bytes(&self) -> &[u8] {
                 &self.0
             }
+
+            fn may_wait(&self) -> bool {
+                $may_wait
+            }
+
+            // The gate has noted its own entries when it wrote them.
+            fn is_news(&self) -> bool {
+                false
+            }
         }
     };
 }
 
 leaf_of! {
     /// An intent: durable before its effect.
-    IntentLeaf, Intent, Event::Intent
+    IntentLeaf, Intent, Event::Intent, may wait: false
 }
 leaf_of! {
-    /// An outcome.
-    OutcomeLeaf, Outcome, Event::Outcome
+    /// An outcome. No caller waits for it: budgets are settled with its receipt, and late is safe.
+    OutcomeLeaf, Outcome, Event::Outcome, may wait: true
 }
 leaf_of! {
-    /// A refusal.
-    RefusedLeaf, Refused, Event::Refused
+    /// A refusal. No caller waits for it: it stays one, recorded or not.
+    RefusedLeaf, Refused, Event::Refused, may wait: true
 }

@@ -1,7 +1,8 @@
 //! What others write into the ledger and the gate must know: orders of the office, tokens it issued.
 //!
-//! The gate notes its own entries when it writes them; the follower reads the rest. Which is which stands near the
-//! front of an entry, so that the gate's own are skipped without being parsed.
+//! The gate notes its own entries when it writes them and marks them as no news; the follower is woken for the rest
+//! alone. Where it has to read everything to catch up, what is whose stands near the front of an entry, so that the
+//! gate's own are skipped without being parsed.
 
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ pub fn rebuild(ledger: &Ledger, memory: &Memory) -> Result<u64, RebuildError> {
 /// # Errors
 /// [`RebuildError`].
 pub async fn follow(ledger: Ledger, memory: Arc<Memory>, from: u64) -> Result<(), RebuildError> {
-    let mut follower = ledger.follow(from);
+    let mut follower = ledger.follow_news(from);
     while let Some((index, leaf)) = follower.next().await? {
         if is_own(&leaf) {
             continue;

@@ -60,6 +60,7 @@ mod edge;
 mod frame;
 mod grow;
 mod integrate;
+mod news;
 mod queue;
 mod recover;
 mod segment;
@@ -70,12 +71,13 @@ mod writer;
 
 pub use checkpoint::Checkpoint;
 pub use error::{CheckpointError, LedgerError, ReadError};
-pub use follow::Follower;
+pub use follow::{Follower, NewsFollower};
 pub use hash::{Hash, leaf_hash};
 pub use leaf::{AppendError, Durable, LEAF_BYTES_MAX, Leaf, Pending, SpendKey};
 pub use ledger::{Ledger, Options};
 pub use note::{NoteError, OpenNote, SignNote};
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
+pub use queue::PUT_OFF;
 pub use verify::{VerifyError, VerifyReport, verify};
 
 /// What the `format` file says.
