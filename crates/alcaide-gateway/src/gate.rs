@@ -21,11 +21,11 @@ use hyper::body::Incoming;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::link::HttpClient;
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage, Registry};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
-use crate::upstream::{HttpClient, http_client};
 use crate::{api, llm};
 
 /// The time, as a value from outside.
@@ -108,7 +108,7 @@ impl Gate {
                 broker: parts.broker,
                 commitments: parts.commitments,
                 engine: Arc::new(Engine::builtin()),
-                client: http_client(),
+                client: HttpClient::new(),
                 limits: parts.limits,
                 since,
                 metrics: Metrics::default(),

@@ -6,7 +6,7 @@
 //!
 //! - [`gate`]: the service: routes a request to its protocol's handler.
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
-//! - [`llm`]: model APIs. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
+//! - [`llm`]: model APIs. [`api`]: plain HTTP APIs. [`upstream`], [`link`]: connections. [`broker`]: credentials for upstreams.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
 pub mod api;
@@ -17,6 +17,7 @@ mod budget;
 pub mod content;
 pub mod gate;
 pub mod leaf;
+pub mod link;
 pub mod llm;
 mod metrics;
 pub mod orders;

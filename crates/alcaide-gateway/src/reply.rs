@@ -21,10 +21,10 @@ use alcaide_record::{Effect, Usage as UsageRecord};
 use alcaide_wire::llm::{Operation, Usage};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::attempt::Attempt;
 use crate::content::Demands;
+use crate::link::Answer;
 use crate::refusal::Refusal;
 
 pub use stream::StreamBody;
@@ -40,7 +40,7 @@ pub struct Reply<S> {
 /// The head is there; nothing was looked at.
 pub struct Raw {
     head: http::response::Parts,
-    body: Incoming,
+    body: Answer,
     attempt: Attempt,
     idle_timeout: Duration,
 }
@@ -97,7 +97,7 @@ pub struct Lens {
 }
 
 impl Reply<Raw> {
-    pub(crate) fn raw(response: Response<Incoming>, attempt: Attempt, idle_timeout: Duration) -> Self {
+    pub(crate) fn raw(response: Response<Answer>, attempt: Attempt, idle_timeout: Duration) -> Self {
         let (head, body) = response.into_parts();
         Self { stage: Raw { head, body, attempt, idle_timeout } }
     }

@@ -1,4 +1,4 @@
-//! Connections to upstreams.
+//! Upstreams as the gate runs on them.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,46 +6,11 @@ use std::time::Duration;
 use alcaide_inventory::declare::{Protocol, Transport, Upstream};
 use alcaide_inventory::id::UpstreamId;
 use alcaide_inventory::{Name, Plan};
-use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Uri, header};
-use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::broker::{Broker, Credential};
 use crate::plan::{FIRST_BYTE_TIMEOUT, IDLE_TIMEOUT, PlanFault};
-
-/// Longest wait for a TCP connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; shorter than the 60 s after which common servers close theirs.
-const POOL_IDLE: Duration = Duration::from_secs(45);
-/// Idle connections kept for one upstream.
-const POOL_IDLE_MAX: usize = 256;
-
-/// The client that all upstreams over HTTP share: pooled, HTTP/1.1, TLS by the public roots.
-pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// Makes the client.
-#[must_use]
-pub fn http_client() -> HttpClient {
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_webpki_roots()
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_IDLE_MAX)
-        .build(https)
-}
 
 /// An upstream over HTTP, resolved.
 pub struct UpstreamPlan {
