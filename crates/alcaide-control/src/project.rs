@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use alcaide_inventory::{Actor, Moment};
+use alcaide_inventory::{Actor, CallId, Moment, RouteId, UnitId};
 use alcaide_record::{
     Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage,
 };
@@ -46,21 +46,42 @@ pub(crate) fn moved(tx: &Connection, next: u64) -> Result<(), OfficeError> {
 pub(crate) struct Following<'t> {
     tx: &'t Connection,
     load: Statement<'t>,
-    save: Statement<'t>,
+    begin: Statement<'t>,
+    go_on: Statement<'t>,
     add: Statement<'t>,
-    calls: HashMap<String, (i64, CallView)>,
+    calls: HashMap<CallId, Known>,
     counted: BTreeMap<Account, Counted>,
 }
 
+/// A call on its way into the store.
+struct Known {
+    /// Index of its first entry: the key of its row.
+    key: i64,
+    row: Row,
+    call: CallView,
+}
+
+/// What has to be done with the row of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Row {
+    /// There is none yet.
+    New,
+    /// Its state and body have changed: what a call is looked for by stands as it was.
+    GoesOn,
+    /// Who or what it is about may have changed as well.
+    Changed,
+}
+
 /// Whose use is counted together: day, actor, subject, unit, route.
-type Account = (u64, String, String, String, String);
+type Account = (u64, Option<Actor>, Option<Actor>, Option<UnitId>, Option<RouteId>);
 
 impl<'t> Following<'t> {
     pub(crate) fn within(tx: &'t Connection) -> Result<Self, OfficeError> {
         Ok(Self {
             tx,
             load: tx.prepare(LOAD)?,
-            save: tx.prepare(SAVE)?,
+            begin: tx.prepare(BEGIN)?,
+            go_on: tx.prepare(GO_ON)?,
             add: tx.prepare(ADD)?,
             calls: HashMap::new(),
             counted: BTreeMap::new(),
@@ -69,16 +90,38 @@ impl<'t> Following<'t> {
 
     /// Writes what was gathered.
     pub(crate) fn finish(mut self) -> Result<(), OfficeError> {
-        for (key, call) in self.calls.values() {
-            write_call(&mut self.save, *key, call)?;
+        let mut calls: Vec<Known> = self.calls.drain().map(|(_, known)| known).collect();
+        // In the order of their keys, rows and most index entries are added at the end of their pages.
+        calls.sort_unstable_by_key(|known| known.key);
+        for Known { key, row, call } in &calls {
+            match row {
+                Row::New => begin_call(&mut self.begin, *key, call)?,
+                Row::GoesOn => {
+                    self.go_on.execute(params![key, word(&call.state)?, to_json("call", call)?])?;
+                }
+                Row::Changed => {
+                    self.tx.prepare(CHANGE)?.execute(params![
+                        key,
+                        text_of(call.actor),
+                        text_of(call.subject),
+                        text_of(call.unit),
+                        text_of(call.task),
+                        text_of(call.run),
+                        text_of(call.route),
+                        text_of(call.tool),
+                        word(&call.state)?,
+                        to_json("call", call)?,
+                    ])?;
+                }
+            }
         }
         for ((day, actor, subject, unit, route), more) in &self.counted {
             self.add.execute(params![
                 int(*day),
-                actor,
-                subject,
-                unit,
-                route,
+                text_of(*actor).unwrap_or_default(),
+                text_of(*subject).unwrap_or_default(),
+                text_of(*unit).unwrap_or_default(),
+                text_of(*route).unwrap_or_default(),
                 int(more.requests),
                 int(more.refused),
                 int(more.usage.input),
@@ -212,10 +255,8 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
 }
 
 fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent) -> Result<(), OfficeError> {
-    let (key, mut call) = match load(on, &intent.call.to_string())? {
-        Some(known) => known,
-        None => (int(index), blank(intent.call, at)),
-    };
+    let mut known = load(on, intent.call)?.unwrap_or_else(|| Known::new(index, intent.call, at)).changed();
+    let call = &mut known.call;
     let who = &intent.who;
     call.state = CallState::Unknown;
     call.actor = Some(who.actor);
@@ -239,8 +280,8 @@ fn follow_intent(on: &mut Following<'_>, index: u64, at: Moment, intent: &Intent
     call.stage = None;
     approvals::spent(on.tx, index, &intent.effects)?;
     call.entries.push(index);
-    add(on, at, &call, Counted { requests: 1, ..Counted::default() });
-    save(on, key, call);
+    add(on, at, &known.call, Counted { requests: 1, ..Counted::default() });
+    save(on, known);
     Ok(())
 }
 
@@ -251,7 +292,8 @@ fn follow_outcome(
     outcome: &Outcome,
 ) -> Result<(), OfficeError> {
     // An outcome without its intent says nothing about whom; the gate never writes one, and the entry stays.
-    let Some((key, mut call)) = load(on, &outcome.call.to_string())? else { return Ok(()) };
+    let Some(mut known) = load(on, outcome.call)? else { return Ok(()) };
+    let call = &mut known.call;
     call.state = CallState::Ended;
     call.status = outcome.status;
     call.end = Some(outcome.end);
@@ -269,9 +311,9 @@ fn follow_outcome(
     };
     call.entries.push(index);
     if let Some(usage) = outcome.usage {
-        add(on, at, &call, Counted { usage, ..Counted::default() });
+        add(on, at, &known.call, Counted { usage, ..Counted::default() });
     }
-    save(on, key, call);
+    save(on, known);
     Ok(())
 }
 
@@ -281,10 +323,8 @@ fn follow_refused(
     at: Moment,
     refused: &Refused,
 ) -> Result<(), OfficeError> {
-    let (key, mut call) = match load(on, &refused.call.to_string())? {
-        Some(known) => known,
-        None => (int(index), blank(refused.call, at)),
-    };
+    let mut known = load(on, refused.call)?.unwrap_or_else(|| Known::new(index, refused.call, at)).changed();
+    let call = &mut known.call;
     call.state = CallState::Refused;
     if let Some(who) = &refused.who {
         call.actor = Some(who.actor);
@@ -310,13 +350,13 @@ fn follow_refused(
     call.entries.push(index);
     if refused.question.is_none() {
         // What is asked is not refused yet: how the call came out is told by an entry of its own.
-        add(on, at, &call, Counted { refused: 1, ..Counted::default() });
+        add(on, at, &known.call, Counted { refused: 1, ..Counted::default() });
     }
-    save(on, key, call);
+    save(on, known);
     approvals::asked(on.tx, index, at, refused)
 }
 
-fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {
+fn blank(call: CallId, at: Moment) -> CallView {
     CallView {
         call,
         state: CallState::Unknown,
@@ -350,22 +390,35 @@ fn blank(call: alcaide_inventory::CallId, at: Moment) -> CallView {
     }
 }
 
+impl Known {
+    fn new(index: u64, call: CallId, at: Moment) -> Self {
+        Self { key: int(index), row: Row::New, call: blank(call, at) }
+    }
+
+    fn changed(mut self) -> Self {
+        if self.row == Row::GoesOn {
+            self.row = Row::Changed;
+        }
+        self
+    }
+}
+
 /// The call as it is known so far; whoever takes it saves it again.
-fn load(on: &mut Following<'_>, call: &str) -> Result<Option<(i64, CallView)>, OfficeError> {
-    if let Some(known) = on.calls.remove(call) {
+fn load(on: &mut Following<'_>, call: CallId) -> Result<Option<Known>, OfficeError> {
+    if let Some(known) = on.calls.remove(&call) {
         return Ok(Some(known));
     }
     let found: Option<(i64, String)> =
-        on.load.query_row([call], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    found.map(|(key, body)| Ok((key, from_json("call", &body)?))).transpose()
+        on.load.query_row([call.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    found.map(|(key, body)| Ok(Known { key, row: Row::GoesOn, call: from_json("call", &body)? })).transpose()
 }
 
-fn save(on: &mut Following<'_>, key: i64, call: CallView) {
-    on.calls.insert(call.call.to_string(), (key, call));
+fn save(on: &mut Following<'_>, known: Known) {
+    on.calls.insert(known.call.call, known);
 }
 
-fn write_call(save: &mut Statement<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
-    save.execute(params![
+fn begin_call(begin: &mut Statement<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
+    begin.execute(params![
         key,
         call.call.to_string(),
         moment(call.at),
@@ -383,8 +436,12 @@ fn write_call(save: &mut Statement<'_>, key: i64, call: &CallView) -> Result<(),
 }
 
 const LOAD: &str = "SELECT entry, body FROM call WHERE call = ?1";
-const SAVE: &str = "INSERT OR REPLACE INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
+// Not `INSERT OR REPLACE`: for that SQLite keeps a journal of each statement, in a file, with every page that it touches.
+const BEGIN: &str = "INSERT INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+const GO_ON: &str = "UPDATE call SET state = ?2, body = ?3 WHERE entry = ?1";
+const CHANGE: &str = "UPDATE call SET actor = ?2, subject = ?3, unit = ?4, task = ?5, run = ?6, route = ?7, tool = ?8, \
+    state = ?9, body = ?10 WHERE entry = ?1";
 const ADD: &str = "INSERT INTO usage_day \
     (day, actor, subject, unit, route, requests, refused, input, cached_input, output, cost_micros) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
@@ -401,14 +458,7 @@ struct Counted {
 }
 
 fn add(on: &mut Following<'_>, at: Moment, call: &CallView, more: Counted) {
-    let actor = |actor: Option<Actor>| text_of(actor).unwrap_or_default();
-    let account = (
-        at.micros() / DAY_US * DAY_US,
-        actor(call.actor),
-        actor(call.subject),
-        text_of(call.unit).unwrap_or_default(),
-        text_of(call.route).unwrap_or_default(),
-    );
+    let account = (at.micros() / DAY_US * DAY_US, call.actor, call.subject, call.unit, call.route);
     let sum = on.counted.entry(account).or_default();
     sum.requests = sum.requests.saturating_add(more.requests);
     sum.refused = sum.refused.saturating_add(more.refused);

@@ -13,7 +13,7 @@ use alcaide_inventory::id::{BudgetId, CallId};
 use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
 use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Refused, Settlement, Usage};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
 use crate::metrics::{Metrics, Open, What};
@@ -46,7 +46,12 @@ pub struct Closer {
     /// What was waited for last did not get its receipt in time.
     late: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
+    /// Somebody waits for what is queued to be settled.
+    hurry: Arc<Notify>,
 }
+
+/// How long receipts gather before budgets are settled with them; until then what was set aside stays so.
+const SETTLE_AFTER: Duration = Duration::from_millis(2);
 
 enum Closing {
     /// An outcome whose receipt settles a reservation.
@@ -77,11 +82,21 @@ impl Closer {
     pub fn start(ledger: Ledger, memory: Arc<Memory>, clock: crate::gate::Clock) -> Self {
         let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
         let late = Arc::new(AtomicBool::new(false));
-        let closer = Self { ledger, memory, clock, queue, late, metrics: Arc::default() };
+        let hurry = Arc::new(Notify::new());
+        let closer =
+            Self { ledger, memory, clock, queue, late, metrics: Arc::default(), hurry: Arc::clone(&hurry) };
         let memory = Arc::clone(&closer.memory);
         tokio::spawn(async move {
-            while let Some(closing) = receipts.recv().await {
-                close(closing, &memory).await;
+            while let Some(first) = receipts.recv().await {
+                // Nobody is woken for a single receipt: by then most have come, those of other calls too.
+                let _ = tokio::time::timeout(SETTLE_AFTER, hurry.notified()).await;
+                // What comes meanwhile gathers for the next time.
+                let gathered = receipts.len();
+                close(first, &memory).await;
+                for _ in 0..gathered {
+                    let Ok(closing) = receipts.try_recv() else { break };
+                    close(closing, &memory).await;
+                }
             }
         });
         closer
@@ -151,6 +166,8 @@ impl Closer {
         match pending {
             Ok(pending) => {
                 self.hand(Closing::Question { pending, refused: Box::new(refused), opening, told });
+                // Its call waits for it.
+                self.hurry.notify_one();
             }
             // The sender is dropped, which says that it is not on disk; so is the place.
             Err(error) => tracing::error!(error, "a question was not recorded"),
@@ -163,6 +180,9 @@ impl Closer {
         // Twice: an intent that nobody waited for puts its outcome behind the first barrier.
         for _ in 0..2 {
             let (done, wait) = oneshot::channel();
+            // What is put off to be written with others is written now.
+            self.ledger.hasten();
+            self.hurry.notify_one();
             if self.queue.send(Closing::Barrier(done)).await.is_ok() {
                 // An error means that the task is gone, and with it everything that was queued.
                 let _ = wait.await;

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::upstream::HttpClient;
+use crate::link::HttpClient;
 
 /// Longest answer of a token endpoint.
 const TOKEN_REPLY_BYTES_MAX: usize = 64 * 1024;

@@ -24,13 +24,13 @@ use tokio::sync::Semaphore;
 use crate::attempt::Closer;
 use crate::broker::Broker;
 use crate::lease::{self, PlanLease};
+use crate::link::HttpClient;
 use crate::mcp::stdio::Children;
 use crate::mcp::{McpState, Sealer};
 use crate::metrics::Metrics;
 use crate::passage::{Arrived, Passage, Registry};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
-use crate::upstream::HttpClient;
 use crate::{api, llm, mcp};
 
 /// The time, as a value from outside.
@@ -54,7 +54,7 @@ pub struct GateParts {
     pub clock: Clock,
     /// Randomness for call ids.
     pub entropy: Arc<dyn Entropy>,
-    /// Connections to upstreams; [`http_client`](crate::upstream::http_client) makes it.
+    /// Connections to upstreams; [`HttpClient::new`] makes it.
     pub client: HttpClient,
     /// Limits of the listener.
     pub limits: Limits,

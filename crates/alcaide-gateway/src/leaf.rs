@@ -6,7 +6,7 @@ use alcaide_ledger::{Leaf, SpendKey};
 use alcaide_record::{Effect, Entry, EntryError, Event, Intent, Offered, Outcome, Refused};
 
 macro_rules! leaf_of {
-    ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ty, $variant:path, may wait: $may_wait:literal) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name(Vec<u8>);
@@ -24,6 +24,15 @@ macro_rules! leaf_of {
         impl Leaf for $name {
             fn bytes(&self) -> &[u8] {
                 &self.0
+            }
+
+            fn may_wait(&self) -> bool {
+                $may_wait
+            }
+
+            // The gate has noted its own entries when it wrote them.
+            fn is_news(&self) -> bool {
+                false
             }
         }
     };
@@ -57,6 +66,10 @@ impl Leaf for OfferedLeaf {
     fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    fn is_news(&self) -> bool {
+        false
+    }
 }
 
 /// An intent: durable before its effect. The ledger takes no second one that uses the same answer.
@@ -88,6 +101,11 @@ impl Leaf for IntentLeaf {
     fn spends(&self) -> Option<SpendKey> {
         self.spends
     }
+
+    // The gate has noted its own entries when it wrote them.
+    fn is_news(&self) -> bool {
+        false
+    }
 }
 
 /// The key that is spent with an approval: what it is, and its id.
@@ -101,10 +119,38 @@ fn spend_key(approval: ApprovalId) -> SpendKey {
 }
 
 leaf_of! {
-    /// An outcome.
-    OutcomeLeaf, Outcome, Event::Outcome
+    /// An outcome. No caller waits for it: budgets are settled with its receipt, and late is safe.
+    OutcomeLeaf, Outcome, Event::Outcome, may wait: true
 }
-leaf_of! {
-    /// A refusal.
-    RefusedLeaf, Refused, Event::Refused
+
+/// A refusal. One that asks people something is waited for, and is news: in the ledger's order, none is missed.
+#[derive(Debug)]
+pub struct RefusedLeaf {
+    bytes: Vec<u8>,
+    asks: bool,
+}
+
+impl RefusedLeaf {
+    /// The canonical bytes of `refused` at `at`.
+    ///
+    /// # Errors
+    /// [`EntryError::TooLong`] past the length of a leaf.
+    pub fn new(at: Moment, refused: Refused) -> Result<Self, EntryError> {
+        let asks = refused.question.is_some();
+        Ok(Self { bytes: Entry::new(at, Event::Refused(Box::new(refused))).to_leaf()?, asks })
+    }
+}
+
+impl Leaf for RefusedLeaf {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn may_wait(&self) -> bool {
+        !self.asks
+    }
+
+    fn is_news(&self) -> bool {
+        self.asks
+    }
 }

@@ -6,7 +6,7 @@
 //!
 //! - [`gate`]: the service: routes a request to its protocol's handler.
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
-//! - [`llm`]: model APIs. [`mcp`]: tool servers. [`api`]: plain HTTP APIs. [`upstream`]: connections. [`broker`]: credentials for upstreams.
+//! - [`llm`]: model APIs. [`mcp`]: tool servers. [`api`]: plain HTTP APIs. [`upstream`], [`link`]: connections. [`broker`]: credentials for upstreams.
 //! - [`lease`]: how long the gate goes on without hearing from the office.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
@@ -19,6 +19,7 @@ pub mod content;
 pub mod gate;
 pub mod leaf;
 pub mod lease;
+pub mod link;
 pub mod llm;
 pub mod mcp;
 mod metrics;

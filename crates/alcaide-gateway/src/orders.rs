@@ -1,7 +1,8 @@
 //! What others write into the ledger and the gate must know: orders of the office, tokens it issued.
 //!
-//! The gate notes its own entries when it writes them; the follower reads the rest. Which is which stands near the
-//! front of an entry, so that the gate's own are skipped without being parsed.
+//! The gate notes its own entries when it writes them and marks them as no news; the follower is woken for the rest
+//! alone. Where it has to read everything to catch up, what is whose stands near the front of an entry, so that the
+//! gate's own are skipped without being parsed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,21 +79,17 @@ pub async fn follow(
     heard: impl Fn(&Entry),
 ) -> Result<(), RebuildError> {
     let _lost = Lost(Arc::clone(&memory));
-    let mut follower = ledger.follow(from);
+    let mut follower = ledger.follow_news(from);
     let mut say = tokio::time::interval(SAY_EVERY);
     say.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The size of the ledger at some moment: once all of that is read, no order from before it is missing.
-    let mut mark = (clock(), ledger.size());
     loop {
         let next = tokio::select! {
             next = follower.next() => next?,
             _ = say.tick() => {
-                if follower.position() >= mark.1 {
-                    memory.heard(mark.0);
-                    mark = (clock(), ledger.size());
-                    if follower.position() >= mark.1 {
-                        memory.heard(mark.0);
-                    }
+                // What was told by now and is not read yet would be found: then no order from before is missing.
+                let now = clock();
+                if follower.is_current() {
+                    memory.heard(now);
                 }
                 continue;
             }

@@ -23,10 +23,10 @@ use alcaide_serve::Body as ServeBody;
 use alcaide_wire::llm::{Operation, Usage};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::attempt::Attempt;
 use crate::content::Demands;
+use crate::link::Answer;
 use crate::mcp::stdio::Answers;
 use crate::refusal::Refusal;
 
@@ -53,7 +53,7 @@ pub struct Raw {
 /// Where an answer comes from.
 pub(crate) enum Source {
     /// An HTTP connection.
-    Http(Incoming),
+    Http(Answer),
     /// It is here already.
     Whole(Bytes),
     /// A child process: the first message, and what follows.
@@ -136,7 +136,7 @@ pub struct Lens {
 }
 
 impl Reply<Raw> {
-    pub(crate) fn raw(response: Response<Incoming>, attempt: Attempt, idle_timeout: Duration) -> Self {
+    pub(crate) fn raw(response: Response<Answer>, attempt: Attempt, idle_timeout: Duration) -> Self {
         let (head, body) = response.into_parts();
         Self { stage: Raw { head, body: Source::Http(body), attempt, idle_timeout } }
     }

@@ -1,4 +1,4 @@
-//! Connections to upstreams.
+//! Upstreams as the gate runs on them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,83 +7,12 @@ use std::time::Duration;
 use alcaide_inventory::declare::{Protocol, Transport, Upstream};
 use alcaide_inventory::id::UpstreamId;
 use alcaide_inventory::{Name, Plan};
-use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, Uri, header};
-use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::broker::{Broker, Credential};
 use crate::mcp::stdio::StdioPlan;
 use crate::plan::{FIRST_BYTE_TIMEOUT, IDLE_TIMEOUT, PlanFault};
-
-/// Longest wait for a TCP connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; shorter than the 60 s after which common servers close theirs.
-const POOL_IDLE: Duration = Duration::from_secs(45);
-/// Idle connections kept for one upstream.
-const POOL_IDLE_MAX: usize = 256;
-
-/// The client that all upstreams over HTTP share: pooled, HTTP/1.1, TLS by the public roots and perhaps private ones.
-pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
-/// Private authorities cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RootsError {
-    /// No certificate in the text, or a broken one.
-    #[error("the authorities are not PEM with at least one certificate")]
-    Pem,
-    /// A certificate is no authority.
-    #[error("a certificate cannot be an authority")]
-    Root(#[source] rustls::Error),
-    /// TLS cannot be set up with them.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-}
-
-/// Makes the client; `private` holds authorities (PEM) that are trusted beside the public ones.
-///
-/// # Errors
-/// [`RootsError`] for authorities that cannot be used.
-pub fn http_client(private: Option<&[u8]>) -> Result<HttpClient, RootsError> {
-    let mut tcp = HttpConnector::new();
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let https = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls(private)?)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_IDLE_MAX)
-        .build(https))
-}
-
-fn tls(private: Option<&[u8]>) -> Result<ClientConfig, RootsError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(pem) = private {
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|_| RootsError::Pem)?).map_err(RootsError::Root)?;
-        }
-        if roots.len() == before {
-            return Err(RootsError::Pem);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(builder.map_err(RootsError::Tls)?.with_root_certificates(roots).with_no_client_auth())
-}
 
 /// An upstream, resolved.
 pub struct UpstreamPlan {

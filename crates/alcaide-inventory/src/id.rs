@@ -22,15 +22,14 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Characters of base32 that 128 bits need.
 const ID_CHARS: usize = 26;
 
-fn write_bits(bits: u128, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut text = [b'0'; ID_CHARS];
+/// The digits of `bits`, written over `text`, highest first.
+fn write_bits(bits: u128, text: &mut [u8]) {
     let mut rest = bits;
     for place in text.iter_mut().rev() {
         // INVARIANT: `rest & 31` is below 32, the length of the alphabet.
         *place = ALPHABET.get((rest & 31) as usize).copied().unwrap_or(b'0');
         rest >>= 5;
     }
-    out.write_str(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 fn read_bits(text: &str) -> Option<u128> {
@@ -39,14 +38,28 @@ fn read_bits(text: &str) -> Option<u128> {
     }
     let mut bits: u128 = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let digit = ALPHABET.iter().position(|known| *known == byte)? as u128;
+        let digit = DIGITS.get(usize::from(byte)).copied().filter(|digit| *digit < 32)?;
         // 26 characters hold 130 bits: the first may only use three of its five.
         if at == 0 && digit > 7 {
             return None;
         }
-        bits = (bits << 5) | digit;
+        bits = (bits << 5) | u128::from(digit);
     }
     Some(bits)
+}
+
+/// Value of each byte as a digit; 255 where it is none.
+const DIGITS: [u8; 256] = digits();
+
+#[expect(clippy::indexing_slicing, reason = "worked out by the compiler, which would say so")]
+const fn digits() -> [u8; 256] {
+    let mut table = [u8::MAX; 256];
+    let mut digit = 0_u8;
+    while digit < 32 {
+        table[ALPHABET[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
 }
 
 macro_rules! typed_id {
@@ -70,13 +83,24 @@ macro_rules! typed_id {
             pub const fn bits(self) -> u128 {
                 self.0
             }
+
+            /// Hands its text over without allocating: ids are written by the dozen for each call.
+            fn with_text<T>(self, use_it: impl FnOnce(&str) -> T) -> T {
+                const CHARS: usize = $prefix.len() + 1 + ID_CHARS;
+                let mut text = [b'_'; CHARS];
+                let (prefix, rest) = text.split_at_mut($prefix.len());
+                prefix.copy_from_slice($prefix.as_bytes());
+                if let Some((_, digits)) = rest.split_first_mut() {
+                    write_bits(self.0, digits);
+                }
+                // INVARIANT: prefix and alphabet are ASCII.
+                use_it(std::str::from_utf8(&text).unwrap_or_default())
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str($prefix)?;
-                out.write_str("_")?;
-                write_bits(self.0, out)
+                self.with_text(|text| out.write_str(text))
             }
         }
 
@@ -100,7 +124,7 @@ macro_rules! typed_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                self.with_text(|text| to.serialize_str(text))
             }
         }
 

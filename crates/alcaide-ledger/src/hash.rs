@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use alcaide_seal::digest::sha256;
+use alcaide_seal::digest::{sha256, sha256_leaf};
 
 /// A SHA-256 hash of the tree, 32 bytes.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -43,10 +43,7 @@ impl fmt::Debug for Hash {
 /// Source: RFC 6962, section 2.1.
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    let mut prefixed = Vec::with_capacity(leaf.len().saturating_add(1));
-    prefixed.push(LEAF_PREFIX);
-    prefixed.extend_from_slice(leaf);
-    prefixed_leaf_hash(&prefixed)
+    Hash(sha256_leaf(leaf).into_bytes())
 }
 
 /// The hash of an inner node: `SHA-256(0x01 || left || right)`.

@@ -21,6 +21,20 @@ pub trait Leaf {
     fn spends(&self) -> Option<SpendKey> {
         None
     }
+
+    /// Whether nothing goes on only after this entry is on disk.
+    ///
+    /// Such an entry is written together with the next one that somebody waits for, and after
+    /// [`PUT_OFF`](crate::PUT_OFF) at the latest. It keeps its place in the order, and its receipt means the same.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Ledger::follow_news`](crate::Ledger::follow_news) yields it: no for what nobody but its writer
+    /// acts upon, so that nobody is woken for it.
+    fn is_news(&self) -> bool {
+        true
+    }
 }
 
 impl Leaf for Vec<u8> {

@@ -11,15 +11,16 @@ use tokio::sync::watch;
 
 use crate::checkpoint::{Checkpoint, origin_fits};
 use crate::error::{LedgerError, ReadError};
-use crate::follow::Follower;
+use crate::follow::{Follower, NewsFollower};
 use crate::frame::FRAME_BYTES_MAX;
 use crate::hash::{Hash, leaf_hash};
 use crate::integrate::Integrator;
 use crate::layer::{Layer, SystemLayer};
 use crate::leaf::{AppendError, Durable, Leaf, Pending};
+use crate::news::News;
 use crate::note::SignNote;
 use crate::proof;
-use crate::queue::{Queue, lock};
+use crate::queue::{Entry, Queue, lock};
 use crate::recover::{self, Recovered};
 use crate::segment::{self, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES};
 use crate::shared::{Progress, Shared};
@@ -169,6 +170,11 @@ impl Ledger {
     /// [`AppendError::Closed`]. The others come from awaiting.
     pub fn enqueue<T: Leaf>(&self, leaf: T) -> Result<Pending<T>, AppendError> {
         self.push(Prepared::new(leaf)?).map_err(|(_, error)| error)
+    }
+
+    /// Puts nothing off any longer that is queued now ([`Leaf::may_wait`]).
+    pub fn hasten(&self) {
+        self.0.shared.queue.hasten();
     }
 
     /// Signs and publishes a checkpoint over everything that is durable now.
@@ -346,9 +352,24 @@ impl Ledger {
         Follower::new(Arc::clone(&self.0.shared), from)
     }
 
+    /// Reads along from entry `from` on as [`Ledger::follow`] does, but is woken only by what is news
+    /// ([`Leaf::is_news`]). Far behind, it also yields entries that are none.
+    #[must_use]
+    pub fn follow_news(&self, from: u64) -> NewsFollower {
+        NewsFollower::new(Arc::clone(&self.0.shared), from)
+    }
+
     fn push<T: Leaf>(&self, prepared: Prepared<T>) -> Result<Pending<T>, (Prepared<T>, AppendError)> {
         let Prepared { leaf, leaf_bytes, hash } = prepared;
-        match self.0.shared.queue.push(leaf.bytes(), leaf_bytes, leaf.spends(), hash) {
+        let entry = Entry {
+            leaf: leaf.bytes(),
+            leaf_bytes,
+            spend: leaf.spends(),
+            hash,
+            may_wait: leaf.may_wait(),
+            is_news: leaf.is_news(),
+        };
+        match self.0.shared.queue.push(&entry) {
             Ok(answer) => Ok(Pending::new(leaf, hash, answer)),
             Err(error) => Err((Prepared { leaf, leaf_bytes, hash }, error)),
         }
@@ -387,6 +408,7 @@ impl Handle {
         shared.tail.close();
         let integrated = integrator.join();
         shared.progress.send_modify(|progress| progress.closed = true);
+        shared.news.close();
         *lock(&shared.lock) = None;
         if let Some(cause) = shared.queue.failure() {
             return Err(LedgerError::Failed { cause });
@@ -452,6 +474,7 @@ fn start(
         queue: Queue::new(options.queue_entries, options.queue_bytes),
         tail: Tail::new(newest),
         progress: watch::Sender::new(Progress { size: next, closed: false }),
+        news: News::from(next),
         edge: Mutex::new(Arc::new(grower.edge().clone())),
         checkpoint: Mutex::new(checkpoint),
         lock: Mutex::new(Some(held)),

@@ -63,6 +63,7 @@ mod edge;
 mod frame;
 mod grow;
 mod integrate;
+mod news;
 mod queue;
 mod recover;
 mod segment;
@@ -73,13 +74,14 @@ mod writer;
 
 pub use checkpoint::Checkpoint;
 pub use error::{CheckpointError, LedgerError, ReadError};
-pub use follow::Follower;
+pub use follow::{Follower, NewsFollower};
 pub use hash::{Hash, leaf_hash};
 pub use leaf::{AppendError, Durable, LEAF_BYTES_MAX, Leaf, Pending, SpendKey};
 pub use ledger::{Ledger, Options};
 pub use note::{NoteError, OpenNote, SignNote};
 pub use offline::read_from;
 pub use proof::{ProofError, verify_consistency, verify_inclusion};
+pub use queue::PUT_OFF;
 pub use shelf::{SHELF_TEXT_BYTES_MAX, Shelf, ShelfError};
 pub use verify::{VerifyError, VerifyReport, verify};
 

@@ -11,6 +11,7 @@ use crate::edge::Edge;
 use crate::error::ReadError;
 use crate::hash::Hash;
 use crate::ledger::Options;
+use crate::news::News;
 use crate::note::SignNote;
 use crate::queue::{Queue, lock};
 use crate::tail::Tail;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) tail: Tail,
     /// How far the entries are durable; followers wait on it.
     pub(crate) progress: watch::Sender<Progress>,
+    /// What others than its writer act upon.
+    pub(crate) news: News,
     /// The right edge of the tree as far as it is integrated.
     pub(crate) edge: Mutex<Arc<Edge>>,
     /// The newest published checkpoint.

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::frame::seal_frame;
 use crate::layer::{Layer, SegmentFile};
 use crate::leaf::{AppendError, SpendKey};
-use crate::queue::{Slot, Waiting};
+use crate::queue::{GATHER_MAX, Slot, Waiting};
 use crate::segment::{self, SEGMENT_HEADER_BYTES};
 use crate::shared::Shared;
 use crate::tail::Batch;
@@ -49,12 +50,16 @@ impl Writer {
         // If this thread should ever end by a panic, callers must not wait for it.
         let _guard = FailOnDrop(Arc::clone(&self.shared));
         let mut waiting = Waiting::default();
-        while self.shared.queue.take(&mut waiting) {
+        let mut gather = Duration::ZERO;
+        while self.shared.queue.take(&mut waiting, gather) {
+            let others = waiting.urgent() > 1;
+            let begun = Instant::now();
             if let Err(cause) = self.write(&mut waiting) {
                 tracing::error!(cause = &*cause, next = self.next, "the ledger failed");
                 self.shared.queue.fail(&cause);
                 break;
             }
+            gather = if others { begun.elapsed().min(GATHER_MAX) } else { Duration::ZERO };
         }
     }
 
@@ -170,8 +175,12 @@ impl Writer {
         self.segment.offset += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let first = std::mem::replace(&mut self.next, index);
         // First readable, then acknowledged.
-        self.shared.tail.push(Batch { first, bytes, ends, hashes });
+        let batch = Batch { first, bytes, ends, hashes };
+        let news = slots.iter().zip(first..).filter(|(slot, _)| slot.is_news);
+        let news: Vec<_> = news.filter_map(|(_, index)| Some((index, batch.leaf(index)?.to_vec()))).collect();
+        self.shared.tail.push(batch);
         self.shared.advance(index);
+        self.shared.news.tell(news);
         for (slot, index) in slots.into_iter().zip(first..) {
             if let Some(key) = slot.spend {
                 self.segment.keys.push((key, index));

@@ -16,8 +16,8 @@ pub struct DigestError;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-impl fmt::Display for Digest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Digest {
+    fn with_text<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
         let mut text = [0_u8; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             if let [high, low] = pair {
@@ -26,7 +26,14 @@ impl fmt::Display for Digest {
                 *low = HEX.get(usize::from(byte & 15)).copied().unwrap_or(b'0');
             }
         }
-        out.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        // INVARIANT: hexadecimal digits are ASCII.
+        use_it(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| out.write_str(text))
     }
 }
 
@@ -60,7 +67,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        self.with_text(|text| to.serialize_str(text))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use alcaide_gateway::upstream::{HttpClient, RootsError, http_client};
+use alcaide_gateway::link::{HttpClient, RootsError};
 use alcaide_serve::tls::TlsPem;
 use alcaide_serve::{Drain, Listener, Tls, TlsError};
 use anyhow::{Result, anyhow};
@@ -48,7 +48,7 @@ pub(crate) fn read_tls(files: &TlsFiles) -> Result<Tls, TlsFilesError> {
 pub(crate) fn upstream_client(roots: Option<&Path>) -> Result<HttpClient, TlsFilesError> {
     let pem = roots.map(read).transpose()?;
     let path = roots.unwrap_or(Path::new(""));
-    http_client(pem.as_deref()).map_err(|source| TlsFilesError::Roots { path: path.to_owned(), source })
+    HttpClient::new(pem.as_deref()).map_err(|source| TlsFilesError::Roots { path: path.to_owned(), source })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsFilesError> {

@@ -1,5 +1,6 @@
 //! The intent is on disk. Only from here bytes leave.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,16 @@ use alcaide_record::{End, Stage};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
 use crate::lease;
+use crate::link::{Answer, HttpClient, LinkError};
 use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{ChildReply, Raw, Reply};
-use crate::upstream::HttpClient;
 
 /// How often a call that waits for its upstream looks whether it was stopped.
 pub(crate) const STOP_TICK: Duration = Duration::from_millis(250);
@@ -100,14 +100,14 @@ impl Passage<Recorded> {
             }
         };
         attempt.sending();
-        let answered =
-            wait_for_head(client.request(request), &again.stage, &attempt, upstream.first_byte_timeout).await;
+        let answer = pin!(client.request(request));
+        let answered = wait_for_head(answer, &again.stage, &attempt, upstream.first_byte_timeout).await;
         match answered {
             Waited::Answered(Ok(response)) => {
                 Ok((Reply::raw(response, attempt, upstream.idle_timeout), again))
             }
             Waited::Answered(Err(error)) => {
-                let unsent = error.is_connect();
+                let unsent = error.is_unsent();
                 let (end, code) = if unsent {
                     (End::Unreachable, refusal::UNREACHABLE)
                 } else {
@@ -223,19 +223,18 @@ enum Waited<T> {
 
 /// Waits for an answer, a deadline, or an order that stops the caller.
 async fn wait_for_head<F>(
-    answer: F,
+    mut answer: Pin<&mut F>,
     decided: &Decided,
     attempt: &Attempt,
     limit: Duration,
 ) -> Waited<F::Output>
 where
-    F: Future<Output = Result<http::Response<Incoming>, hyper_util::client::legacy::Error>>,
+    F: Future<Output = Result<http::Response<Answer>, LinkError>>,
 {
-    tokio::pin!(answer);
     let mut waited = Duration::ZERO;
     loop {
         let step = STOP_TICK.min(limit.saturating_sub(waited));
-        if let Ok(answered) = tokio::time::timeout(step, &mut answer).await {
+        if let Ok(answered) = tokio::time::timeout(step, answer.as_mut()).await {
             return Waited::Answered(answered);
         }
         waited = waited.saturating_add(step);

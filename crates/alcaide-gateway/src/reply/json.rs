@@ -12,13 +12,13 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, Source, priced};
 use crate::attempt::{Attempt, Told};
 use crate::content::count;
 use crate::lease;
+use crate::link::Answer;
 use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
 
@@ -68,7 +68,7 @@ const WHOLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Collects the answer; given up when the upstream stands still, or when an order stops the caller.
 pub(super) async fn collect(
-    mut body: Incoming,
+    mut body: Answer,
     limit: usize,
     idle: Duration,
     lens: &Lens,

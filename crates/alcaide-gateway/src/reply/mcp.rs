@@ -23,7 +23,6 @@ use futures_util::stream::{Stream, unfold};
 use http::{HeaderValue, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::json::{broken, collect, edits, end, reply_limits};
@@ -31,6 +30,7 @@ use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_ty
 use crate::attempt::Attempt;
 use crate::gate::Shared;
 use crate::lease;
+use crate::link::Answer;
 use crate::mcp::down;
 use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
@@ -183,7 +183,7 @@ struct Feed {
 /// Where a stream comes from.
 enum Upstream {
     /// An HTTP connection.
-    Http(Incoming),
+    Http(Answer),
     /// A child process: its first message, and what follows.
     Child(Option<Bytes>, Option<Box<Answers>>),
 }

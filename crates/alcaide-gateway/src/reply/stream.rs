@@ -1,6 +1,7 @@
 //! A streamed answer, released event by event as it is polled. Nothing runs when nobody reads.
 //!
-//! Each chunk of the upstream becomes at most one frame to the caller. Where nothing is to be hidden or blocked,
+//! All that has arrived when the caller asks becomes one frame, up to [`FRAME_BYTES`]: an upstream that writes event by event
+//! costs one write for each only where the events come one by one. Nothing waits for more to come. Where nothing is to be hidden or blocked,
 //! events pass at once and texts are only looked at; otherwise an event waits until each of its texts is decided
 //! (at most the engine's hold-back). Unedited events pass byte for byte.
 //!
@@ -25,7 +26,6 @@ use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Ter
 use alcaide_wire::sse::{SseEvent, SseReader};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::json::reply_limits;
@@ -33,6 +33,7 @@ use super::lane::{LANES_MAX, Lanes, Waiting, blocked};
 use super::{Lens, priced};
 use crate::attempt::Attempt;
 use crate::content::{Demands, count, strings};
+use crate::link::Answer;
 use crate::metrics::{Open, What};
 use crate::passage::STOP_TICK;
 use crate::refusal;
@@ -43,12 +44,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const EVENT_BYTES_MAX: usize = 4 << 20;
 /// Longest stream, in bytes released: an endless one ends here.
 const STREAM_BYTES_MAX: u64 = 256 << 20;
+/// A frame with so many bytes goes without a look at what else has arrived.
+const FRAME_BYTES: usize = 16 << 10;
+/// So many chunks are taken without a look at the clock.
+const CHUNKS_AT_ONCE: u32 = 64;
 /// Most bytes that wait for a decision; a hold-back is far less.
 const QUEUE_BYTES_MAX: usize = 8 << 20;
 
 /// The body of a streamed answer.
 pub struct StreamBody {
-    upstream: Option<Incoming>,
+    upstream: Option<Answer>,
     reader: SseReader,
     view: StreamView,
     look: Look,
@@ -103,7 +108,7 @@ struct Cut {
 
 impl StreamBody {
     pub(super) fn new(
-        upstream: Incoming,
+        upstream: Answer,
         attempt: Attempt,
         idle_timeout: Duration,
         lens: Lens,
@@ -338,29 +343,35 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let mut out = BytesMut::new();
+        let mut now = Instant::now();
+        let mut chunks = 0_u32;
         loop {
             if this.ended {
                 return Poll::Ready(None);
             }
             // An upstream that never pauses does not put off an order.
-            let now = Instant::now();
-            if now.duration_since(this.looked) >= STOP_TICK && this.attempt.is_some() {
-                this.looked = now;
-                if let Err(cut) = this.on_tick(now, &mut out) {
-                    this.cut(&cut, &mut out);
-                    return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+            if chunks.is_multiple_of(CHUNKS_AT_ONCE) {
+                now = Instant::now();
+                if now.duration_since(this.looked) >= STOP_TICK && this.attempt.is_some() {
+                    this.looked = now;
+                    if let Err(cut) = this.on_tick(now, &mut out) {
+                        this.cut(&cut, &mut out);
+                        return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+                    }
                 }
             }
+            chunks = chunks.wrapping_add(1);
             let Some(upstream) = this.upstream.as_mut() else {
                 this.ended = true;
                 return Poll::Ready(None);
             };
             match Pin::new(upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    this.heard = Instant::now();
+                    this.heard = now;
                     let Ok(chunk) = frame.into_data() else { continue };
                     let taken = this.take(chunk, &mut out);
-                    let taken = if this.released() > this.bytes_max {
+                    let coming = u64::try_from(out.len()).unwrap_or(u64::MAX);
+                    let taken = if this.released().saturating_add(coming) > this.bytes_max {
                         Err(Cut { end: End::TooLong, code: refusal::UPSTREAM_BROKEN })
                     } else {
                         taken
@@ -368,6 +379,10 @@ impl Body for StreamBody {
                     if let Err(cut) = taken {
                         this.cut(&cut, &mut out);
                         return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+                    }
+                    // What else has arrived goes with it.
+                    if out.len() < FRAME_BYTES {
+                        continue;
                     }
                 }
                 Poll::Ready(last) => {
@@ -381,11 +396,15 @@ impl Body for StreamBody {
                         this.cut(&cut, &mut out);
                         return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
                     }
-                    this.ended = out.is_empty();
+                    // Told with the last frame, the end goes out in the same write.
+                    this.ended = true;
+                    if out.is_empty() {
+                        return Poll::Ready(None);
+                    }
                 }
-                Poll::Pending => {
+                Poll::Pending if out.is_empty() => {
                     ready!(this.tick.as_mut().poll(context));
-                    let now = Instant::now();
+                    now = Instant::now();
                     this.tick.as_mut().reset(now + STOP_TICK);
                     if let Err(cut) = this.on_tick(now, &mut out) {
                         if this.attempt.is_none() {
@@ -397,9 +416,9 @@ impl Body for StreamBody {
                         return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
                     }
                 }
+                Poll::Pending => {}
             }
             if !out.is_empty() {
-                let now = this.heard.max(Instant::now());
                 return Poll::Ready(Some(Ok(Frame::data(this.send(out, now)))));
             }
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::link::HttpClient;
 use alcaide_gateway::mcp::stdio::Children;
-use alcaide_gateway::upstream::http_client;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
 use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Tool};
@@ -312,7 +312,7 @@ impl Frame {
             commitments: HmacKey::new(&[7; 32]),
             clock: Arc::new(self.clock.reader()),
             entropy: Arc::new(SystemEntropy::new()),
-            client: http_client(ways.roots.as_deref().map(str::as_bytes)).unwrap(),
+            client: HttpClient::new(ways.roots.as_deref().map(str::as_bytes)).unwrap(),
             limits: ways.limits,
             origins: ways.origins.iter().cloned().chain([format!("http://{address}")]).collect(),
             approval_wait: ways.approval_wait,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use alcaide_ledger::{AppendError, LEAF_BYTES_MAX, Ledger, LedgerError, Options, leaf_hash, verify};
+use alcaide_ledger::{AppendError, LEAF_BYTES_MAX, Leaf, Ledger, LedgerError, Options, leaf_hash, verify};
 
 use crate::house::{KEY, Key, ORIGIN, Spender, create, fill, leaf, open, options, segments};
 
@@ -232,6 +232,65 @@ async fn a_follower_sees_everything_in_order_and_the_end() {
     ledger.close().await.unwrap();
     assert_eq!(follow.await.unwrap(), 1010);
     assert_eq!(ahead.next().await.unwrap(), Some((1006, leaf(1006))));
+}
+
+/// An entry that nobody but its writer acts upon, and that nobody waits for.
+struct Quiet(Vec<u8>);
+
+impl Leaf for Quiet {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn may_wait(&self) -> bool {
+        true
+    }
+
+    fn is_news(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn news_comes_without_the_rest_and_all_comes_to_who_is_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    let mut news = ledger.follow_news(0);
+    for index in 0..6 {
+        if index % 3 == 2 {
+            assert_eq!(ledger.append(leaf(index)).await.unwrap().index(), index);
+        } else {
+            assert_eq!(ledger.append(Quiet(leaf(index))).await.unwrap().index(), index);
+        }
+    }
+    assert_eq!(news.next().await.unwrap(), Some((2, leaf(2))));
+    assert_eq!(news.next().await.unwrap(), Some((5, leaf(5))));
+    ledger.close().await.unwrap();
+    assert_eq!(news.next().await.unwrap(), None);
+
+    let ledger = Ledger::open(dir.path(), &options(), KEY, ORIGIN).unwrap();
+    let mut behind = ledger.follow_news(1);
+    for index in 1..6 {
+        assert_eq!(behind.next().await.unwrap(), Some((index, leaf(index))));
+    }
+    assert_eq!(ledger.append(Quiet(leaf(6))).await.unwrap().index(), 6);
+    assert_eq!(ledger.append(leaf(7)).await.unwrap().index(), 7);
+    assert_eq!(behind.next().await.unwrap(), Some((7, leaf(7))));
+}
+
+#[tokio::test]
+async fn what_may_wait_is_on_disk_soon_at_once_if_told_to_and_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = create(dir.path());
+    assert_eq!(ledger.append(Quiet(leaf(0))).await.unwrap().index(), 0);
+    let pending = ledger.enqueue(Quiet(leaf(1))).unwrap();
+    ledger.hasten();
+    assert_eq!(pending.await.unwrap().index(), 1);
+    let last = ledger.enqueue(Quiet(leaf(2))).unwrap();
+    ledger.close().await.unwrap();
+    assert_eq!(last.await.unwrap().index(), 2);
+    let ledger = Ledger::open(dir.path(), &options(), KEY, ORIGIN).unwrap();
+    assert_eq!(ledger.read(2).unwrap(), leaf(2));
 }
 
 /// A disk that can be held up.
