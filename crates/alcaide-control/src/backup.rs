@@ -153,7 +153,8 @@ pub fn unpack_backup(folder: &Path, to: &Path) -> Result<(), OfficeError> {
 }
 
 /// Orders that `ledger` holds beyond those of a backup and that a restored house must know: who was stopped, who may act
-/// again, which tokens were revoked. It must be the same log as the backup's, only longer.
+/// again, which tokens were revoked, which tools are not accepted any more (the office makes the plan that says so when it
+/// opens). It must be the same log as the backup's, only longer.
 ///
 /// Approvals are left out: a question from before is asked again.
 ///

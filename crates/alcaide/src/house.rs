@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alcaide_control::{By, Keys as OfficeKeys, MIGRATIONS, Office, Parts};
+use alcaide_control::{Keys as OfficeKeys, MIGRATIONS, Office, Parts};
 use alcaide_gateway::broker::Broker;
 use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
@@ -25,7 +25,7 @@ use alcaide_inventory::{Moment, Plan};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
-use alcaide_record::{Entry, Event, OfficeAct, Order, OrderKind};
+use alcaide_record::{Entry, Event, OfficeAct, Order};
 use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::{HmacKey, Sha256Digest};
@@ -204,17 +204,11 @@ impl House {
 
     async fn replay(&self, entries: u64, orders: Vec<Order>) -> Result<()> {
         let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
-        let quarantines = orders.iter().any(|order| matches!(order.order, OrderKind::Quarantine { .. }));
         let restored = Event::Office(OfficeAct::Restored { entries, orders: count });
         for event in std::iter::once(restored).chain(orders.into_iter().map(Event::Order)) {
             let _receipt = self.ledger.append(Entry::new(now(), event).to_leaf()?).await?;
         }
         self.office.catch_up().await?;
-        if quarantines {
-            // The gate reads from the plan which tools are accepted, so there must be one that knows.
-            let declared = self.office.export(&By::Operator).await?;
-            let _applied = self.office.apply(&By::Operator, declared, None).await?;
-        }
         Ok(())
     }
 

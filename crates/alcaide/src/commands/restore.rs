@@ -19,7 +19,7 @@ use crate::show::note;
 #[command(
     after_help = "Example: alcaide restore /backups/alcaide-2026-11-23 --keys /safe/keys --ledger /old/data/ledger\n\
     The data directory must be empty or absent. Keys are not in a backup: name the folder that holds them. With the \
-    ledger of the lost house, or a copy of it, kills and revocations from after the backup hold again."
+    ledger of the lost house, or a copy of it, kills, revocations and quarantines of tools from after the backup hold again."
 )]
 pub(crate) struct Restore {
     /// The backup
