@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod readers;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod wire;
