@@ -41,8 +41,9 @@ pub(crate) fn catalogue() -> Result<Catalogue> {
     ])?)
 }
 
-/// Runs the service until a signal comes; `started` is told the addresses once both listeners are bound.
-pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
+/// Runs the service until a signal comes or `stop` is over; `started` is told the addresses once both listeners are
+/// bound.
+pub(crate) async fn up(up: Up, started: impl FnOnce(&Started), stop: impl Future<Output = ()>) -> Result<()> {
     let places = Places::of(&up.data_dir);
     let mut settings = Settings::read(&places.settings())?;
     // What is given for this start alone is not written down.
@@ -67,7 +68,7 @@ pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
     } else {
         House::open(places, settings).await?
     };
-    run(house, gate_listener, office_listener, started).await
+    run(house, gate_listener, office_listener, started, stop).await
 }
 
 /// Where the service can be reached.
@@ -86,6 +87,7 @@ async fn run(
     gate_listener: Listener,
     office_listener: Listener,
     started: impl FnOnce(&Started),
+    enough: impl Future<Output = ()>,
 ) -> Result<()> {
     let settings = house.settings.clone();
     let socket = Listener::unix(&house.places.socket())?;
@@ -141,6 +143,7 @@ async fn run(
 
     let outcome = tokio::select! {
         () = signals.wait() => Ok(()),
+        () = enough => Ok(()),
         ended = tend(&house, hooks) => ended,
     };
     if outcome.is_err() {
