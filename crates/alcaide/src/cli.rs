@@ -29,6 +29,7 @@ pub(crate) struct Cli {
 
 const EXAMPLE: &str = "\
 The first five minutes:
+  alcaide demo
   alcaide up --init
   alcaide agent create invoice-bot --owner ana --may 'use:model/*' --create-missing
   alcaide run --agent invoice-bot -- python my_agent.py

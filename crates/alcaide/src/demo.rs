@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::cli::{Desk, Exit};
@@ -94,6 +95,19 @@ impl Ground {
     }
 }
 
+/// Ends with a signal that asks for the end.
+async fn interrupted() {
+    let heard = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = heard else {
+        // The service listens by itself, and says why it cannot.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
 impl Demo {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         // Refusals are what it shows: they are no news for a log.
@@ -129,6 +143,12 @@ impl Demo {
         };
         tokio::pin!(service);
         let played = tokio::select! {
+            biased;
+            // The service hears the signal too, and ends; a story that misses it by then is no failure.
+            () = interrupted() => {
+                let _ = stop.send(());
+                return service.await.map(|()| Exit::Clean).map_err(|error| self.unserved(&error));
+            }
             ended = &mut service => return ended.map(|()| Exit::Clean).map_err(|error| self.unserved(&error)),
             played = story => played,
         };

@@ -56,12 +56,12 @@ impl Page {
         ))
     }
 
-    pub(super) fn begun(&self, setting: &Setting<'_>, plan: u64) -> Result<(), Failure> {
+    pub(super) fn begun(&self, setting: &Setting<'_>, tools: usize, plan: u64) -> Result<(), Failure> {
         self.text("\n")?;
         self.field("gate", &setting.started.gate)?;
         self.field("office", &setting.started.office)?;
         self.field("data", &setting.places.dir().display().to_string())?;
-        self.field("declared", &format!("people, agents, 17 tools, policies: plan {plan}"))
+        self.field("declared", &format!("people, agents, {tools} tools, policies: plan {plan}"))
     }
 
     /// What comes next.
@@ -81,7 +81,7 @@ impl Page {
         let who = passage.who.as_deref().unwrap_or("nobody known");
         let whom = passage.on_behalf_of.as_deref().unwrap_or("nobody known");
         self.field("who", &format!("{who}, for {whom}"))?;
-        self.field("what", &format!("{} {}", step.tool, arguments(&step.arguments)).trim_end().to_owned())?;
+        self.field("what", &format!("{} {}", step.tool, arguments(&step.arguments)).trim_end())?;
         let (decision, paint) = decision(step);
         self.painted("decision", &decision, paint, usize::MAX)?;
         if let Some(why) = &step.why {

@@ -124,17 +124,10 @@ impl<'c> Reader<'c> {
         Ok(())
     }
 
-    /// Reads what is there, and gives the entries in which somebody ordered something.
-    pub(super) async fn orders(&mut self) -> Result<Vec<Indexed>, Failure> {
-        let mut orders = Vec::new();
-        loop {
-            let read = self.read(0).await?;
-            if read.is_empty() {
-                return Ok(orders);
-            }
-            let told = read.iter().filter_map(|(index, event)| self.order(*index, event));
-            orders.extend(told);
-        }
+    /// Reads what is there; of it nothing but the figures is kept.
+    pub(super) async fn skip(&mut self) -> Result<(), Failure> {
+        while !self.read(0).await?.is_empty() {}
+        Ok(())
     }
 
     /// Reads what there is of a call of this kind, and on until it has ended, refused or passed, where `ends` says that it

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use alcaide_control::{Applied, ApprovalState, ApprovalView, OrderView, Page as Part, ToolOrdered, ToolView};
 use alcaide_inventory::Name;
 use alcaide_inventory::declare::Declarations;
+use alcaide_inventory::id::ApprovalId;
 use alcaide_keys::Keys;
 use alcaide_range::{Launch, declarations};
 use alcaide_record::ActionKind;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::agent::{Agent, Said};
 use super::page::Page;
-use super::record::{Ends, Figures, Indexed, Passage, Reader};
+use super::record::{Ends, Figures, Passage, Reader};
 use crate::client::Client;
 use crate::commands::agent::agent_id;
 use crate::commands::log::said;
@@ -42,7 +43,7 @@ const WORDS: &str = "Go through my mail and pay what is due.";
 /// Seconds that a token lives.
 const TOKEN_LIFE_S: u64 = 900;
 /// How often is looked for something that follows the ledger by itself.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long that may take.
 const FOLLOW_MAX: Duration = Duration::from_secs(10);
 /// What a caller is told whose call waits for people.
@@ -144,7 +145,7 @@ impl<'a> Story<'a> {
         let wanted = Declarations::from_toml("practice.toml", &text)
             .map_err(|error| internal("the practice world is not understood", &error))?;
         let applied: Applied = client.post("/api/v1/plans", &wanted, None).await?;
-        page.begun(setting, applied.number.0)?;
+        page.begun(setting, wanted.tools.len(), applied.number.0)?;
         let ana: Name = ANA.parse().map_err(|error| internal("nobody is named", &error))?;
         let actor = agent_id(client, CLERK).await?;
         let words = Some(SecretText::from(WORDS.to_owned()));
@@ -204,7 +205,7 @@ impl<'a> Story<'a> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.reader.learn_names().await?;
-        self.reader.orders().await?;
+        self.reader.skip().await?;
         let text = format!("the agent sees {}: those that it may use at all", self.told.tools_after);
         self.page.field("tools", &text)
     }
@@ -264,20 +265,11 @@ impl<'a> Story<'a> {
             "request_id": "demo-inv-2041",
         });
         let (setting, page) = (self.setting, self.page);
-        let asking = async {
-            let one = question(setting.client, |_| true).await?;
-            page.question(setting, &one)?;
-            if setting.answer == Answer::Ourselves {
-                approve(setting, &one).await?;
-            }
-            Ok::<_, Failure>(one)
-        };
-        let called = tokio::join!(self.agent.call(TOOL, &arguments), asking);
-        let (mut said, one) = (called.0?, called.1?);
+        let (mut said, one) = self.asks(TOOL, &arguments).await?;
         // The gate holds a call for some seconds; then its caller comes again with the same, as any agent would.
-        while said.told("code") == Some(ASKED) {
+        while one.is_some() && said.told("code") == Some(ASKED) {
             let answered =
-                question(setting.client, |now| now.id == one.id && now.state != ApprovalState::Open);
+                question(setting.client, |now| Some(now.id) == one && now.state != ApprovalState::Open);
             let state = tokio::select! {
                 _ = self.task.renew() => ApprovalState::Expired,
                 state = answered => state?.state,
@@ -291,6 +283,22 @@ impl<'a> Story<'a> {
         self.ended("ask", TOOL, arguments, &said).await?;
         let effects = self.effects()?;
         self.page.effects(&effects)
+    }
+
+    /// A call about which a person is asked while it waits; the question, unless the call ended without one.
+    async fn asks(&mut self, tool: &str, arguments: &Value) -> Result<(Said, Option<ApprovalId>), Failure> {
+        let setting = self.setting;
+        let called = self.agent.call(tool, arguments);
+        tokio::pin!(called);
+        let one = tokio::select! {
+            one = question(setting.client, |_| true) => one?,
+            said = &mut called => return Ok((said?, None)),
+        };
+        self.page.question(setting, &one)?;
+        if setting.answer == Answer::Ourselves {
+            approve(setting, &one).await?;
+        }
+        Ok((called.await?, Some(one.id)))
     }
 
     async fn step(
@@ -329,8 +337,8 @@ impl<'a> Story<'a> {
 
     async fn end(&mut self) -> Result<(), Failure> {
         self.page.title("What is left of it")?;
-        let orders: Vec<Indexed> = self.reader.orders().await?;
-        debug_assert!(orders.is_empty(), "what was ordered was told with its call");
+        // To the last entry, for the figures.
+        self.reader.skip().await?;
         let effects = self.effects()?;
         self.page.field("world", &format!("changes: {}", effects.len()))?;
         self.told.effects = effects;

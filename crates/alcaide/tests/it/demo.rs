@@ -1,8 +1,9 @@
 //! The demo, as anybody starts it: the story that it tells, and that it tells no other.
 
+use alcaide_testkit::{Child, Ended, Launch, Source};
 use serde_json::{Value, json};
 
-use crate::house::{Said, run};
+use crate::house::{PROGRAM, Said, run};
 
 const PORTS: [&str; 4] = ["--gate", "127.0.0.1:0", "--office", "127.0.0.1:0"];
 
@@ -110,6 +111,40 @@ fn it_reads_well_without_colour_and_within_a_hundred_columns() {
     for line in said.out.lines() {
         assert!(line.chars().count() <= 100, "{line}");
     }
+}
+
+#[test]
+fn a_person_answers_and_the_house_stays_until_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let launch = Launch::new(PROGRAM).arg("demo").args(PORTS).env("TMPDIR", folder.path());
+    let mut child = Child::start(launch).unwrap();
+    let told = child.line_with("a policy asks ben first: question apr_").unwrap();
+    let id = told.rsplit(' ').next().unwrap().to_owned();
+    let dir = child.line_with("D=").unwrap().strip_prefix("D=").unwrap().to_owned();
+    let url = child.line_with("--url http://").unwrap().trim().strip_prefix("--url ").unwrap().to_owned();
+    let token = run(&["token", "office", "ben", "--data-dir", &dir], &[], b"");
+    let env = [("ALCAIDE_OFFICE_TOKEN", token.out.trim())];
+    let said = run(&["approval", "approve", &id, "--url", &url], &env, b"");
+    assert_eq!(said.code, 0, "{said:?}");
+    child.line_with("decision  ask, then allow").unwrap();
+    child.line_with("The house stays up until Ctrl-C.").unwrap();
+    // The link itself goes to a terminal only.
+    child.line_with(&format!("console   alcaide console link --human ana --data-dir {dir}")).unwrap();
+    let verified = run(&["log", "verify", "--data-dir", &dir], &[], b"");
+    assert!(verified.out.starts_with("the record verifies\n"), "{verified:?}");
+    assert_eq!(child.stop().unwrap(), Ended::Code(0), "{:?}", child.lines(Source::Err));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
+}
+
+#[test]
+fn it_can_be_stopped_while_it_waits_for_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let launch = Launch::new(PROGRAM).arg("demo").args(PORTS).env("TMPDIR", folder.path());
+    let mut child = Child::start(launch).unwrap();
+    child.line_with("a policy asks ben first").unwrap();
+    assert_eq!(child.stop().unwrap(), Ended::Code(0), "{:?}", child.lines(Source::Err));
+    assert_eq!(child.lines(Source::Err), [""; 0]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
 }
 
 #[test]
