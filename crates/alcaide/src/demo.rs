@@ -111,7 +111,7 @@ async fn interrupted() {
 impl Demo {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         // Refusals are what it shows: they are no news for a log.
-        start_log(LogFormat::Text, desk, "error")?;
+        start_log(LogFormat::Text, "error")?;
         let ground = Ground::prepare(desk.named())?;
         let page = Page::new(desk.out);
         page.head()?;

@@ -61,7 +61,7 @@ struct Addresses {
 impl Up {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         let places = desk.places()?;
-        start_log(self.log_format, desk, "info")?;
+        start_log(self.log_format, "info")?;
         let init = self.decide(&places)?;
         config::read(&places)?;
         if let Some(path) = &self.ready_file {
@@ -157,7 +157,7 @@ fn ask(places: &Places) -> bool {
 }
 
 /// Starts the log on standard error; `ALCAIDE_LOG` filters it, `or` where that is not set.
-pub(crate) fn start_log(format: LogFormat, desk: &Desk, or: &str) -> Result<(), Failure> {
+pub(crate) fn start_log(format: LogFormat, or: &str) -> Result<(), Failure> {
     let filter = match std::env::var("ALCAIDE_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text).map_err(|error| {
             Failure::new(&LOGGING, "the log filter is not understood").at("ALCAIDE_LOG").why(error)
@@ -167,7 +167,8 @@ pub(crate) fn start_log(format: LogFormat, desk: &Desk, or: &str) -> Result<(), 
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Json => base.json().flatten_event(true).try_init(),
-        LogFormat::Text => base.with_ansi(desk.color.on(&std::io::stderr())).try_init(),
+        // Without colour, wherever it goes: the log's library is built without it, and must not be asked for it.
+        LogFormat::Text => base.try_init(),
     };
     if let Err(error) = set {
         note(&format!("the log was not started: {error}"));

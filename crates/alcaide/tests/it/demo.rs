@@ -114,6 +114,14 @@ fn it_reads_well_without_colour_and_within_a_hundred_columns() {
 }
 
 #[test]
+fn with_colour_it_says_the_same() {
+    // Whoever asks the log's library for colour that it was built without is ended by it.
+    let said = demo(&["--color", "always"]);
+    assert!(said.out.contains("\u{1b}[1m") && said.out.contains("\u{1b}[31mrefuse"), "{}", said.out);
+    assert_eq!(said.err, "", "{said:?}");
+}
+
+#[test]
 fn a_person_answers_and_the_house_stays_until_it_is_told_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let launch = Launch::new(PROGRAM).arg("demo").args(PORTS).env("TMPDIR", folder.path());
