@@ -8,7 +8,7 @@ use alcaide_control::ApprovalView;
 use serde_json::Value;
 
 use super::record::Figures;
-use super::story::{Answer, BEN, Setting, Step, Verified};
+use super::story::{ANA, Answer, BEN, Setting, Step, Verified};
 use crate::commands::console;
 use crate::fail::{Failure, shown};
 use crate::show::{Out, note};
@@ -105,26 +105,36 @@ impl Page {
     }
 
     /// A person is asked; how to answer, where nobody does it for them.
-    pub(super) fn question(&self, setting: &Setting<'_>, one: &ApprovalView) -> Result<(), Failure> {
+    pub(super) async fn question(&self, setting: &Setting<'_>, one: &ApprovalView) -> Result<(), Failure> {
         self.painted("waits", &format!("a policy asks {BEN} first: question {}", one.id), Paint::Careful, 4)?;
         if setting.answer == Answer::Ourselves {
             return self.field("answer", &format!("given by the demo itself, with {BEN}'s own token"));
         }
+        let (program, id) = (program(), one.id);
         let dir = setting.places.dir().display();
         let office = &setting.started.office;
+        let console = match self.link(setting, BEN).await? {
+            Some(url) => url,
+            None => format!("{program} console link --human {BEN} --data-dir {dir}"),
+        };
         let text = format!(
-            "  answer in another terminal, or at the console as {BEN}:\n\n\
-             D={dir}\n\
-             export ALCAIDE_OFFICE_TOKEN=$(alcaide token office {BEN} --data-dir $D)\n\
-             alcaide approval approve {id} \\\n  --url {office}\n\n\
-             alcaide console link --human {BEN} --data-dir $D\n\n",
-            id = one.id,
+            "  answer as {BEN} in the console:\n\n{console}\n\n  or in another terminal:\n\n\
+             export ALCAIDE_OFFICE_TOKEN=$({program} token office {BEN} --data-dir {dir})\n\
+             {program} approval approve {id} \\\n  --url {office}\n\n",
         );
         if self.out.is_json() {
             note(&text);
             return Ok(());
         }
         self.text(&text)
+    }
+
+    /// A link to the console, where it goes to a terminal: whoever reads it is that person.
+    async fn link(&self, setting: &Setting<'_>, whom: &str) -> Result<Option<String>, Failure> {
+        if self.out.is_json() || !std::io::stdout().is_terminal() {
+            return Ok(None);
+        }
+        Ok(Some(console::open(setting.client, whom.parse().ok()).await?.url))
     }
 
     /// What changed in the practice world.
@@ -138,7 +148,7 @@ impl Page {
                 format!("{kind}: {euros}.{rest:02} euros to {payee} ({iban}) for {}", part("reference"));
             self.field("effect", &text)?;
         }
-        self.field("effects", &format!("{} so far, all told", effects.len()))
+        self.field("effects", &format!("{} in all", effects.len()))
     }
 
     pub(super) fn figures(&self, figures: &Figures) -> Result<(), Failure> {
@@ -162,28 +172,28 @@ impl Page {
             return Ok(());
         }
         let dir = setting.places.dir().display();
-        let ana = "ana".parse().ok();
-        // Whoever reads the link is that person, so it goes to a terminal only; the command that makes one may go anywhere.
-        let console = if std::io::stdout().is_terminal() {
-            let link = console::open(setting.client, ana).await?;
-            format!("{}\n            opens once, within ten minutes, as ana", link.url)
-        } else {
-            format!("alcaide console link --human ana --data-dir {dir}")
+        let program = program();
+        let console = match self.link(setting, ANA).await? {
+            Some(url) => format!("{url}\n            opens once, within ten minutes, as {ANA}"),
+            None => format!("{program} console link --human {ANA} --data-dir {dir}"),
         };
         self.text(&format!(
-            "\n{}\n  console   {console}\n  record    alcaide log follow --from 0 --data-dir {dir}\n",
+            "\n{}\n  console   {console}\n  record    {program} log follow --from 0 --data-dir {dir}\n",
             self.paint(Paint::Bold, "The house stays up until Ctrl-C.")
         ))
     }
 
     pub(super) fn kept(&self, folder: &Path, data: &Path) -> Result<(), Failure> {
-        let text = format!("{}; go on with: alcaide up --data-dir {}", folder.display(), data.display());
+        let text =
+            format!("{}; go on with: {} up --data-dir {}", folder.display(), program(), data.display());
         self.field("kept", &text)
     }
 
     fn painted(&self, label: &str, text: &str, paint: Paint, lines_max: usize) -> Result<(), Failure> {
         let mut told = String::new();
-        let lines = wrapped(&shown(text), COLUMNS.saturating_sub(MARGIN).saturating_sub(CUT.chars().count()));
+        let columns = COLUMNS.saturating_sub(MARGIN);
+        let room = if lines_max == usize::MAX { 0 } else { CUT.chars().count() };
+        let lines = wrapped(&shown(text), columns.saturating_sub(room));
         let cut = lines.len() > lines_max;
         for (at, line) in lines.iter().take(lines_max).enumerate() {
             let label = if at == 0 { label } else { "" };
@@ -208,6 +218,11 @@ impl Page {
     fn text(&self, text: &str) -> Result<(), Failure> {
         if self.out.is_json() { Ok(()) } else { self.out.text(text) }
     }
+}
+
+/// This program, as it was called.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "alcaide".into(), |name| shown(&name.to_string_lossy()))
 }
 
 /// How a call was decided, in words, and how that is painted.

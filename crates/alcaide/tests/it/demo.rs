@@ -102,6 +102,7 @@ fn it_reads_well_without_colour_and_within_a_hundred_columns() {
         "  decision  ask, then allow, by ",
         "  effect    paid: 1840.00 euros to payee-01 (NL91ABNA0417164300) for INV-2041\n",
         "  cure      ask accounts payable to add the payee by hand\n",
+        "  effects   none: the mail got nothing\n",
         "  world     changes: 1\n",
         "  ledger    verifies: ",
     ] {
@@ -128,7 +129,8 @@ fn a_person_answers_and_the_house_stays_until_it_is_told_to_stop() {
     let mut child = Child::start(launch).unwrap();
     let told = child.line_with("a policy asks ben first: question apr_").unwrap();
     let id = told.rsplit(' ').next().unwrap().to_owned();
-    let dir = child.line_with("D=").unwrap().strip_prefix("D=").unwrap().to_owned();
+    let told = child.line_with(" console link --human ben --data-dir ").unwrap();
+    let dir = told.rsplit(' ').next().unwrap().to_owned();
     let url = child.line_with("--url http://").unwrap().trim().strip_prefix("--url ").unwrap().to_owned();
     let token = run(&["token", "office", "ben", "--data-dir", &dir], &[], b"");
     let env = [("ALCAIDE_OFFICE_TOKEN", token.out.trim())];
@@ -137,7 +139,7 @@ fn a_person_answers_and_the_house_stays_until_it_is_told_to_stop() {
     child.line_with("decision  ask, then allow").unwrap();
     child.line_with("The house stays up until Ctrl-C.").unwrap();
     // The link itself goes to a terminal only.
-    child.line_with(&format!("console   alcaide console link --human ana --data-dir {dir}")).unwrap();
+    child.line_with(&format!("{PROGRAM} console link --human ana --data-dir {dir}")).unwrap();
     let verified = run(&["log", "verify", "--data-dir", &dir], &[], b"");
     assert!(verified.out.starts_with("the record verifies\n"), "{verified:?}");
     assert_eq!(child.stop().unwrap(), Ended::Code(0), "{:?}", child.lines(Source::Err));
