@@ -1,7 +1,7 @@
 //! The command line: `alcaide NOUN VERB`, options that all commands take, and how a command ends.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -11,6 +11,7 @@ use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
     log, order, people, plan, policy, range, restore, secret, serve, token, tool,
 };
+use crate::demo::Demo;
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
 use crate::house::Places;
 use crate::run::Run;
@@ -28,6 +29,7 @@ pub(crate) struct Cli {
 
 const EXAMPLE: &str = "\
 The first five minutes:
+  alcaide demo
   alcaide up --init
   alcaide agent create invoice-bot --owner ana --may 'use:model/*' --create-missing
   alcaide run --agent invoice-bot -- python my_agent.py
@@ -120,6 +122,8 @@ enum Noun {
     Policy(policy::Verb),
     /// Serve the practice ground: a small firm's mail, files and payments as an MCP server, with planted traps
     Range(range::Range),
+    /// See it work: a house of its own, a scripted agent, and what becomes of each of its calls
+    Demo(Demo),
     /// Settings
     #[command(subcommand)]
     Config(config::Verb),
@@ -181,6 +185,11 @@ impl Desk {
         Ok(Places::of(base.ok_or_else(none)?.join("alcaide")))
     }
 
+    /// The data directory that was named, if one was.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// A client of the office.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         match &self.url {
@@ -198,7 +207,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let All { data_dir, url, json, color } = cli.all;
     let desk = Desk { out: Out::new(json, color), color, data_dir, url };
-    let serves = matches!(cli.noun, Noun::Up(_) | Noun::Backup(_) | Noun::Restore(_));
+    let serves = matches!(cli.noun, Noun::Up(_) | Noun::Demo(_) | Noun::Backup(_) | Noun::Restore(_));
     let runtime = if serves {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()
     } else {
@@ -277,6 +286,7 @@ impl Noun {
             Self::Order(verb) => verb.run(desk).await,
             Self::Policy(verb) => verb.run(desk).await,
             Self::Range(range) => range.run(desk).await,
+            Self::Demo(demo) => demo.run(desk).await,
             Self::Config(verb) => verb.run(desk),
             Self::Doctor(doctor) => doctor.run(desk),
             Self::Explain(explain) => explain.run(desk),

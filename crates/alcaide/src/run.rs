@@ -8,7 +8,7 @@
 
 mod program;
 mod relay;
-mod task;
+pub(crate) mod task;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Read as _, Write as _};

@@ -174,6 +174,11 @@ impl Settings {
         scheme(self.office.tls.as_ref())
     }
 
+    /// How the gate is spoken to.
+    pub(crate) const fn gate_scheme(&self) -> &'static str {
+        scheme(self.gate.tls.as_ref())
+    }
+
     /// Where the gate listens, as a URL.
     pub(crate) fn gate_url(&self) -> String {
         format!("{}://{}", scheme(self.gate.tls.as_ref()), self.gate.listen)

@@ -40,8 +40,9 @@ pub(crate) fn catalogue() -> Result<Catalogue> {
     ])?)
 }
 
-/// Runs the service until a signal comes; `started` is told the addresses once both listeners are bound.
-pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
+/// Runs the service until a signal comes or `stop` is over; `started` is told the addresses once both listeners are
+/// bound.
+pub(crate) async fn up(up: Up, started: impl FnOnce(&Started), stop: impl Future<Output = ()>) -> Result<()> {
     let places = Places::of(&up.data_dir);
     let mut settings = Settings::read(&places.settings())?;
     // What is given for this start alone is not written down.
@@ -66,7 +67,7 @@ pub(crate) async fn up(up: Up, started: impl FnOnce(&Started)) -> Result<()> {
     } else {
         House::open(places, settings).await?
     };
-    run(house, gate_listener, office_listener, started).await
+    run(house, gate_listener, office_listener, started, stop).await
 }
 
 /// Where the service can be reached.
@@ -85,6 +86,7 @@ async fn run(
     gate_listener: Listener,
     office_listener: Listener,
     started: impl FnOnce(&Started),
+    enough: impl Future<Output = ()>,
 ) -> Result<()> {
     let settings = house.settings.clone();
     let socket = Listener::unix(&house.places.socket())?;
@@ -115,7 +117,8 @@ async fn run(
     let router = alcaide_api::router(api).merge(alcaide_console::router(console));
     let names = |names: &[String]| names.iter().fold(HostRule::loopback(), |rule, name| rule.host(name));
     let gate_service =
-        Checked::new(names(&settings.gate_hosts()), gate_limits.body_bytes(), house.gate.clone());
+        // A page of the gate's own origin is none of anybody else's: clients of tool servers send it.
+        Checked::new(names(&settings.gate_hosts()).same_origin(settings.gate_scheme()), gate_limits.body_bytes(), house.gate.clone());
     let office_service = |rule| Checked::new(rule, office_limits.body_bytes(), Routed(router.clone()));
 
     let mut serving = Listeners::default();
@@ -144,6 +147,7 @@ async fn run(
         let mut tended = false;
         let outcome = tokio::select! {
             () = signals.wait() => Ok(()),
+            () = enough => Ok(()),
             ended = &mut tending => {
                 tended = true;
                 ended

@@ -41,8 +41,9 @@ pub(crate) struct Link {
 
 /// A link, as it is shown.
 #[derive(Deserialize, Serialize)]
-struct Shown {
-    url: String,
+pub(crate) struct Shown {
+    /// Where it leads.
+    pub(crate) url: String,
     human: String,
     expires: Moment,
 }
@@ -69,7 +70,7 @@ pub(crate) async fn welcome(client: &Client, show: impl FnOnce(&str)) {
 }
 
 /// Opens a link for somebody; the first administrator is declared if there is none.
-async fn open(client: &Client, human: Option<Name>) -> Result<Shown, Failure> {
+pub(crate) async fn open(client: &Client, human: Option<Name>) -> Result<Shown, Failure> {
     let Status { plan } = client.get("/api/v1/status").await?;
     let mut all: Declarations = client.get("/api/v1/declarations").await?;
     let administrators: Vec<&Name> =

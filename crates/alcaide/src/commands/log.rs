@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::cli::{Desk, Exit};
 use crate::client::{Client, segment};
 use crate::fail::{Failure, INTERNAL, WORD};
-use tell::Names;
 
 pub(crate) use offline::said;
+pub(crate) use tell::Names;
 
 /// How long the office may hold a request for entries that are not there yet, in milliseconds.
 const WAIT_MS: u32 = 25_000;
@@ -182,7 +182,8 @@ async fn prove(desk: &Desk, index: u64, out: Option<PathBuf>) -> Result<Exit, Fa
     Ok(Exit::Clean)
 }
 
-async fn names(client: &Client) -> Result<Names, Failure> {
+/// The names of the plan in force.
+pub(crate) async fn names(client: &Client) -> Result<Names, Failure> {
     let Status { plan } = client.get("/api/v1/status").await?;
     let plan: Plan = client.get(&format!("/api/v1/plans/{plan}")).await?;
     Ok(Names::of(&plan))

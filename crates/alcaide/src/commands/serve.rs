@@ -40,8 +40,9 @@ pub(crate) struct Up {
     log_format: LogFormat,
 }
 
+/// Form of the log.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
+pub(crate) enum LogFormat {
     /// A line per event, for people.
     Text,
     /// A JSON object per event.
@@ -60,7 +61,7 @@ struct Addresses {
 impl Up {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         let places = desk.places()?;
-        start_log(self.log_format, desk)?;
+        start_log(self.log_format, "info")?;
         let init = self.decide(&places)?;
         config::read(&places)?;
         if let Some(path) = &self.ready_file {
@@ -71,7 +72,7 @@ impl Up {
         // A person who begins a house is shown the way into its console; a program is not.
         let greets = init && !out.is_json() && std::io::stdout().is_terminal();
         let (up, is_up) = tokio::sync::oneshot::channel();
-        let served = up::up(asked, move |started: &Started| {
+        let started = move |started: &Started| {
             let addresses = Addresses {
                 gate: started.gate.clone(),
                 office: started.office.clone(),
@@ -89,7 +90,8 @@ impl Up {
             }
             // Nobody waits for it where the service ended first.
             let _ = up.send(());
-        });
+        };
+        let served = up::up(asked, started, std::future::pending());
         let client = Client::Socket(places.socket());
         let greeted = async {
             if is_up.await.is_ok() && greets {
@@ -154,17 +156,19 @@ fn ask(places: &Places) -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn start_log(format: LogFormat, desk: &Desk) -> Result<(), Failure> {
+/// Starts the log on standard error; `ALCAIDE_LOG` filters it, `or` where that is not set.
+pub(crate) fn start_log(format: LogFormat, or: &str) -> Result<(), Failure> {
     let filter = match std::env::var("ALCAIDE_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text).map_err(|error| {
             Failure::new(&LOGGING, "the log filter is not understood").at("ALCAIDE_LOG").why(error)
         })?,
-        _ => EnvFilter::new("info"),
+        _ => EnvFilter::new(or),
     };
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Json => base.json().flatten_event(true).try_init(),
-        LogFormat::Text => base.with_ansi(desk.color.on(&std::io::stderr())).try_init(),
+        // Without colour, wherever it goes: the log's library is built without it, and must not be asked for it.
+        LogFormat::Text => base.try_init(),
     };
     if let Err(error) = set {
         note(&format!("the log was not started: {error}"));

@@ -10,6 +10,7 @@
 
 mod asks;
 mod console;
+mod demo;
 mod doors;
 mod house;
 mod kills;

@@ -13,7 +13,7 @@ use crate::commands::order;
 use crate::fail::shown;
 
 /// Names of ids, as the plan in force knows them.
-pub(super) struct Names(HashMap<String, String>);
+pub(crate) struct Names(HashMap<String, String>);
 
 impl Names {
     pub(super) fn of(plan: &Plan) -> Self {
@@ -38,7 +38,8 @@ impl Names {
         Self(all)
     }
 
-    fn of_id(&self, id: impl Display) -> String {
+    /// The name of an id, or the id itself.
+    pub(crate) fn of_id(&self, id: impl Display) -> String {
         let id = id.to_string();
         self.0.get(&id).cloned().unwrap_or(id)
     }
