@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::peers::Debian;
 use crate::suite::Tier;
 
 const HELP: &str = "\
@@ -23,7 +22,8 @@ usage: cargo xtask COMMAND
 
 commands:
   check            layout, edges between crates, file sizes, markers, licences, bans, sources
-  peers            install the public clients and servers that tests run against, into target/peers
+  peers            install the public clients and servers that tests run against, into target/peers;
+                   as root, Debian's Chromium too
   test             peers, then every test of the workspace (minutes)
   prove            the same with full trials (hours; sets ALCAIDE_TIER=hours)
   bench gate       the gate under load against its bars (docs/performance.md); needs a quiet machine
@@ -34,13 +34,12 @@ options:
   --built          with bench: take the release build that is there
   --peers LIST     with bench: also litellm, portkey, contextforge (slow to install)
   --out FILE       with bench: write the result between the markers of this page
-  --debian         with peers, test and prove: also install chromium by apt-get (needs root)
 
 exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
 
 examples:
   cargo xtask check
-  cargo xtask peers --debian
+  cargo xtask peers
   CI=true cargo xtask test
   cargo xtask bench gate --quick
 ";
@@ -68,8 +67,8 @@ fn main() -> ExitCode {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Command {
     Check,
-    Peers(Debian),
-    Suite(Tier, Debian),
+    Peers,
+    Suite(Tier),
     Bench(bench::Asked),
     Help,
 }
@@ -79,8 +78,8 @@ impl Command {
         let root = step::workspace_root()?;
         match self {
             Self::Check => check::run(&root),
-            Self::Peers(debian) => peers::prepare(&root, debian),
-            Self::Suite(tier, debian) => suite::run(&root, tier, debian),
+            Self::Peers => peers::prepare(&root),
+            Self::Suite(tier) => suite::run(&root, tier),
             Self::Bench(asked) => bench::run(&root, &asked),
             Self::Help => {
                 print!("{HELP}");
@@ -95,20 +94,18 @@ fn parse(words: &[&str]) -> Result<Command> {
     if *name == "bench" {
         return bench::Asked::parse(options).map(Command::Bench);
     }
-    let debian = match options {
-        [] => Debian::Leave,
-        ["--debian"] => Debian::Install,
-        [other, ..] => bail!("`{name}` does not take `{other}`"),
+    let command = match *name {
+        "help" | "--help" | "-h" => Command::Help,
+        "check" => Command::Check,
+        "peers" => Command::Peers,
+        "test" => Command::Suite(Tier::Minutes),
+        "prove" => Command::Suite(Tier::Hours),
+        other => bail!("there is no command `{other}`"),
     };
-    match (*name, debian) {
-        ("help" | "--help" | "-h", Debian::Leave) => Ok(Command::Help),
-        ("check", Debian::Leave) => Ok(Command::Check),
-        ("peers", debian) => Ok(Command::Peers(debian)),
-        ("test", debian) => Ok(Command::Suite(Tier::Minutes, debian)),
-        ("prove", debian) => Ok(Command::Suite(Tier::Hours, debian)),
-        ("help" | "--help" | "-h" | "check", Debian::Install) => bail!("`{name}` does not take `--debian`"),
-        (other, _) => bail!("there is no command `{other}`"),
+    if let Some(other) = options.first() {
+        bail!("`{name}` does not take `{other}`");
     }
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -118,9 +115,9 @@ mod tests {
     #[test]
     fn commands_and_their_options_are_read() {
         assert_eq!(parse(&["check"]).unwrap(), Command::Check);
-        assert_eq!(parse(&["peers", "--debian"]).unwrap(), Command::Peers(Debian::Install));
-        assert_eq!(parse(&["test"]).unwrap(), Command::Suite(Tier::Minutes, Debian::Leave));
-        assert_eq!(parse(&["prove"]).unwrap(), Command::Suite(Tier::Hours, Debian::Leave));
+        assert_eq!(parse(&["peers"]).unwrap(), Command::Peers);
+        assert_eq!(parse(&["test"]).unwrap(), Command::Suite(Tier::Minutes));
+        assert_eq!(parse(&["prove"]).unwrap(), Command::Suite(Tier::Hours));
     }
 
     #[test]
@@ -128,9 +125,6 @@ mod tests {
         assert_eq!(parse(&[]).unwrap_err().to_string(), "a command is missing");
         assert_eq!(parse(&["tset"]).unwrap_err().to_string(), "there is no command `tset`");
         assert_eq!(parse(&["test", "--quick"]).unwrap_err().to_string(), "`test` does not take `--quick`");
-        assert_eq!(
-            parse(&["check", "--debian"]).unwrap_err().to_string(),
-            "`check` does not take `--debian`"
-        );
+        assert_eq!(parse(&["check", "--fix"]).unwrap_err().to_string(), "`check` does not take `--fix`");
     }
 }

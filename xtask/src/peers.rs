@@ -2,7 +2,8 @@
 //!
 //! They are installed below `target/peers`: a Python environment in `venv`, an npm folder in `npm`, with a stamp each
 //! that holds the pins it was made from, so that a second run costs nothing. Install scripts of packages never run:
-//! Python takes wheels only, npm is told to ignore them. Chromium comes from Debian, on request, as root.
+//! Python takes wheels only, npm is told to ignore them. Chromium comes from Debian where root
+//! asks; elsewhere what needs it is not judged.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -14,20 +15,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::step;
 
-/// Whether Debian's packages are touched.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Debian {
-    /// Not at all.
-    Leave,
-    /// Missing ones are installed, which needs root.
-    Install,
-}
-
 /// Brings `target/peers` in line with the pins.
 ///
 /// # Errors
 /// When a tool is missing or an installation fails. What is already in place never fails.
-pub(crate) fn prepare(root: &Path, debian: Debian) -> Result<()> {
+pub(crate) fn prepare(root: &Path) -> Result<()> {
     let place = root.join("target/peers");
     fs::create_dir_all(&place).with_context(|| format!("`{}` cannot be made", place.display()))?;
     // Held until this function ends: two runs at once would install over each other.
@@ -36,8 +28,9 @@ pub(crate) fn prepare(root: &Path, debian: Debian) -> Result<()> {
     let pins = root.join("tests/peers");
     python(root, &pins, &place)?;
     npm(root, &pins, &place)?;
-    if debian == Debian::Install {
-        install_debian(root)?;
+    if let Err(error) = debian(root) {
+        // Not an end: the tests that miss it say that they judged nothing, which `CI` takes as a failure.
+        println!("--- peers: debian is not in place: {error:#}");
     }
     Ok(())
 }
@@ -109,7 +102,7 @@ fn npm(root: &Path, pins: &Path, place: &Path) -> Result<()> {
     told("npm", begun, &folder)
 }
 
-fn install_debian(root: &Path) -> Result<()> {
+fn debian(root: &Path) -> Result<()> {
     let missing: Vec<&str> = DEBIAN
         .iter()
         .filter(|(_, program)| !Path::new(program).exists())
@@ -122,7 +115,7 @@ fn install_debian(root: &Path) -> Result<()> {
     let owner = fs::metadata("/proc/self").context("the user of this process cannot be told")?.uid();
     if owner != 0 {
         bail!(
-            "{} must be installed by root; ask for `apt-get install {}`",
+            "only root may install {}; as root, `apt-get install {}`",
             missing.join(", "),
             missing.join(" ")
         );

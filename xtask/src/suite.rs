@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::peers::{self, Debian};
+use crate::peers;
 use crate::step;
 
 /// How much is tried.
@@ -42,10 +42,10 @@ impl Tier {
 ///
 /// # Errors
 /// When a step fails, or when anything was not judged and `CI` is `true`.
-pub(crate) fn run(root: &Path, tier: Tier, debian: Debian) -> Result<()> {
+pub(crate) fn run(root: &Path, tier: Tier) -> Result<()> {
     let begun = Instant::now();
     let mut heard = Heard::default();
-    peers::prepare(root, debian)?;
+    peers::prepare(root)?;
     tests(root, tier, &mut heard)?;
     doc_tests(root, tier, &mut heard)?;
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");

@@ -14,11 +14,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use super::aside::{Aside, stateless_meta};
 use super::plan::ServerPlan;
 use super::refuse::Denied;
-use super::seal::Session;
+use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
 use super::{Caller, Inbound, era, head, json, kept, taken, words};
 use crate::gate::Shared;
-use crate::passage::{Known, Passage};
+use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Channel, Reading, ReleasedBody, Shape};
 
@@ -370,21 +370,7 @@ pub(crate) async fn answer(
     };
     let to = (session.upstream.as_deref(), session.revision);
     let letter = Letter::of_answer(shared, server, bytes, view, method, to);
-    let reading = Reading {
-        shared: Arc::clone(shared),
-        origin: caller.origin,
-        server: Arc::clone(server),
-        channel: Channel::Receipt,
-        method: Method::Other,
-        id: None,
-        place: caller.place,
-        session: Some(name),
-        upstream_session: session.upstream.clone(),
-        state_of: String::new(),
-        shape: Shape::Same,
-        gather: false,
-        open: None,
-    };
+    let reading = beside(shared, (caller.origin, caller.place), server, Channel::Receipt, &session, name);
     let passed = send(shared, known, letter, reading).await?;
     Ok(passed.response.map(Body::from))
 }
@@ -417,21 +403,34 @@ pub(crate) async fn bare(
     let what = if listens { LISTEN } else { END };
     let label = listens.then_some(Label::MISSING);
     let letter = Letter::bare(shared, &server, (verb, what), headers, label);
-    let reading = Reading {
+    let channel = if listens { Channel::Listen } else { Channel::Receipt };
+    let reading = beside(shared, (caller.origin, caller.place), &server, channel, &session, name);
+    let passed = send(shared, known, letter, reading).await?;
+    Ok(passed.response.map(Body::from))
+}
+
+/// How the answer is read of what belongs to a session and is no request.
+fn beside(
+    shared: &Arc<Shared>,
+    (origin, place): (Origin, Place),
+    server: &Arc<ServerPlan>,
+    channel: Channel,
+    session: &Session,
+    name: Arc<str>,
+) -> Reading {
+    Reading {
         shared: Arc::clone(shared),
-        origin: caller.origin,
-        server: Arc::clone(&server),
-        channel: if listens { Channel::Listen } else { Channel::Receipt },
+        origin,
+        server: Arc::clone(server),
+        channel,
         method: Method::Other,
         id: None,
-        place: caller.place,
+        place,
         session: Some(name),
         upstream_session: session.upstream.clone(),
         state_of: String::new(),
         shape: Shape::Same,
         gather: false,
         open: None,
-    };
-    let passed = send(shared, known, letter, reading).await?;
-    Ok(passed.response.map(Body::from))
+    }
 }

@@ -1,5 +1,8 @@
 //! A house in a temporary folder: ledger, memory, issuer, plan, and the gate behind its own listener.
 
+mod blunt;
+mod setup;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -42,6 +45,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub(crate) use blunt::{Blunt, dead_url};
+pub(crate) use setup::Setup;
+
 pub(crate) const NOW: Moment = Moment::from_secs(1_795_000_000);
 /// What upstreams are shown.
 pub(crate) const KEY: &str = "upstream-key-7f3a";
@@ -55,222 +61,6 @@ pub(crate) const IDLE: u128 = 4;
 pub(crate) const STRICT: u128 = 5;
 /// May use every tool; declared by [`Setup::tools`].
 pub(crate) const HAND: u128 = 6;
-
-const PEOPLE: &str = r#"
-schema = 1
-[[unit]]
-name = "company"
-[[unit]]
-name = "finance"
-parent = "company"
-[[human]]
-name = "ana"
-unit = "finance"
-[[agent]]
-name = "bot"
-unit = "finance"
-owner = "ana"
-may = ["use:model/*"]
-[[agent]]
-name = "helper"
-unit = "company"
-owner = "ana"
-may = ["use:model/*"]
-[[agent]]
-name = "bare"
-unit = "finance"
-owner = "ana"
-[[agent]]
-name = "idle"
-unit = "finance"
-owner = "ana"
-standing = "quarantined"
-may = ["use:model/*"]
-[[agent]]
-name = "strict"
-unit = "finance"
-owner = "ana"
-dpop = "required"
-may = ["use:model/*"]
-"#;
-
-/// What a house is made of.
-pub(crate) struct Setup {
-    toml: String,
-    policies: Vec<(String, String)>,
-    limits: Limits,
-    layer: Option<Arc<dyn Layer>>,
-    approval_wait: Duration,
-    origins: Vec<String>,
-    unheard: bool,
-    roots: Option<String>,
-}
-
-impl Setup {
-    /// People, and nothing behind the gate.
-    pub(crate) fn people() -> Self {
-        Self {
-            toml: PEOPLE.to_owned(),
-            policies: Vec::new(),
-            limits: Limits::default(),
-            layer: None,
-            approval_wait: Duration::ZERO,
-            origins: Vec::new(),
-            unheard: false,
-            roots: None,
-        }
-    }
-
-    /// Models `test-model` and `caller`, both at `server`, in both protocols.
-    pub(crate) fn of(server: &ModelServer) -> Self {
-        Self::people()
-            .upstream("openai", "openai", &server.url("/v1"), "")
-            .upstream("anthropic", "anthropic", &server.url(""), "")
-            .model("test-model", &["openai", "anthropic"], PRICE)
-            .model("caller", &["openai", "anthropic"], PRICE)
-    }
-
-    /// One upstream; `extra` is more TOML of its table.
-    pub(crate) fn upstream(self, name: &str, protocol: &str, url: &str, extra: &str) -> Self {
-        let (header, prefix) =
-            if protocol == "anthropic" { ("x-api-key", "") } else { ("authorization", "Bearer ") };
-        self.with(&format!(
-            "[[upstream]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbase_url = \"{url}\"\n\
-             credential = {{ kind = \"header\", header = \"{header}\", prefix = \"{prefix}\", secret = \"key\" }}\n{extra}\n"
-        ))
-    }
-
-    /// One model route.
-    pub(crate) fn model(self, name: &str, upstreams: &[&str], extra: &str) -> Self {
-        let bindings: Vec<_> = upstreams.iter().map(|one| format!("{{ upstream = \"{one}\" }}")).collect();
-        self.with(&format!(
-            "[[route]]\nname = \"{name}\"\nkind = \"model\"\nupstreams = [{}]\n{extra}\n",
-            bindings.join(", ")
-        ))
-    }
-
-    /// One budget: `over` such as `{ agent = "bot" }`.
-    pub(crate) fn budget(self, name: &str, over: &str, of: &str, limit: u64, per: &str) -> Self {
-        self.with(&format!(
-            "[[budget]]\nname = \"{name}\"\nover = {over}\nof = \"{of}\"\nlimit = {limit}\nper = \"{per}\"\n"
-        ))
-    }
-
-    /// One tool server, and an agent who may use every tool.
-    pub(crate) fn tools(self, name: &str, url: &str) -> Self {
-        let agent =
-            "[[agent]]\nname = \"hand\"\nunit = \"finance\"\nowner = \"ana\"\nmay = [\"use:tool/*\"]\n";
-        let agent = if self.toml.contains(agent) { "" } else { agent };
-        self.with(&format!(
-            "{agent}[[upstream]]\nname = \"{name}\"\nprotocol = \"mcp\"\nbase_url = \"{url}\"\n\
-             [[route]]\nname = \"{name}\"\nkind = \"mcp\"\nupstream = \"{name}\"\n"
-        ))
-    }
-
-    pub(crate) fn with(mut self, toml: &str) -> Self {
-        self.toml.push_str(toml);
-        self
-    }
-
-    pub(crate) fn policy(mut self, name: &str, cedar: &str) -> Self {
-        self.policies.push((name.to_owned(), cedar.to_owned()));
-        self
-    }
-
-    pub(crate) fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// How long a call waits for people; in other houses it does not.
-    pub(crate) fn approval_wait(mut self, wait: Duration) -> Self {
-        self.approval_wait = wait;
-        self
-    }
-
-    pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
-        self.layer = Some(Arc::new(layer));
-        self
-    }
-
-    /// Nobody follows the ledger, and nobody says so.
-    pub(crate) fn unheard(mut self) -> Self {
-        self.unheard = true;
-        self
-    }
-
-    /// Private authorities of upstreams.
-    pub(crate) fn roots(mut self, pem: &str) -> Self {
-        self.roots = Some(pem.to_owned());
-        self
-    }
-
-    /// Another name of the gate.
-    pub(crate) fn origin(mut self, origin: &str) -> Self {
-        self.origins.push(origin.to_owned());
-        self
-    }
-
-    pub(crate) fn plan(&self, master: &MasterKey) -> Plan {
-        let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
-        let policies = self.policies.iter().map(|(name, cedar)| Named {
-            name: name.parse::<Name>().unwrap(),
-            spec: Policy { cedar: cedar.clone(), file: format!("{name}.cedar"), mode: PolicyMode::Enforce },
-        });
-        let id = SecretId::from_bits(1);
-        let sealed =
-            envelope::seal(master, id.to_string().as_bytes(), KEY.as_bytes(), &SystemEntropy::new()).unwrap();
-        let sealed = base64::engine::general_purpose::STANDARD.encode(sealed);
-        let secret = Placed { id, spec: SealedSecret { sealed } };
-        Plan {
-            number: PlanNumber(1),
-            made: NOW,
-            units: placed(read.units, UnitId::from_bits),
-            humans: placed(read.humans, HumanId::from_bits),
-            agents: placed(read.agents, AgentId::from_bits),
-            upstreams: placed(read.upstreams, UpstreamId::from_bits),
-            routes: placed(read.routes, RouteId::from_bits),
-            budgets: placed(read.budgets, BudgetId::from_bits),
-            policies: placed(policies.collect(), PolicyId::from_bits),
-            secrets: Kind::from([("key".parse().unwrap(), secret)]),
-            ..Plan::default()
-        }
-    }
-
-    pub(crate) async fn start(self) -> House {
-        let entropy = Arc::new(SystemEntropy::new());
-        let master = Arc::new(MasterKey::generate(&*entropy).unwrap());
-        let plan = self.plan(&master);
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = Options { segment_bytes: 1 << 20, raise_priority: false, ..Options::default() };
-        if let Some(layer) = self.layer {
-            options.layer = layer;
-        }
-        let note = Arc::new(NoteSigner::generate(ORIGIN.parse().unwrap(), &*entropy).unwrap());
-        let dir = folder.path().join("ledger");
-        let ledger = Ledger::create(&dir, &options, Arc::clone(&note), ORIGIN).unwrap();
-        let signer = Signer::generate(&*entropy).unwrap();
-        let domain: alcaide_identity::spiffe::TrustDomain = "house.test".parse().unwrap();
-        let frame = Frame {
-            folder,
-            options,
-            note,
-            plan,
-            master,
-            token_key: signer.public().clone(),
-            clock: Clock::at(NOW),
-            issuer: Issuer::new(ISSUER, domain, signer),
-            ways: Ways {
-                limits: self.limits,
-                approval_wait: self.approval_wait,
-                origins: self.origins,
-                unheard: self.unheard,
-                roots: self.roots,
-            },
-        };
-        frame.open(ledger, Memory::empty(), AtomicU64::new(0)).await
-    }
-}
 
 /// How a gate goes about its work.
 struct Ways {
@@ -747,67 +537,4 @@ pub(crate) fn text_of(stream: &str) -> String {
         found.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     events_of(stream).iter().map(piece).collect()
-}
-
-/// A port of loopback where nobody listens.
-pub(crate) async fn dead_url() -> String {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    format!("http://{}/v1", listener.local_addr().unwrap())
-}
-
-/// An upstream that says exactly these bytes to each request, and then closes or holds the connection.
-pub(crate) struct Blunt {
-    pub(crate) address: SocketAddr,
-    pub(crate) asked: Arc<AtomicU64>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Blunt {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Blunt {
-    pub(crate) async fn start(says: impl Into<Bytes>, holds: bool) -> Self {
-        let says = says.into();
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
-            let mut held = Vec::new();
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut heard = Vec::new();
-                // Bodies of these tests end in `}`, and nothing before them does at the end of a read.
-                while !heard.ends_with(b"}") && stream.read_buf(&mut heard).await.unwrap() > 0 {}
-                counter.fetch_add(1, Ordering::SeqCst);
-                stream.write_all(&says).await.unwrap();
-                if holds {
-                    held.push(stream);
-                }
-            }
-        });
-        Self { address, asked, task }
-    }
-
-    /// A stream of server-sent events.
-    pub(crate) async fn events(text: &str, holds: bool) -> Self {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-        Self::start(format!("{head}{text}"), holds).await
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
-    }
-
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    /// A house whose `test-model` is here.
-    pub(crate) fn setup(&self) -> Setup {
-        Setup::people().upstream("blunt", "openai", &self.url(), "").model("test-model", &["blunt"], PRICE)
-    }
 }

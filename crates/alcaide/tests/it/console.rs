@@ -470,7 +470,7 @@ fn a_question_is_answered_by_an_approver_about_what_was_shown() {
 fn a_person_in_a_real_browser_sees_a_call_and_stops_an_agent() {
     if !std::path::Path::new("/usr/bin/chromium").exists() {
         println!(
-            "not judged: the console in a browser: there is no Chromium; `cargo xtask peers --debian` installs it"
+            "not judged: the console in a browser: there is no Chromium; `cargo xtask peers` installs it, as root"
         );
         return;
     }
