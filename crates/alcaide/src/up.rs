@@ -92,7 +92,8 @@ async fn run(
     let socket = Listener::unix(&house.places.socket())?;
     let gate_limits = settings.gate_limits()?.with_drain_timeout(Settings::DRAIN)?;
     let office_limits = Limits::default().with_drain_timeout(Settings::DRAIN)?;
-    let open = |hook| Hook::open(hook, house.places.dir(), &house.places.webhooks());
+    let size = house.ledger.size();
+    let open = |hook| Hook::open(hook, house.places.dir(), &house.places.webhooks(), size);
     let hooks = settings.webhook.iter().map(open).collect::<Result<Vec<_>>>()?;
     let healthy = Arc::new(AtomicBool::new(true));
     let (stop, stopped) = watch::channel(false);

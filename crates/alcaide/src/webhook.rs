@@ -130,18 +130,20 @@ pub(crate) struct Hook {
     uri: Uri,
     key: HmacKey,
     events: Vec<Topic>,
-    begin: Begin,
+    /// Index of the entry that it begins with on its first start.
+    from: u64,
     cursor: PathBuf,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     first_backoff: Duration,
 }
 
 impl Hook {
-    /// Reads the secret of a hook; `data` is the data directory, `dir` where cursors lie.
+    /// Reads the secret of a hook; `data` is the data directory, `dir` where cursors lie. `now` is the size of the record
+    /// before anybody is served: what a hook is told from now on begins there, however late its task is run.
     ///
     /// # Errors
     /// A URL or secret that cannot be used.
-    pub(crate) fn open(settings: &WebhookSettings, data: &Path, dir: &Path) -> Result<Self> {
+    pub(crate) fn open(settings: &WebhookSettings, data: &Path, dir: &Path, now: u64) -> Result<Self> {
         let https = hyper_rustls::HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
@@ -153,7 +155,10 @@ impl Hook {
             key: secret(&data.join(&settings.secret_file))
                 .with_context(|| format!("the secret of webhook `{}`", settings.name))?,
             events: settings.events.clone(),
-            begin: settings.begin,
+            from: match settings.begin {
+                Begin::Now => now,
+                Begin::Start => 0,
+            },
             cursor: dir.join(&settings.name),
             client: Client::builder(TokioExecutor::new()).build(https),
             first_backoff: BACKOFF_FIRST,
@@ -171,12 +176,8 @@ impl Hook {
         let from = match self.read_cursor().await? {
             Some(from) => from,
             None => {
-                let from = match self.begin {
-                    Begin::Now => ledger.size(),
-                    Begin::Start => 0,
-                };
-                self.write_cursor(from).await?;
-                from
+                self.write_cursor(self.from).await?;
+                self.from
             }
         };
         let mut follower = ledger.follow(from);

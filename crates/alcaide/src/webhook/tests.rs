@@ -115,7 +115,9 @@ impl Place {
     }
 
     fn hook(&self, settings: &WebhookSettings) -> Hook {
-        let hook = Hook::open(settings, self.folder.path(), &self.folder.path().join("webhook")).unwrap();
+        let hook =
+            Hook::open(settings, self.folder.path(), &self.folder.path().join("webhook"), self.ledger.size());
+        let hook = hook.unwrap();
         Hook { first_backoff: Duration::from_millis(1), ..hook }
     }
 
@@ -155,11 +157,11 @@ async fn a_question_is_told_until_it_is_taken_and_signed_each_time() {
     place.asked().await;
     let (url, mut heard) = receiver(vec![500, 302]).await;
     let settings = place.settings(&url, &[Topic::Question], Begin::Now);
-    let running = tokio::spawn(place.hook(&settings).run(place.ledger.clone()));
-    // What was before its first start is not told.
-    place.until_cursor(1).await;
+    let hook = place.hook(&settings);
+    // What was before its first start is not told; what comes before its task is run is.
     place.made().await;
     let index = place.asked().await;
+    let running = tokio::spawn(hook.run(place.ledger.clone()));
     let tries = [hear(&mut heard).await, hear(&mut heard).await, hear(&mut heard).await];
     for one in &tries {
         assert!(one.head.starts_with("POST /hook HTTP/1.1\r\n"), "{}", one.head);
@@ -262,13 +264,13 @@ fn settings_that_would_leak_or_cannot_work_are_refused() {
     let place = Place::new();
     let settings = place.settings("https://chat.example/", &[Topic::Question], Begin::Now);
     let dir = place.folder.path();
-    assert!(Hook::open(&settings, dir, dir).is_ok());
+    assert!(Hook::open(&settings, dir, dir, 0).is_ok());
     for bad in ["", SECRET, "whsec_", "whsec_c2hvcnQ=", "whsec_!"] {
         std::fs::write(dir.join("secret"), bad).unwrap();
-        assert!(Hook::open(&settings, dir, dir).is_err(), "{bad}");
+        assert!(Hook::open(&settings, dir, dir, 0).is_err(), "{bad}");
     }
     std::fs::write(dir.join("secret"), format!("{SECRET_PREFIX}{SECRET}")).unwrap();
     std::fs::set_permissions(dir.join("secret"), std::fs::Permissions::from_mode(0o640)).unwrap();
-    let told = format!("{:#}", Hook::open(&settings, dir, dir).err().unwrap());
+    let told = format!("{:#}", Hook::open(&settings, dir, dir, 0).err().unwrap());
     assert!(told.contains("can be read by others"), "{told}");
 }
