@@ -548,6 +548,7 @@ fn first_answer(gate: &Gate, key: &str, bodies: &Path) -> Result<()> {
 fn tools_answer(gate: &Gate, key: &str, bodies: &Path) -> Result<(), String> {
     let body = fs::read(bodies.join("tool.json")).map_err(|error| error.to_string())?;
     let path = format!("/mcp/{}", gate::TOOL_SERVER);
+    gate.accept_tool(key).map_err(|error| format!("the tool was not accepted: {error:#}"))?;
     let headers: Vec<String> = measure::tool_headers().into_iter().chain([key.to_owned()]).collect();
     let answer =
         reach::tcp(gate.port, "POST", &path, &headers, &body).map_err(|error| format!("{error:#}"))?;

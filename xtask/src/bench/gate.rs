@@ -136,6 +136,37 @@ impl Gate {
         Ok(())
     }
 
+    /// Lets the tool server say what it offers and accepts that form of its tool; `key` is a header with a token.
+    ///
+    /// # Errors
+    /// What the gate or the office say to it.
+    pub(crate) fn accept_tool(&self, key: &str) -> Result<()> {
+        let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        } });
+        let headers =
+            ["mcp-protocol-version: 2026-07-28", "mcp-method: tools/list", key].map(ToOwned::to_owned);
+        let path = format!("/mcp/{TOOL_SERVER}");
+        reach::tcp(self.port, "POST", &path, &headers, list.to_string().as_bytes())?.json()?;
+        let tool = format!("/api/v1/tools/{TOOL_SERVER}/echo");
+        let begun = Instant::now();
+        let pin = loop {
+            let seen = self.office("GET", &tool, &Value::Null)?;
+            if let Some(pin) = seen.get("offered").and_then(Value::as_str) {
+                break pin.to_owned();
+            }
+            if begun.elapsed() > READY_WAIT {
+                bail!("the office did not see what the tool server offers");
+            }
+            wait(Duration::from_millis(10));
+        };
+        self.office("POST", &format!("{tool}/accept"), &json!({ "pin": pin }))?;
+        Ok(())
+    }
+
     /// A header with a token of the agent, a few minutes old at most.
     ///
     /// # Errors
