@@ -155,7 +155,7 @@ impl Gate {
         let begun = Instant::now();
         let pin = loop {
             let seen = self.office("GET", &tool, &Value::Null)?;
-            if let Some(pin) = seen.get("offered").and_then(Value::as_str) {
+            if let Some(pin) = seen.pointer("/offered/pin").and_then(Value::as_str) {
                 break pin.to_owned();
             }
             if begun.elapsed() > READY_WAIT {
