@@ -17,6 +17,7 @@ mod kills;
 mod life;
 mod offline;
 mod range;
+mod real_model;
 mod record;
 mod run;
 mod survive;

@@ -91,7 +91,7 @@ fn agent(house: &House, more: &[&str], rounds: [&str; 2]) -> (Value, String) {
 }
 
 /// The report that `--show` prints as JSON: whether each door is closed.
-fn shown(house: &House) -> Value {
+pub(crate) fn shown(house: &House) -> Value {
     let dir = house.dir();
     let all =
         ["run", "--agent", "x", "--show", "--json", "--data-dir", dir.to_str().unwrap(), "--", "/bin/true"];

@@ -112,7 +112,7 @@ fn attributes(span: &Value) -> Value {
 }
 
 /// Every file below a folder that holds `text`.
-fn holding(folder: &Path, text: &str) -> Vec<String> {
+pub(crate) fn holding(folder: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
