@@ -14,7 +14,7 @@ use super::send::{Letter, send};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Channel, Reading, ReleasedBody, Shape};
+use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
 
 /// What a server answered the gate.
 pub(crate) struct Answer {
@@ -71,6 +71,7 @@ impl Aside<'_> {
             upstream_session: session.map(ToOwned::to_owned),
             state_of: String::new(),
             shape: Shape::Same,
+            uris: Uris::Own,
             gather: true,
             open: None,
         };

@@ -20,7 +20,7 @@ use super::{Caller, Inbound, era, head, json, kept, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Channel, Reading, ReleasedBody, Shape};
+use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
 
 /// The gate's own name for a stream that a caller opens: no method of the protocol is called so.
 pub(crate) const LISTEN: &str = "session/listen";
@@ -34,6 +34,7 @@ struct Link {
     /// The revision of that session.
     agreed: Option<Revision>,
     shape: Shape,
+    uris: Uris,
     /// Whether the gate keeps the server's side.
     kept: bool,
 }
@@ -59,6 +60,7 @@ pub(crate) async fn call(
             session: session.upstream.clone(),
             agreed: Some(session.revision),
             shape: Shape::Same,
+            uris: Uris::Own,
             kept: false,
         };
         return through(shared, known, caller, server, inbound, link).await;
@@ -77,11 +79,17 @@ pub(crate) async fn call(
             if let Some(said) = in_place(shared, &caller, &inbound, &kept.hello) {
                 return said;
             }
-            let link = Link { session: None, agreed: Some(kept.revision), shape: Shape::Same, kept: true };
+            let link = Link {
+                session: None,
+                agreed: Some(kept.revision),
+                shape: Shape::Same,
+                uris: Uris::Own,
+                kept: true,
+            };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Stateless, Era::Stateless) => {
-            let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+            let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: false };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Handshake, Era::Stateless) => {
@@ -89,7 +97,8 @@ pub(crate) async fn call(
             if let Some(said) = in_place(shared, &caller, &inbound, &discovered) {
                 return said;
             }
-            let link = Link { session: None, agreed: None, shape: Shape::Handshake, kept: false };
+            let link =
+                Link { session: None, agreed: None, shape: Shape::Handshake, uris: Uris::Own, kept: false };
             through(shared, known, caller, server, inbound, link).await
         }
         // A server that spoke statelessly when the session was opened does so no more: the client begins anew.
@@ -111,6 +120,7 @@ pub(crate) async fn call(
                 session: kept.session.clone(),
                 agreed: Some(kept.revision),
                 shape: Shape::Stateless,
+                uris: Uris::Own,
                 kept: true,
             };
             through(shared, known, caller, server, inbound, link).await
@@ -133,7 +143,7 @@ async fn open(
     let refused = if shared.mcp.eras.is_deaf(upstream, now) {
         None
     } else {
-        let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+        let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: false };
         let passed = pass(shared, known, caller, server, inbound, link, Vec::new()).await;
         match passed {
             Ok(passed) => {
@@ -266,14 +276,15 @@ pub(crate) async fn call_of_union(
 
 /// How a server is reached where the gate keeps its side.
 async fn link(aside: &Aside<'_>, caller: Era) -> Result<Link, Refusal> {
-    let none = |shape| Link { session: None, agreed: None, shape, kept: false };
+    let none = |shape| Link { session: None, agreed: None, shape, uris: Uris::Union, kept: false };
     match (caller, era::of(aside, caller).await?.era) {
         (Era::Stateless, Era::Stateless) => Ok(none(Shape::Same)),
         (Era::Handshake, Era::Stateless) => Ok(none(Shape::Handshake)),
         (_, Era::Handshake) => {
             let kept = kept::session(aside).await?;
             let shape = if caller == Era::Stateless { Shape::Stateless } else { Shape::Same };
-            Ok(Link { session: kept.session.clone(), agreed: Some(kept.revision), shape, kept: true })
+            let session = kept.session.clone();
+            Ok(Link { session, agreed: Some(kept.revision), shape, uris: Uris::Union, kept: true })
         }
     }
 }
@@ -346,6 +357,7 @@ async fn pass(
         upstream_session: link.session,
         state_of,
         shape: link.shape,
+        uris: link.uris,
         gather,
         open,
     };
@@ -430,6 +442,7 @@ fn beside(
         upstream_session: session.upstream.clone(),
         state_of: String::new(),
         shape: Shape::Same,
+        uris: Uris::Own,
         gather: false,
         open: None,
     }

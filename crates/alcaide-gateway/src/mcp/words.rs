@@ -38,9 +38,12 @@ pub(crate) fn initialized(id: &Id<'_>, revision: Revision, discovered: &[u8]) ->
     initialize_result(id, revision, &capabilities, &info)
 }
 
+/// What the union can do.
+const UNION: &str = "{\"tools\":{},\"prompts\":{},\"resources\":{},\"completions\":{}}";
+
 /// The response to `initialize` for the union.
 pub(crate) fn union_initialized(id: &Id<'_>, revision: Revision) -> Vec<u8> {
-    initialize_result(id, revision, "{\"tools\":{}}", &own_info())
+    initialize_result(id, revision, UNION, &own_info())
 }
 
 fn initialize_result(id: &Id<'_>, revision: Revision, capabilities: &str, info: &str) -> Vec<u8> {
@@ -61,7 +64,7 @@ pub(crate) fn discovered(id: &Id<'_>, hello: &[u8]) -> Vec<u8> {
 
 /// The response to `server/discover` for the union.
 pub(crate) fn union_discovered(id: &Id<'_>) -> Vec<u8> {
-    discover_result(id, "{\"tools\":{}}", &own_info())
+    discover_result(id, UNION, &own_info())
 }
 
 fn discover_result(id: &Id<'_>, capabilities: &str, info: &str) -> Vec<u8> {

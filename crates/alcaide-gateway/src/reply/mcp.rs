@@ -58,6 +58,15 @@ pub(crate) enum Shape {
     Handshake,
 }
 
+/// By which URIs the caller knows resources.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Uris {
+    /// By those of their server.
+    Own,
+    /// By those of the union.
+    Union,
+}
+
 /// What comes back, and to whom.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Channel {
@@ -88,6 +97,7 @@ pub(crate) struct Reading {
     /// What a state that the server gives belongs to.
     pub(crate) state_of: String,
     pub(crate) shape: Shape,
+    pub(crate) uris: Uris,
     /// Whether the answer is for the gate itself: streams are read to their result.
     pub(crate) gather: bool,
     /// The call as one that can be cancelled.
@@ -504,6 +514,10 @@ impl Feed {
     ) -> Result<Option<Piece>, Cut> {
         let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
         let view = CallView::read(document).map_err(|error| Cut::from(broken(&error)))?;
+        if self.reading.uris == Uris::Union && view.method == Method::ResourcesUpdated {
+            // Nothing was subscribed to here, and the caller does not know the resource by this URI.
+            return Ok(None);
+        }
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
         let splices = edits(texts, &self.lens, attempt)?;
         if splices.is_empty() {

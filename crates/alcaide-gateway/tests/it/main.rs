@@ -26,3 +26,4 @@ mod survival;
 mod tool_servers;
 mod tool_walls;
 mod tools;
+mod union;

@@ -83,7 +83,7 @@ async fn the_reference_server_is_the_same_through_the_gate() {
 }
 
 /// Everything of a tool server is permitted to the hand, what servers ask too.
-const ALL: &str = "permit (principal, action in [Alcaide::Action::\"call_tool\"], resource);\n\
+pub(crate) const ALL: &str = "permit (principal, action in [Alcaide::Action::\"call_tool\"], resource);\n\
     permit (principal, action in [Alcaide::Action::\"call_method\", Alcaide::Action::\"get_prompt\", \
     Alcaide::Action::\"read_resource\"], resource);";
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use alcaide_record::{End, Stage};
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Value};
-use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView};
+use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView, union};
 use bytes::Bytes;
 
 use super::super::Lens;
 use super::super::json::{broken, edits, reply_limits};
-use super::{Reading, Shape};
+use super::{Reading, Shape, Uris};
 use crate::attempt::Attempt;
 use crate::content::uninspected;
 use crate::mcp::{down, offer};
@@ -77,7 +77,19 @@ pub(super) async fn judge(
     if let Some(result) = document.root().get("result") {
         splices.extend(reshaped(reading, result));
     }
-    edit::apply(bytes, splices).map_err(|error| broken(&error))
+    let judged = edit::apply(bytes, splices).map_err(|error| broken(&error))?;
+    readdressed(reading, judged)
+}
+
+/// The response with the URIs by which the caller knows resources. What was hidden of one stays hidden.
+fn readdressed(reading: &Reading, judged: Bytes) -> Result<Bytes, (End, Refusal)> {
+    if reading.uris == Uris::Own {
+        return Ok(judged);
+    }
+    let document = Document::parse(&judged, &reply_limits()).map_err(|error| broken(&error))?;
+    let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
+    let splices = view.readdress(|uri| union::qualify(reading.server.name.as_str(), uri));
+    edit::apply(&judged, splices).map_err(|error| broken(&error))
 }
 
 /// Members that are taken out, and those that the caller's generation needs.
