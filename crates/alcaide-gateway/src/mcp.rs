@@ -7,7 +7,7 @@
 //! | [`reach`] | one server: passed through, bridged, or answered in its place |
 //! | [`union`] | all servers as one |
 //! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
-//! | [`offer`] | what a server offers; [`plan`] what is declared of it |
+//! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
 //! | [`era`], [`kept`], [`words`] | generations, sessions of the gate's own, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
@@ -17,6 +17,7 @@ mod aside;
 pub(crate) mod down;
 mod era;
 mod head;
+pub(crate) mod instructions;
 mod kept;
 pub(crate) mod offer;
 pub mod plan;

@@ -69,6 +69,7 @@ impl Union {
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         for server in sorted {
             let mut tools: Vec<&str> = server.tools.keys().map(AsRef::as_ref).collect();
+            tools.retain(|tool| *tool != super::instructions::NAME);
             tools.sort_unstable();
             for tool in tools {
                 match table.add(server.name.as_str(), tool, digest) {

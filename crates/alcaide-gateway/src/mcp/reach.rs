@@ -16,7 +16,7 @@ use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
-use super::{Caller, Inbound, era, head, json, kept, taken, words};
+use super::{Caller, Inbound, era, head, instructions, json, kept, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
@@ -76,7 +76,7 @@ pub(crate) async fn call(
             if let (Method::Cancelled, Some(cancelled)) = (inbound.view.method, &inbound.view.cancels) {
                 shared.mcp.cancel(&(caller.place, Arc::default(), cancelled.clone().into_owned()));
             }
-            if let Some(said) = in_place(shared, &caller, &inbound, &kept.hello) {
+            if let Some(said) = in_place(&aside, &caller, &inbound, &kept.hello).await {
                 return said;
             }
             let link = Link {
@@ -94,7 +94,7 @@ pub(crate) async fn call(
         }
         (Era::Handshake, Era::Stateless) => {
             let discovered = spoken.discovered.unwrap_or_default();
-            if let Some(said) = in_place(shared, &caller, &inbound, &discovered) {
+            if let Some(said) = in_place(&aside, &caller, &inbound, &discovered).await {
                 return said;
             }
             let link =
@@ -111,7 +111,9 @@ pub(crate) async fn call(
             match (&id, inbound.view.method) {
                 (None, _) => return Ok(taken()),
                 (Some(id), Method::Discover) => {
-                    return Ok(json(StatusCode::OK, words::discovered(id, &kept.hello), None));
+                    let told = instructions::accepted(shared, &origin, server).await;
+                    let said = words::discovered(id, &kept.hello, told.as_deref());
+                    return Ok(json(StatusCode::OK, said, None));
                 }
                 (Some(id), Method::SubscriptionsListen) => return Ok(unbridged(id)),
                 _ => {}
@@ -168,28 +170,29 @@ async fn open(
         return refused.unwrap_or_else(|| Err(refusal()));
     };
     shared.mcp.eras.deaf(upstream, now);
-    begin(shared, &place, id, revision_for(asked), &spoken.discovered.unwrap_or_default())
+    begin(aside, &place, id, revision_for(asked), &spoken.discovered.unwrap_or_default()).await
 }
 
 /// The answer to `initialize` in a server's place, with a session that the gate keeps the other side of.
-fn begin(
-    shared: &Shared,
-    place: &super::seal::Place,
+async fn begin(
+    aside: &Aside<'_>,
+    place: &Place,
     id: &Id<'_>,
     revision: Revision,
     said: &[u8],
 ) -> Result<Response<Body>, Denied> {
     let session = Session { revision, through: false, upstream: None };
-    let name = shared.mcp.sealer.session(place, &session).ok_or_else(|| {
+    let name = aside.shared.mcp.sealer.session(place, &session).ok_or_else(|| {
         let refusal = Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed");
         Denied::of(refusal, Some(id))
     })?;
-    Ok(json(StatusCode::OK, words::initialized(id, revision, said), Some(&name)))
+    let told = instructions::accepted(aside.shared, aside.origin, aside.server).await;
+    Ok(json(StatusCode::OK, words::initialized(id, revision, said, told.as_deref()), Some(&name)))
 }
 
 /// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
-fn in_place(
-    shared: &Shared,
+async fn in_place(
+    aside: &Aside<'_>,
     caller: &Caller<'_>,
     inbound: &Inbound<'_>,
     discovered: &[u8],
@@ -198,7 +201,8 @@ fn in_place(
     let Some(id) = &view.id else { return Some(Ok(taken())) };
     Some(Ok(match view.method {
         Method::Initialize => {
-            return Some(begin(shared, &caller.place, id, revision_for(view.revision()), discovered));
+            let revision = revision_for(view.revision());
+            return Some(begin(aside, &caller.place, id, revision, discovered).await);
         }
         Method::Ping | Method::LoggingSetLevel => json(StatusCode::OK, words::nothing(id), None),
         Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => unbridged(id),

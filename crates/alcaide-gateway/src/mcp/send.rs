@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use super::plan::ServerPlan;
-use super::{down, head, offer};
+use super::{down, head, instructions, offer};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::gate::Shared;
@@ -89,12 +89,16 @@ impl Act {
     /// What a call does.
     ///
     /// # Errors
-    /// A name that is too long.
+    /// A name that is too long, or no tool's.
     pub(crate) fn of(shared: &Shared, server: &ServerPlan, view: &CallView<'_>) -> Result<Self, Refusal> {
         let addressed = view.target.as_ref().map(|target| &*target.text).unwrap_or_default();
         if addressed.len() > offer::NAME_BYTES_MAX || view.word.len() > offer::NAME_BYTES_MAX {
             return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
                 .saying(format!("a name of more than {} bytes", offer::NAME_BYTES_MAX)));
+        }
+        if view.method == Method::ToolsCall && addressed == instructions::NAME {
+            return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
+                .saying("under this name a server's instructions are accepted, and no tool is called"));
         }
         let read = |action, kind, resource, name: String| Self {
             action,

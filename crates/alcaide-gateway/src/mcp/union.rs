@@ -29,7 +29,7 @@ use super::aside::Aside;
 use super::plan::{ServerPlan, digest};
 use super::refuse::Denied;
 use super::seal::Session;
-use super::{Caller, Inbound, head, json, mismatched, reach, taken, words};
+use super::{Caller, Inbound, head, instructions, json, mismatched, reach, taken, words};
 use crate::budget;
 use crate::gate::Shared;
 use crate::passage::{Known, Matter, Origin, OwnedResource, Passage, Request as ReadRequest};
@@ -64,9 +64,13 @@ pub(crate) async fn call(
             let name = shared.mcp.sealer.session(&caller.place, &session).ok_or_else(|| {
                 denied(Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed"))
             })?;
-            json(StatusCode::OK, words::union_initialized(&id, revision), Some(&name))
+            let told = instructions::joined(shared, &origin).await;
+            json(StatusCode::OK, words::union_initialized(&id, revision, told.as_deref()), Some(&name))
         }
-        (Method::Discover, true) => json(StatusCode::OK, words::union_discovered(&id), None),
+        (Method::Discover, true) => {
+            let told = instructions::joined(shared, &origin).await;
+            json(StatusCode::OK, words::union_discovered(&id, told.as_deref()), None)
+        }
         (Method::Ping, false) => json(StatusCode::OK, words::nothing(&id), None),
         (
             method @ (Method::ToolsList

@@ -320,7 +320,7 @@ impl House {
                 id,
                 spec: Tool { server: server.clone(), name: name.clone(), facts },
                 pin: Some(offered.pin.to_string()),
-                input_schema: Some(definition["inputSchema"].to_string()),
+                input_schema: definition.get("inputSchema").map(ToString::to_string),
             };
             tools.insert((server, name), tool);
         }

@@ -163,7 +163,7 @@ async fn links_in_results_lead_back_to_their_server() {
     let (_old, _new, house, token) = pair().await;
     let listed = ask(&house, &token, None, "tools/list", json!({})).await;
     assert_eq!(listed["result"]["tools"], json!([]), "nobody has accepted them");
-    assert_eq!(house.accept_all(), ["link", "wait", "link", "wait"]);
+    assert_eq!(house.accept_all(), ["(instructions)", "link", "wait", "(instructions)", "link", "wait"]);
     let linked =
         ask(&house, &token, None, "tools/call", json!({ "name": "new__link", "arguments": {} })).await;
     let result = &linked["result"];
