@@ -8,17 +8,18 @@
 //! | [`union`] | all servers as one |
 //! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
 //! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
-//! | [`era`], [`kept`], [`words`] | generations, sessions of the gate's own, answers in a server's place |
+//! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
 //! | [`head`], [`refuse`] | HTTP heads, how no is said |
 
 mod aside;
 pub(crate) mod down;
+pub(crate) mod ending;
 mod era;
 mod head;
 pub(crate) mod instructions;
-mod kept;
+pub(crate) mod kept;
 pub(crate) mod offer;
 pub mod plan;
 mod reach;

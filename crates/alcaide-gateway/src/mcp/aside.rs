@@ -69,6 +69,7 @@ impl Aside<'_> {
             place: Place { actor: principal.actor, task: principal.task, server: Some(self.server.route) },
             session: None,
             upstream_session: session.map(ToOwned::to_owned),
+            kept: None,
             state_of: String::new(),
             shape: Shape::Same,
             uris: Uris::Own,

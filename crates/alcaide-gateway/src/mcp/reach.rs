@@ -12,11 +12,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::aside::{Aside, stateless_meta};
+use super::kept::Kept;
 use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
-use super::{Caller, Inbound, era, head, instructions, json, kept, taken, words};
+use super::{Caller, Inbound, ending, era, head, instructions, json, kept, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
@@ -35,8 +36,8 @@ struct Link {
     agreed: Option<Revision>,
     shape: Shape,
     uris: Uris,
-    /// Whether the gate keeps the server's side.
-    kept: bool,
+    /// The session, where the gate keeps the server's side.
+    kept: Option<Arc<Kept>>,
 }
 
 /// A request or notification of a caller.
@@ -61,7 +62,7 @@ pub(crate) async fn call(
             agreed: Some(session.revision),
             shape: Shape::Same,
             uris: Uris::Own,
-            kept: false,
+            kept: None,
         };
         return through(shared, known, caller, server, inbound, link).await;
     }
@@ -84,12 +85,12 @@ pub(crate) async fn call(
                 agreed: Some(kept.revision),
                 shape: Shape::Same,
                 uris: Uris::Own,
-                kept: true,
+                kept: Some(kept),
             };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Stateless, Era::Stateless) => {
-            let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: false };
+            let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: None };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Handshake, Era::Stateless) => {
@@ -98,7 +99,7 @@ pub(crate) async fn call(
                 return said;
             }
             let link =
-                Link { session: None, agreed: None, shape: Shape::Handshake, uris: Uris::Own, kept: false };
+                Link { session: None, agreed: None, shape: Shape::Handshake, uris: Uris::Own, kept: None };
             through(shared, known, caller, server, inbound, link).await
         }
         // A server that spoke statelessly when the session was opened does so no more: the client begins anew.
@@ -123,7 +124,7 @@ pub(crate) async fn call(
                 agreed: Some(kept.revision),
                 shape: Shape::Stateless,
                 uris: Uris::Own,
-                kept: true,
+                kept: Some(kept),
             };
             through(shared, known, caller, server, inbound, link).await
         }
@@ -145,7 +146,7 @@ async fn open(
     let refused = if shared.mcp.eras.is_deaf(upstream, now) {
         None
     } else {
-        let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: false };
+        let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: None };
         let passed = pass(shared, known, caller, server, inbound, link, Vec::new()).await;
         match passed {
             Ok(passed) => {
@@ -232,7 +233,7 @@ async fn through(
     link: Link,
 ) -> Result<Response<Body>, Denied> {
     let id = inbound.view.id.clone();
-    let kept = link.kept.then(|| (caller.origin.clone(), Arc::clone(server)));
+    let kept = link.kept.as_ref().map(|_| (caller.origin.clone(), Arc::clone(server)));
     let passed = pass(shared, known, caller, server, inbound, link, Vec::new())
         .await
         .map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
@@ -280,7 +281,7 @@ pub(crate) async fn call_of_union(
 
 /// How a server is reached where the gate keeps its side.
 async fn link(aside: &Aside<'_>, caller: Era) -> Result<Link, Refusal> {
-    let none = |shape| Link { session: None, agreed: None, shape, uris: Uris::Union, kept: false };
+    let none = |shape| Link { session: None, agreed: None, shape, uris: Uris::Union, kept: None };
     match (caller, era::of(aside, caller).await?.era) {
         (Era::Stateless, Era::Stateless) => Ok(none(Shape::Same)),
         (Era::Handshake, Era::Stateless) => Ok(none(Shape::Handshake)),
@@ -288,7 +289,8 @@ async fn link(aside: &Aside<'_>, caller: Era) -> Result<Link, Refusal> {
             let kept = kept::session(aside).await?;
             let shape = if caller == Era::Stateless { Shape::Stateless } else { Shape::Same };
             let session = kept.session.clone();
-            Ok(Link { session, agreed: Some(kept.revision), shape, uris: Uris::Union, kept: true })
+            let agreed = Some(kept.revision);
+            Ok(Link { session, agreed, shape, uris: Uris::Union, kept: Some(kept) })
         }
     }
 }
@@ -331,7 +333,7 @@ async fn pass(
         }
     }
     // Over a session that the gate keeps, a server has nobody to ask.
-    let session = caller.session.as_ref().filter(|_| !link.kept).map(|(_, name)| Arc::clone(name));
+    let session = caller.session.as_ref().filter(|_| link.kept.is_none()).map(|(_, name)| Arc::clone(name));
     let key = |id: &Id<'_>| (place, session.clone().unwrap_or_default(), id.clone().into_owned());
     if let (Method::Cancelled, Some(cancelled)) = (view.method, &view.cancels) {
         shared.mcp.cancel(&key(cancelled));
@@ -359,6 +361,7 @@ async fn pass(
         place,
         session,
         upstream_session: link.session,
+        kept: link.kept,
         state_of,
         shape: link.shape,
         uris: link.uris,
@@ -405,8 +408,11 @@ pub(crate) async fn bare(
     let listens = verb == http::Method::GET;
     let through = caller.session.as_ref().filter(|(session, _)| session.through).cloned();
     let (Some((session, name)), Some(server)) = (through, server) else {
-        // The gate keeps no side of the caller's: there is nothing to hear and nothing to end.
+        // The caller's side ends with its id. At `/mcp/<server>` the gate keeps no session for it that could end too.
         if !listens {
+            if caller.place.server.is_none() {
+                ending::left(shared, &caller.place);
+            }
             return Ok(Response::new(Body::Empty));
         }
         let mut response = Response::new(Body::Empty);
@@ -444,6 +450,7 @@ fn beside(
         place,
         session: Some(name),
         upstream_session: session.upstream.clone(),
+        kept: None,
         state_of: String::new(),
         shape: Shape::Same,
         uris: Uris::Own,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alcaide_wire::jsonrpc::Id;
 use alcaide_wire::mcp::Method;
 
+use super::ending::Ends;
 use super::era::Eras;
 use super::kept::Keeping;
 use super::seal::{Place, Sealer};
@@ -25,6 +26,7 @@ pub(crate) struct McpState {
     pub(crate) sealer: Sealer,
     pub(crate) eras: Eras,
     pub(crate) keeping: Keeping,
+    pub(crate) ends: Ends,
     /// Calls on their way, and whether they were cancelled.
     open: Mutex<HashMap<Key, Arc<AtomicBool>>>,
     /// What servers asked of callers.
@@ -39,6 +41,7 @@ impl McpState {
             sealer,
             eras: Eras::default(),
             keeping: Keeping::default(),
+            ends: Ends::default(),
             open: Mutex::default(),
             asked: Mutex::default(),
             parked: Mutex::default(),

@@ -32,6 +32,7 @@ use crate::gate::Shared;
 use crate::lease;
 use crate::link::Answer;
 use crate::mcp::down;
+use crate::mcp::kept::Kept;
 use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
 use crate::mcp::seal::Place;
@@ -94,6 +95,8 @@ pub(crate) struct Reading {
     pub(crate) session: Option<Arc<str>>,
     /// The server's session, for what is said to it besides.
     pub(crate) upstream_session: Option<String>,
+    /// The session that the gate keeps, where it is one: it is in use until the answer is read.
+    pub(crate) kept: Option<Arc<Kept>>,
     /// What a state that the server gives belongs to.
     pub(crate) state_of: String,
     pub(crate) shape: Shape,
@@ -425,7 +428,8 @@ impl Feed {
             Channel::Answer if cancelled => End::Cancelled,
             // The answer comes on a stream that the caller opens later.
             Channel::Answer if self.resumable => {
-                if let Some(open) = &self.reading.open {
+                // Where the gate keeps the server's side, the caller opens no stream on which it could come.
+                if let (Some(open), None) = (&self.reading.open, &self.reading.kept) {
                     self.reading.shared.mcp.park(open.key().clone(), Arc::clone(&self.reading));
                 }
                 End::Complete

@@ -21,6 +21,7 @@ mod policy;
 mod protocols;
 mod rebuild;
 mod servers;
+mod sessions;
 mod strangers;
 mod strict;
 mod survival;
