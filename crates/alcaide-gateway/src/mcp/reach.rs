@@ -95,6 +95,11 @@ pub(crate) async fn call(
         }
         (Era::Handshake, Era::Stateless) => {
             let discovered = spoken.discovered.unwrap_or_default();
+            // A stateless server is told that a call is taken back by the end of its stream.
+            if let (Method::Cancelled, Some(cancelled)) = (inbound.view.method, &inbound.view.cancels) {
+                let session = caller.session.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
+                shared.mcp.cancel(&(caller.place, session, cancelled.clone().into_owned()));
+            }
             if let Some(said) = in_place(&aside, &caller, &inbound, &discovered).await {
                 return said;
             }

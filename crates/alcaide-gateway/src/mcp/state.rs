@@ -62,6 +62,18 @@ impl McpState {
         }
     }
 
+    /// The calls of this id that a caller has on their way to single servers, in a session of its own (`session`) or one
+    /// that the gate keeps.
+    pub(crate) fn on_the_way(&self, place: &Place, session: &str, id: &Id<'_>) -> Vec<Key> {
+        let is_own = |(at, own, one): &&Key| {
+            (at.actor, at.task) == (place.actor, place.task)
+                && at.server.is_some()
+                && (own.is_empty() || **own == *session)
+                && one == id
+        };
+        lock(&self.open).keys().filter(is_own).cloned().collect()
+    }
+
     /// A server's request goes to the caller.
     pub(crate) fn ask(&self, key: Key, method: Method) {
         lock(&self.asked).put(key, method);

@@ -45,7 +45,12 @@ pub(crate) async fn call(
     caller: Caller<'_>,
     inbound: Inbound<'_>,
 ) -> Result<Response<Body>, Denied> {
-    let Some(id) = inbound.view.id.clone() else { return Ok(taken()) };
+    let Some(id) = inbound.view.id.clone() else {
+        return match inbound.view.method {
+            Method::Cancelled => cancelled(shared, known, caller, inbound).await,
+            _ => Ok(taken()),
+        };
+    };
     let denied = |refusal: Refusal| Denied::of(refusal, Some(&id));
     match inbound.view.method {
         Method::ToolsCall => return tool(shared, known, caller, inbound).await,
@@ -219,4 +224,26 @@ async fn prompt_of(
 fn resource_of(origin: &Origin, uri: &str) -> Option<(Arc<ServerPlan>, String)> {
     let (server, own) = names::unqualify(uri)?;
     origin.plan().server(server).map(|server| (Arc::clone(server), own.to_owned()))
+}
+
+/// A caller takes a call back: the server that it is at is told.
+async fn cancelled(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
+    let session = caller.session.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
+    let origin = caller.origin.clone();
+    let calls = inbound.view.cancels.as_ref().map(|id| shared.mcp.on_the_way(&caller.place, &session, id));
+    let mut calls = calls.unwrap_or_default();
+    calls.iter().for_each(|key| shared.mcp.cancel(key));
+    // An id that is at two servers is taken back at both; a notification goes to one.
+    calls.retain(|(at, own, _)| own.is_empty() && at.server.is_some());
+    let [(at, ..)] = &*calls else { return Ok(taken()) };
+    let server = origin.plan().servers().find(|server| Some(server.route) == at.server);
+    // A child takes no news of the caller: its call is dropped.
+    let Some(server) = server.filter(|server| server.upstream.child().is_none()) else { return Ok(taken()) };
+    let aside = Aside { shared, origin: &origin, server };
+    reach::call_of_union(&aside, known, caller, inbound, Vec::new()).await
 }

@@ -406,8 +406,9 @@ impl Feed {
         if let Err(why) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
             return Err(Cut { end: End::Killed, refusal: lease::not_good(why, Stage::Bound) });
         }
+        // A child hears of it by the end of its call, a stateless server by that of its stream; others were told.
         if self.reading.open.as_ref().is_some_and(Open::is_cancelled)
-            && matches!(self.upstream, Some(Upstream::Child(..)))
+            && (self.reading.shape == Shape::Handshake || matches!(self.upstream, Some(Upstream::Child(..))))
         {
             let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back");
             return Err(Cut { end: End::Cancelled, refusal });

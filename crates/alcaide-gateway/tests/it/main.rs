@@ -11,6 +11,7 @@
 mod asks;
 mod authorities;
 mod budgets;
+mod cuts;
 mod endings;
 mod failover;
 mod house;

@@ -40,9 +40,11 @@ struct State {
     sessions: Arc<AtomicU64>,
     /// What is answered to `DELETE`; nothing is, where it is none.
     ends: Option<StatusCode>,
+    /// How many calls were taken back.
+    taken: tokio::sync::watch::Sender<u64>,
 }
 
-/// The tool server. Its tool `wait` tells its progress once and then nothing more.
+/// The tool server. Its tool `wait` tells its progress once, and nothing more until it is taken back.
 pub(crate) struct Scripted {
     address: SocketAddr,
     state: State,
@@ -71,6 +73,7 @@ impl Scripted {
             abandoned: Arc::default(),
             sessions: Arc::default(),
             ends,
+            taken: tokio::sync::watch::Sender::new(0),
         };
         let serving = state.clone();
         let task = tokio::spawn(async move {
@@ -132,6 +135,9 @@ impl State {
             return status(ends);
         }
         let (method, id) = (message["method"].as_str().unwrap_or_default(), &message["id"]);
+        if method == "notifications/cancelled" {
+            self.taken.send_modify(|taken| *taken += 1);
+        }
         if id.is_null() {
             return status(StatusCode::ACCEPTED);
         }
@@ -140,8 +146,15 @@ impl State {
                 "jsonrpc": "2.0", "method": "notifications/progress",
                 "params": { "progressToken": "t", "progress": 1 },
             });
-            let first = Some(format!("data: {told}\n\n").into());
-            let mut response = Response::new(Saying::Hanging(first, Arc::clone(&self.abandoned)));
+            let mut taken = self.taken.subscribe();
+            let mut response = Response::new(Saying::Hanging(Hanging {
+                first: Some(format!("data: {told}\n\n").into()),
+                taken: Box::pin(async move {
+                    let _ = taken.changed().await;
+                }),
+                abandoned: Arc::clone(&self.abandoned),
+                ended: false,
+            }));
             response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
             return response;
         }
@@ -209,10 +222,17 @@ impl State {
     }
 }
 
-/// A body: whole, or a stream that says one thing and then waits until its reader is gone.
+/// A body: whole, or a stream that says one thing and then waits until its call is taken back or its reader is gone.
 enum Saying {
     Whole(Option<Bytes>),
-    Hanging(Option<Bytes>, Arc<AtomicU64>),
+    Hanging(Hanging),
+}
+
+struct Hanging {
+    first: Option<Bytes>,
+    taken: Pin<Box<dyn Future<Output = ()> + Send>>,
+    abandoned: Arc<AtomicU64>,
+    ended: bool,
 }
 
 impl Body for Saying {
@@ -221,23 +241,26 @@ impl Body for Saying {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
             Self::Whole(rest) => Poll::Ready(rest.take().map(|bytes| Ok(Frame::data(bytes)))),
-            // Nobody wakes it: hyper sees the hang-up by the connection.
-            Self::Hanging(first, _) => match first.take() {
+            Self::Hanging(one) => match one.first.take() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                None => Poll::Pending,
+                None => {
+                    std::task::ready!(one.taken.as_mut().poll(context));
+                    one.ended = true;
+                    Poll::Ready(None)
+                }
             },
         }
     }
 }
 
-impl Drop for Saying {
+impl Drop for Hanging {
     fn drop(&mut self) {
-        if let Self::Hanging(_, abandoned) = self {
-            abandoned.fetch_add(1, Ordering::SeqCst);
+        if !self.ended {
+            self.abandoned.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
