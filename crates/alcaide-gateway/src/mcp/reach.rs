@@ -17,7 +17,7 @@ use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
-use super::{Caller, Inbound, ending, era, head, instructions, json, kept, taken, words};
+use super::{Answers, Caller, Inbound, ending, era, head, instructions, json, kept, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
@@ -355,7 +355,8 @@ async fn pass(
     )
     .map_err(|refusal| known.refuse(refusal))?;
     // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
-    let gather = era == Era::Handshake && view.method == Method::Initialize;
+    let opens = era == Era::Handshake && view.method == Method::Initialize;
+    let gather = opens || caller.answers == Answers::Whole;
     let reading = Reading {
         shared: Arc::clone(shared),
         origin: caller.origin,
