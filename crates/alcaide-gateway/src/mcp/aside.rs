@@ -1,6 +1,7 @@
 //! What the gate asks a server by itself in the course of a call: a passage like any other, for the same caller.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alcaide_record::Stage;
 use alcaide_wire::json::{Document, Limits};
@@ -75,6 +76,7 @@ impl Aside<'_> {
             uris: Uris::Own,
             gather: true,
             open: None,
+            under_way: AtomicBool::new(false),
         };
         let passed = send(self.shared, known, letter, reading).await?;
         let (head, body) = passed.response.into_parts();

@@ -1,14 +1,22 @@
-//! The end of a session that the gate kept with a server and lets go of: `DELETE`, as the transport has it.
+//! The end of a session that the gate kept with a server and lets go of: `DELETE`, as the transport has it; and of a call
+//! in it that nobody waits for any more: `notifications/cancelled`, since such a server takes a closed connection for
+//! nothing ("Cancellation", 2025-11-25), while a stateless caller means by it just that.
 //!
-//! It is a passage like any other — decided on as the method `session/end`, recorded before it is sent — in the name in
-//! which the session was opened, also where that caller was stopped since: nothing of the caller is in it, and what it
-//! ends is the caller's. One task sends them, some at a time, each with a short time to be answered; one that does not fit
+//! Each is a passage like any other — decided on as the method `session/end` or the notification, recorded before it is
+//! sent — in the name in which the session was opened; the end of a session also where that caller was stopped since:
+//! nothing of the caller is in it, and what it ends is the caller's. One task sends them, some at a time, each with a short time to be answered; one that does not fit
 //! into the queue is left to the server's own time. The same task looks now and then for sessions that nobody uses.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use alcaide_inventory::Actor;
+use alcaide_record::Stage;
+use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::jsonrpc::{self, Id};
+use alcaide_wire::mcp::{CallView, Method};
+use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
@@ -17,11 +25,11 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::kept::Kept;
 use super::seal::Place;
-use super::send::{Letter, Passed, send};
+use super::send::{Letter, send};
 use super::{head, reach};
 use crate::gate::Shared;
 use crate::passage::{Known, Passage};
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::reply::{Channel, Reading, Shape, Uris};
 
 /// Most sessions that wait to be ended; past it they are let go without a word.
@@ -37,6 +45,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 enum Work {
     End(Arc<Kept>),
+    /// Nobody waits for the answer to this request any more.
+    Cancel(Arc<Kept>, Id<'static>),
     /// All before it were ended.
     Barrier(oneshot::Sender<()>),
 }
@@ -61,10 +71,19 @@ impl Ends {
         if kept.session.is_none() {
             return;
         }
-        if let Err(error) = self.queue.try_send(Work::End(kept)) {
+        self.put(Work::End(kept));
+    }
+
+    /// Takes a call back in a while.
+    pub(crate) fn cancel(&self, kept: Arc<Kept>, id: Id<'static>) {
+        self.put(Work::Cancel(kept, id));
+    }
+
+    fn put(&self, work: Work) {
+        if let Err(error) = self.queue.try_send(work) {
             let (mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work)) = error;
-            if let Work::End(kept) = work {
-                tracing::warn!(server = %kept.server.name, "a session is left to its server: too many end at once");
+            if let Work::End(kept) | Work::Cancel(kept, _) = work {
+                tracing::warn!(server = %kept.server.name, "a server is not told of an end: too many at once");
             }
         }
     }
@@ -97,7 +116,8 @@ async fn tend(shared: Weak<Shared>, mut work: mpsc::Receiver<Work>) {
                 let (Some(shared), true) = (shared.upgrade(), taken > 0) else { return };
                 let mut done = Vec::new();
                 let ending = batch.drain(..).filter_map(|one| match one {
-                    Work::End(kept) => Some(end(&shared, kept)),
+                    Work::End(kept) => Some(tell(&shared, kept, None)),
+                    Work::Cancel(kept, id) => Some(tell(&shared, kept, Some(id))),
                     Work::Barrier(told) => {
                         done.push(told);
                         None
@@ -139,7 +159,7 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
     let all = shared.mcp.keeping.all();
     let count = all.len();
     let ending = async {
-        stream::iter(all).for_each_concurrent(AT_ONCE, |kept| end(shared, kept)).await;
+        stream::iter(all).for_each_concurrent(AT_ONCE, |kept| tell(shared, kept, None)).await;
         shared.mcp.ends.settled().await;
     };
     if timeout(DRAIN_WAIT, ending).await.is_err() {
@@ -147,27 +167,49 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
     }
 }
 
-async fn end(shared: &Arc<Shared>, kept: Arc<Kept>) {
-    let why = match timeout(END_WAIT, farewell(shared, &kept)).await {
-        Ok(Some(Err(refusal))) => refusal.code,
-        Ok(_) => return,
+/// Tells a server that a session has ended, or a call in it.
+async fn tell(shared: &Arc<Shared>, kept: Arc<Kept>, call: Option<Id<'static>>) {
+    let telling = async {
+        let (known, letter) = match &call {
+            None => (Passage::<Known>::farewell(&kept.origin, shared.call_id()), end(shared, &kept)),
+            // Who was stopped loses the session as a whole.
+            Some(id) => {
+                (Passage::<Known>::aside(&kept.origin, shared.call_id())?, cancelled(shared, &kept, id)?)
+            }
+        };
+        send(shared, known, letter, receipt(shared, &kept)).await
+    };
+    let why = match timeout(END_WAIT, telling).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(refusal)) => refusal.code,
         Err(_) => "no answer in time",
     };
-    tracing::info!(server = %kept.server.name, why, "a session was not ended at its server");
+    tracing::info!(server = %kept.server.name, why, "a server was not told of an end");
 }
 
-async fn farewell(shared: &Arc<Shared>, kept: &Kept) -> Option<Result<Passed, Refusal>> {
-    let session = kept.session.as_deref()?;
-    let known = Passage::<Known>::farewell(&kept.origin, shared.call_id());
-    let headers = head::to_listen(Some(session), kept.revision.as_str(), &HeaderMap::new());
-    let letter = Letter::bare(shared, &kept.server, (http::Method::DELETE, reach::END), headers, None);
+fn end(shared: &Shared, kept: &Kept) -> Letter {
+    let headers = head::to_listen(kept.session.as_deref(), kept.revision.as_str(), &HeaderMap::new());
+    Letter::bare(shared, &kept.server, (http::Method::DELETE, reach::END), headers, None)
+}
+
+fn cancelled(shared: &Shared, kept: &Kept, id: &Id<'_>) -> Result<Letter, Refusal> {
+    let broken = |why: String| Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why);
+    let params = format!("{{\"requestId\":{}}}", id.raw());
+    let bytes = Bytes::from(jsonrpc::notification(Method::Cancelled.as_str(), Some(&params)));
+    let document = Document::parse(&bytes, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+    let view = CallView::read(&document).map_err(|error| broken(error.to_string()))?;
+    let to = (kept.session.as_deref(), Some(kept.revision));
+    Letter::of_call(shared, &kept.server, &bytes, &document, &view, Vec::new(), to)
+}
+
+fn receipt(shared: &Arc<Shared>, kept: &Kept) -> Reading {
     let principal = &kept.origin.who().credential().principal;
-    let reading = Reading {
+    Reading {
         shared: Arc::clone(shared),
         origin: kept.origin.clone(),
         server: Arc::clone(&kept.server),
         channel: Channel::Receipt,
-        method: alcaide_wire::mcp::Method::Other,
+        method: Method::Other,
         id: None,
         place: Place { actor: principal.actor, task: principal.task, server: Some(kept.server.route) },
         session: None,
@@ -178,6 +220,6 @@ async fn farewell(shared: &Arc<Shared>, kept: &Kept) -> Option<Result<Passed, Re
         uris: Uris::Own,
         gather: false,
         open: None,
-    };
-    Some(send(shared, known, letter, reading).await)
+        under_way: AtomicBool::new(false),
+    }
 }

@@ -1,6 +1,7 @@
 //! One server: a message is passed through to it, bridged to its generation, or answered in its place.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alcaide_label::Label;
 use alcaide_record::Stage;
@@ -373,6 +374,7 @@ async fn pass(
         uris: link.uris,
         gather,
         open,
+        under_way: AtomicBool::new(false),
     };
     send(shared, known, letter, reading).await
 }
@@ -462,5 +464,6 @@ fn beside(
         uris: Uris::Own,
         gather: false,
         open: None,
+        under_way: AtomicBool::new(false),
     }
 }

@@ -1,6 +1,7 @@
 //! One message on its way to one server: read, decided, bound, recorded, sent; and how its answer is read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
@@ -347,8 +348,13 @@ pub(crate) async fn send(
             recorded.forward_to_child(&shared.children, plan, form, cancelled).await?
         }
         None => {
+            reading.under_way.store(true, Ordering::Release);
             let forwarded = recorded.forward(verb, headers, &shared.client).await;
-            forwarded.map_err(|failed| failed.refusal)?.0
+            let forwarded = forwarded.map_err(|failed| {
+                reading.under_way.store(!failed.unsent, Ordering::Release);
+                failed.refusal
+            });
+            forwarded?.0
         }
     };
     let session = reply

@@ -9,6 +9,7 @@ mod judge;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -105,6 +106,8 @@ pub(crate) struct Reading {
     pub(crate) gather: bool,
     /// The call as one that can be cancelled.
     pub(crate) open: Option<Open>,
+    /// Whether it may be at the server, and its answer is not here.
+    pub(crate) under_way: AtomicBool,
 }
 
 /// Looks at an answer of a tool server.
@@ -145,7 +148,10 @@ pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result
         Source::Whole(_) | Source::Child(..) => Err(broken(&"the answer is too long")),
     };
     let bytes = match collected {
-        Ok(bytes) => bytes,
+        Ok(bytes) => {
+            reading.answered();
+            bytes
+        }
         Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
     let answers = reading.channel == Channel::Answer && is_type(&head.headers, "application/json");
@@ -481,6 +487,7 @@ impl Feed {
             if id.is_some() && id != self.reading.id.as_ref() {
                 return Err(broken(&"an answer to another request").into());
             }
+            self.reading.answered();
             let judged = judge::judge(&self.reading, &self.lens, attempt, data).await?;
             return Ok(Some(if self.reading.gather {
                 Piece::Result(judged)
@@ -560,7 +567,27 @@ impl Body for EventsBody {
     }
 }
 
+impl Drop for Reading {
+    /// In a session that the gate keeps nobody comes back for an answer: the server is told that nobody waits.
+    fn drop(&mut self) {
+        let (Some(kept), Some(id)) = (self.kept.take(), self.id.take()) else { return };
+        let told = self.open.as_ref().is_some_and(Open::is_cancelled);
+        let held = self.origin.who().credential();
+        let memory = self.origin.closer().memory();
+        // Who was stopped loses the session as a whole; a child is told by its pool.
+        let good = memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_ok();
+        if self.under_way.load(Ordering::Acquire) && !told && good && self.server.upstream.child().is_none() {
+            self.shared.mcp.ends.cancel(kept, id);
+        }
+    }
+}
+
 impl Reading {
+    /// Its answer is here.
+    fn answered(&self) {
+        self.under_way.store(false, Ordering::Release);
+    }
+
     /// Whether the server may ask the caller something on this channel.
     pub(crate) fn may_ask(&self) -> bool {
         self.session.is_some() && self.shape == Shape::Same && !self.gather

@@ -112,6 +112,7 @@ async fn a_stopped_agents_stream_of_a_tool_server_is_cut_within_a_second() {
 async fn a_caller_that_leaves_ends_the_stream_of_a_tool_server_within_a_second() {
     let place = Place::new().await;
     let mut seen = [0, 0];
+    let mut kept = Vec::new();
     for (at, way) in WAYS.iter().enumerate() {
         let (answer, _) = place.waiting(way).await;
         let begun = Instant::now();
@@ -122,6 +123,13 @@ async fn a_caller_that_leaves_ends_the_stream_of_a_tool_server_within_a_second()
         let took = begun.elapsed();
         assert!(took <= BAR, "{} {}: {took:?}", way.path, way.tool);
         let calls = place.tools().await;
+        // In a session that the gate keeps nobody comes back: the server is told that the call is over.
+        let keeps = std::ptr::eq(place.server(way), &raw const place.old)
+            && !(way.path == "/mcp/old" && way.by_session);
+        let told = place.old.heard_of("notifications/cancelled");
+        let ids: Vec<_> = told.iter().map(|one| one.message["params"]["requestId"].clone()).collect();
+        kept.extend(keeps.then(|| json!(if way.by_session { ID } else { 7 })));
+        assert_eq!(ids, kept, "{} {}", way.path, way.tool);
         assert_eq!(calls.len(), at + 1);
         let outcome = &calls[at].1;
         assert_eq!(outcome.end, End::CallerGone, "{} {}", way.path, way.tool);
