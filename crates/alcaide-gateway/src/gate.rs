@@ -156,7 +156,7 @@ impl Gate {
         // Memory was rebuilt to the ledger's end: no order is missing now.
         parts.memory.heard(since);
         let closer = Closer::start(parts.ledger, parts.memory, parts.clock);
-        Ok(Self {
+        let gate = Self {
             shared: Arc::new(Shared {
                 plan: RwLock::new(None),
                 metrics: Arc::clone(closer.metrics()),
@@ -179,7 +179,9 @@ impl Gate {
                 calls,
                 approvals,
             }),
-        })
+        };
+        mcp::ending::start(&gate.shared);
+        Ok(gate)
     }
 
     /// Says whether a plan could be adopted, without doing it.
@@ -255,20 +257,23 @@ impl Gate {
         self.shared.closer.memory()
     }
 
-    /// Hears what others wrote into the ledger: who is stopped loses the tool servers that run for it.
+    /// Hears what others wrote into the ledger: who is stopped loses the tool servers that run for it, and the sessions
+    /// with others.
     pub fn heard(&self, entry: &Entry) {
         if let Event::Order(Order { order: OrderKind::Kill { actor, .. }, .. }) = &entry.event {
             self.shared.children.stop(*actor);
+            mcp::ending::stopped(&self.shared, *actor);
         }
     }
 
-    /// Ends the tool servers that are child processes, and waits until they are gone.
+    /// Ends the tool servers that are child processes, and waits until they are gone; ends the sessions with others.
     pub async fn drain(&self) {
-        self.shared.children.drain().await;
+        tokio::join!(self.shared.children.drain(), mcp::ending::drain(&self.shared));
     }
 
-    /// Waits until every outcome that was queued so far is settled in memory.
+    /// Waits until every outcome that was queued so far is settled in memory, the ends of sessions among them.
     pub async fn settled(&self) {
+        self.shared.mcp.ends.settled().await;
         self.shared.closer.settled().await;
     }
 

@@ -6,18 +6,22 @@
 //! | here | the head, the message, whom it goes to |
 //! | [`reach`] | one server: passed through, bridged, or answered in its place |
 //! | [`union`] | all servers as one |
+//! | [`batch`] | several messages in one body |
 //! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
-//! | [`offer`] | what a server offers; [`plan`] what is declared of it |
-//! | [`era`], [`kept`], [`words`] | generations, sessions of the gate's own, answers in a server's place |
+//! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
+//! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
 //! | [`head`], [`refuse`] | HTTP heads, how no is said |
 
 mod aside;
+mod batch;
 pub(crate) mod down;
+pub(crate) mod ending;
 mod era;
 mod head;
-mod kept;
+pub(crate) mod instructions;
+pub(crate) mod kept;
 pub(crate) mod offer;
 pub mod plan;
 mod reach;
@@ -33,7 +37,7 @@ use std::sync::Arc;
 
 use alcaide_record::Stage;
 use alcaide_serve::Body;
-use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::json::{Document, Kind, Limits};
 use alcaide_wire::jsonrpc::{Id, Message};
 use alcaide_wire::mcp::{
     Accept, CallView, Era, HeaderMismatch, HttpFault, Method, ResultView, Revision, check_headers,
@@ -64,6 +68,16 @@ pub(crate) struct Caller<'h> {
     pub(crate) headers: &'h HeaderMap,
     /// The caller's session, with its id.
     pub(crate) session: Option<(Session, Arc<str>)>,
+    pub(crate) answers: Answers,
+}
+
+/// How a caller takes answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Answers {
+    /// As they come, streams too.
+    AsTheyCome,
+    /// Whole: a stream is read to its result.
+    Whole,
 }
 
 /// One request or notification of a caller.
@@ -101,7 +115,13 @@ pub(crate) async fn handle(
         task: principal.task,
         server: server.as_ref().map(|server| server.route),
     };
-    let mut caller = Caller { origin: known.origin(), place, headers: &head.headers, session: None };
+    let mut caller = Caller {
+        origin: known.origin(),
+        place,
+        headers: &head.headers,
+        session: None,
+        answers: Answers::AsTheyCome,
+    };
     match head.method {
         http::Method::POST => {
             let bytes = post_body(shared, &known, &head.headers, incoming).await?;
@@ -150,18 +170,33 @@ async fn post(
         let refusal = Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string());
         Denied::from(known.refuse(refusal)).coded(alcaide_wire::jsonrpc::code::PARSE_ERROR)
     })?;
+    if document.root().kind() == Kind::Array {
+        return batch::batch(shared, known, &caller, server, bytes, &document).await;
+    }
+    one(shared, known, caller, server, bytes, &document).await
+}
+
+/// One message.
+async fn one(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: Option<Arc<ServerPlan>>,
+    bytes: &Bytes,
+    document: &Document<'_>,
+) -> Result<Response<Body>, Denied> {
     let not_understood = |code: i64, id: Option<&Id<'_>>, why: String| {
         let refusal = Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(why);
         Denied::of(known.refuse(refusal), id).coded(code).with_status(400)
     };
     let message =
-        Message::read(&document).map_err(|error| not_understood(error.code(), None, error.to_string()))?;
+        Message::read(document).map_err(|error| not_understood(error.code(), None, error.to_string()))?;
     let id = message.id().cloned();
     if let Message::Response(response) = &message {
         let id = response.id.clone();
-        return answer(shared, known, caller, server, bytes, &document, id).await;
+        return answer(shared, known, caller, server, bytes, document, id).await;
     }
-    let view = CallView::read(&document)
+    let view = CallView::read(document)
         .map_err(|error| not_understood(error.code(), id.as_ref(), error.to_string()))?;
     let revision = match check_headers(&view, head::pairs(caller.headers)) {
         Ok(revision) => revision,
@@ -181,7 +216,7 @@ async fn post(
         (era, view.method, &view.target, &server)
         && let Some(tool) = server.tool(&target.text)
     {
-        let checked = tool.headers.check(&document, head::pairs(caller.headers));
+        let checked = tool.headers.check(document, head::pairs(caller.headers));
         checked.map_err(|mismatch| mismatched(&known, id.as_ref(), &mismatch))?;
     }
     let mut caller = caller;
@@ -194,7 +229,7 @@ async fn post(
         }
         caller.session = Some((session, name));
     }
-    let inbound = Inbound { bytes, document: &document, view, era };
+    let inbound = Inbound { bytes, document, view, era };
     match server {
         Some(server) => reach::call(shared, known, caller, &server, inbound).await,
         None => union::call(shared, known, caller, inbound).await,

@@ -36,7 +36,11 @@ pub static PATHS: &[GatePath] = &[
     GatePath { method: "POST", path: "/mcp/{server}", what: "a tool server (MCP): messages" },
     GatePath { method: "GET", path: "/mcp/{server}", what: "what a session's server says unasked" },
     GatePath { method: "DELETE", path: "/mcp/{server}", what: "the end of a session" },
-    GatePath { method: "POST", path: "/mcp", what: "the declared tools of all servers as one (MCP)" },
+    GatePath {
+        method: "POST",
+        path: "/mcp",
+        what: "tools, prompts and resources of all servers as one (MCP)",
+    },
     GatePath {
         method: "ANY",
         path: "/api/{service}/{path*}",

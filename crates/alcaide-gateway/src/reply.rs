@@ -31,7 +31,7 @@ use crate::mcp::stdio::Answers;
 use crate::refusal::Refusal;
 
 pub use mcp::EventsBody;
-pub(crate) use mcp::{Channel, Reading, Shape};
+pub(crate) use mcp::{Channel, Reading, Shape, Uris};
 pub use stream::StreamBody;
 
 /// Longest JSON reply that is taken.

@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alcaide_seal::digest::{Sha256Digest, sha256};
 
@@ -40,6 +41,9 @@ pub enum ShelfError {
     },
 }
 
+/// Tells the drafts of this process apart.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
+
 /// A folder of texts by their digest.
 #[derive(Clone, Debug)]
 pub struct Shelf(PathBuf);
@@ -69,8 +73,9 @@ impl Shelf {
             }
             let folder = path.parent().unwrap_or(&self.0);
             fs::create_dir_all(folder)?;
-            // Two writers of one text write the same bytes; the last rename wins.
-            let draft = path.with_extension(format!("new-{}", std::process::id()));
+            // Two writers of one text write the same bytes, each into a draft of its own; the last rename wins.
+            let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+            let draft = path.with_extension(format!("new-{}-{number}", std::process::id()));
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&draft)?;
             file.write_all(text)?;
             file.sync_all()?;
@@ -132,5 +137,20 @@ mod tests {
         assert!(matches!(shelf.take(&digest), Err(ShelfError::Changed { .. })));
         assert!(shelf.put(&vec![b'x'; SHELF_TEXT_BYTES_MAX]).is_ok());
         assert!(matches!(shelf.put(&vec![b'x'; SHELF_TEXT_BYTES_MAX + 1]), Err(ShelfError::TooLong { .. })));
+    }
+
+    #[test]
+    fn one_text_can_be_put_by_many_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(folder.path().join("shelf"));
+        for round in 0..8_u8 {
+            std::thread::scope(|scope| {
+                let putting: Vec<_> = (0..8).map(|_| scope.spawn(|| shelf.put(&[round; 64]))).collect();
+                for put in putting {
+                    assert_eq!(put.join().unwrap().unwrap(), sha256(&[round; 64]));
+                }
+            });
+            assert_eq!(shelf.take(&sha256(&[round; 64])).unwrap().unwrap(), [round; 64]);
+        }
     }
 }

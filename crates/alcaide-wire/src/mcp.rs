@@ -43,7 +43,7 @@ mod revision;
 pub mod union;
 mod walk;
 
-pub use call::{CallView, Target};
+pub use call::{CallView, Reference, Target};
 pub use canonical::pin_input;
 pub use content::{Opaque, OpaqueKind, Part, Segment};
 pub use error::ViewError;
@@ -52,7 +52,7 @@ pub use http::{
     Accept, Carried, Channel, EventMessage, HttpFault, event_message, is_event_stream, is_json, may_carry,
     session_id, status_of,
 };
-pub use list::{Hints, Item, ItemFate};
+pub use list::{Hints, Item, ItemFate, list_member};
 pub use meta::Meta;
 pub use method::{Method, Side};
 pub use param::{ParamError, ParamHeaders};

@@ -1,6 +1,7 @@
 //! What the gate asks a server by itself in the course of a call: a passage like any other, for the same caller.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alcaide_record::Stage;
 use alcaide_wire::json::{Document, Limits};
@@ -14,7 +15,7 @@ use super::send::{Letter, send};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Channel, Reading, ReleasedBody, Shape};
+use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
 
 /// What a server answered the gate.
 pub(crate) struct Answer {
@@ -69,10 +70,13 @@ impl Aside<'_> {
             place: Place { actor: principal.actor, task: principal.task, server: Some(self.server.route) },
             session: None,
             upstream_session: session.map(ToOwned::to_owned),
+            kept: None,
             state_of: String::new(),
             shape: Shape::Same,
+            uris: Uris::Own,
             gather: true,
             open: None,
+            under_way: AtomicBool::new(false),
         };
         let passed = send(self.shared, known, letter, reading).await?;
         let (head, body) = passed.response.into_parts();

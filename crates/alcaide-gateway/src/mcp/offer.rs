@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use alcaide_inventory::id::ToolId;
 use alcaide_ledger::SHELF_TEXT_BYTES_MAX;
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
 use alcaide_record::{Digest, Offered};
@@ -10,6 +11,7 @@ use alcaide_seal::digest::sha256;
 use alcaide_wire::json::Document;
 use alcaide_wire::mcp::{Item, ItemFate, Method, ResultView, pin_input};
 
+use super::instructions;
 use super::plan::ServerPlan;
 use crate::attempt::RECEIPT_WAIT;
 use crate::gate::Shared;
@@ -31,13 +33,29 @@ pub(crate) enum OfferError {
     Late,
 }
 
-/// One tool of a list.
-struct Offer {
-    /// Its place in the list.
-    at: usize,
+/// One thing that a server offers and a person accepts.
+pub(super) struct Offer {
     name: Digest,
     pin: Digest,
     text: Vec<u8>,
+    tool: Option<ToolId>,
+}
+
+impl Offer {
+    /// The tool `name` of a server, by its canonical definition.
+    pub(super) fn of(shared: &Shared, server: &ServerPlan, name: &str, text: Vec<u8>) -> Self {
+        Self {
+            name: commitment(shared, server, name),
+            pin: Digest(*sha256(&text).as_bytes()),
+            text,
+            tool: server.tool(name).map(|tool| tool.id),
+        }
+    }
+
+    /// The digest of its definition.
+    pub(super) const fn pin(&self) -> Digest {
+        self.pin
+    }
 }
 
 /// The fate of each item of a list: kept where the caller may use it.
@@ -71,17 +89,21 @@ pub(crate) async fn fates(
         let Some(name) = &item.name else { continue };
         let text = pin_input(value);
         // Of two tools of one name nobody knows which is called; a definition that cannot be kept cannot be accepted.
-        if name.text.len() > NAME_BYTES_MAX || text.len() > SHELF_TEXT_BYTES_MAX || !names.insert(&name.text)
+        // No tool is called as instructions are accepted.
+        if name.text.len() > NAME_BYTES_MAX
+            || text.len() > SHELF_TEXT_BYTES_MAX
+            || name.text == instructions::NAME
+            || !names.insert(&name.text)
         {
             continue;
         }
-        let pin = Digest(*sha256(&text).as_bytes());
-        offers.push(Offer { at, name: commitment(shared, server, &name.text), pin, text });
+        let offer = Offer::of(shared, server, &name.text, text);
         if let Some(fate) = fates.get_mut(at) {
-            *fate = tool(origin, server, &name.text, pin);
+            *fate = tool(origin, server, &name.text, offer.pin);
         }
+        offers.push(offer);
     }
-    record(shared, origin, server, view, &offers).await?;
+    record(shared, origin, server, &offers).await?;
     Ok(fates)
 }
 
@@ -94,7 +116,7 @@ pub(crate) fn commitment(shared: &Shared, server: &ServerPlan, tool: &str) -> Di
 }
 
 /// What becomes of a tool: the policies are asked as if it were called, without arguments.
-fn tool(origin: &Origin, server: &ServerPlan, name: &str, pin: Digest) -> ItemFate {
+pub(super) fn tool(origin: &Origin, server: &ServerPlan, name: &str, pin: Digest) -> ItemFate {
     let declared = server.tool(name);
     let resource = match declared {
         Some(tool) => Resource::Tool(tool.id),
@@ -133,11 +155,13 @@ pub(crate) fn fate(origin: &Origin, action: Action, resource: Resource<'_>, tool
 }
 
 /// Puts each new definition on the shelf, then into the ledger, then into memory; none of it waits without end.
-async fn record(
+///
+/// # Errors
+/// [`OfferError`].
+pub(super) async fn record(
     shared: &Arc<Shared>,
     origin: &Origin,
     server: &ServerPlan,
-    view: &ResultView<'_>,
     offers: &[Offer],
 ) -> Result<(), OfferError> {
     let closer = origin.closer();
@@ -156,13 +180,12 @@ async fn record(
         let (shelf, text) = (shelf.clone(), offer.text.clone());
         let put = tokio::task::spawn_blocking(move || shelf.put(&text).map(|_| ()));
         closer.in_time(put).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
-        let name = view.items.get(offer.at).and_then(|item| item.name.as_ref());
         let offered = Offered {
             call: shared.call_id(),
             name: offer.name,
             pin: offer.pin,
             route: server.route,
-            tool: name.and_then(|name| server.tool(&name.text)).map(|tool| tool.id),
+            tool: offer.tool,
         };
         let written = closer.ledger().append(OfferedLeaf::new(closer.now(), offered)?);
         let receipt = closer.in_time(written).await.ok_or(OfferError::Late)??;

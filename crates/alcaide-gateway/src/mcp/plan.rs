@@ -69,9 +69,10 @@ impl Union {
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         for server in sorted {
             let mut tools: Vec<&str> = server.tools.keys().map(AsRef::as_ref).collect();
+            tools.retain(|tool| *tool != super::instructions::NAME);
             tools.sort_unstable();
             for tool in tools {
-                match table.add(server.name.as_str(), tool, |bytes| *sha256(bytes).as_bytes()) {
+                match table.add(server.name.as_str(), tool, digest) {
                     Ok(name) => {
                         names.insert(name, (Arc::clone(server), tool.into()));
                     }
@@ -88,11 +89,16 @@ impl Union {
         self.0.get(name).map(|(server, tool)| (server, tool.as_ref()))
     }
 
-    /// The name of a server's tool.
+    /// The name of a server's tool or prompt.
     #[must_use]
-    pub fn name(server: &ServerPlan, tool: &str) -> String {
-        union::join(server.name.as_str(), tool, |bytes| *sha256(bytes).as_bytes())
+    pub fn name(server: &ServerPlan, own: &str) -> String {
+        union::join(server.name.as_str(), own, digest)
     }
+}
+
+/// What names in the union are told apart by.
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+    *sha256(bytes).as_bytes()
 }
 
 /// All servers of a plan, by name.

@@ -1,6 +1,7 @@
 //! One server: a message is passed through to it, bridged to its generation, or answered in its place.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alcaide_label::Label;
 use alcaide_record::Stage;
@@ -12,15 +13,16 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::aside::{Aside, stateless_meta};
+use super::kept::Kept;
 use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
-use super::{Caller, Inbound, era, head, json, kept, taken, words};
+use super::{Answers, Caller, Inbound, ending, era, head, instructions, json, kept, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
-use crate::reply::{Channel, Reading, ReleasedBody, Shape};
+use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
 
 /// The gate's own name for a stream that a caller opens: no method of the protocol is called so.
 pub(crate) const LISTEN: &str = "session/listen";
@@ -34,8 +36,9 @@ struct Link {
     /// The revision of that session.
     agreed: Option<Revision>,
     shape: Shape,
-    /// Whether the gate keeps the server's side.
-    kept: bool,
+    uris: Uris,
+    /// The session, where the gate keeps the server's side.
+    kept: Option<Arc<Kept>>,
 }
 
 /// A request or notification of a caller.
@@ -59,7 +62,8 @@ pub(crate) async fn call(
             session: session.upstream.clone(),
             agreed: Some(session.revision),
             shape: Shape::Same,
-            kept: false,
+            uris: Uris::Own,
+            kept: None,
         };
         return through(shared, known, caller, server, inbound, link).await;
     }
@@ -74,22 +78,34 @@ pub(crate) async fn call(
             if let (Method::Cancelled, Some(cancelled)) = (inbound.view.method, &inbound.view.cancels) {
                 shared.mcp.cancel(&(caller.place, Arc::default(), cancelled.clone().into_owned()));
             }
-            if let Some(said) = in_place(shared, &caller, &inbound, &kept.hello) {
+            if let Some(said) = in_place(&aside, &caller, &inbound, &kept.hello).await {
                 return said;
             }
-            let link = Link { session: None, agreed: Some(kept.revision), shape: Shape::Same, kept: true };
+            let link = Link {
+                session: None,
+                agreed: Some(kept.revision),
+                shape: Shape::Same,
+                uris: Uris::Own,
+                kept: Some(kept),
+            };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Stateless, Era::Stateless) => {
-            let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+            let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: None };
             through(shared, known, caller, server, inbound, link).await
         }
         (Era::Handshake, Era::Stateless) => {
             let discovered = spoken.discovered.unwrap_or_default();
-            if let Some(said) = in_place(shared, &caller, &inbound, &discovered) {
+            // A stateless server is told that a call is taken back by the end of its stream.
+            if let (Method::Cancelled, Some(cancelled)) = (inbound.view.method, &inbound.view.cancels) {
+                let session = caller.session.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
+                shared.mcp.cancel(&(caller.place, session, cancelled.clone().into_owned()));
+            }
+            if let Some(said) = in_place(&aside, &caller, &inbound, &discovered).await {
                 return said;
             }
-            let link = Link { session: None, agreed: None, shape: Shape::Handshake, kept: false };
+            let link =
+                Link { session: None, agreed: None, shape: Shape::Handshake, uris: Uris::Own, kept: None };
             through(shared, known, caller, server, inbound, link).await
         }
         // A server that spoke statelessly when the session was opened does so no more: the client begins anew.
@@ -102,7 +118,9 @@ pub(crate) async fn call(
             match (&id, inbound.view.method) {
                 (None, _) => return Ok(taken()),
                 (Some(id), Method::Discover) => {
-                    return Ok(json(StatusCode::OK, words::discovered(id, &kept.hello), None));
+                    let told = instructions::accepted(shared, &origin, server).await;
+                    let said = words::discovered(id, &kept.hello, told.as_deref());
+                    return Ok(json(StatusCode::OK, said, None));
                 }
                 (Some(id), Method::SubscriptionsListen) => return Ok(unbridged(id)),
                 _ => {}
@@ -111,7 +129,8 @@ pub(crate) async fn call(
                 session: kept.session.clone(),
                 agreed: Some(kept.revision),
                 shape: Shape::Stateless,
-                kept: true,
+                uris: Uris::Own,
+                kept: Some(kept),
             };
             through(shared, known, caller, server, inbound, link).await
         }
@@ -133,7 +152,7 @@ async fn open(
     let refused = if shared.mcp.eras.is_deaf(upstream, now) {
         None
     } else {
-        let link = Link { session: None, agreed: None, shape: Shape::Same, kept: false };
+        let link = Link { session: None, agreed: None, shape: Shape::Same, uris: Uris::Own, kept: None };
         let passed = pass(shared, known, caller, server, inbound, link, Vec::new()).await;
         match passed {
             Ok(passed) => {
@@ -158,28 +177,29 @@ async fn open(
         return refused.unwrap_or_else(|| Err(refusal()));
     };
     shared.mcp.eras.deaf(upstream, now);
-    begin(shared, &place, id, revision_for(asked), &spoken.discovered.unwrap_or_default())
+    begin(aside, &place, id, revision_for(asked), &spoken.discovered.unwrap_or_default()).await
 }
 
 /// The answer to `initialize` in a server's place, with a session that the gate keeps the other side of.
-fn begin(
-    shared: &Shared,
-    place: &super::seal::Place,
+async fn begin(
+    aside: &Aside<'_>,
+    place: &Place,
     id: &Id<'_>,
     revision: Revision,
     said: &[u8],
 ) -> Result<Response<Body>, Denied> {
     let session = Session { revision, through: false, upstream: None };
-    let name = shared.mcp.sealer.session(place, &session).ok_or_else(|| {
+    let name = aside.shared.mcp.sealer.session(place, &session).ok_or_else(|| {
         let refusal = Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed");
         Denied::of(refusal, Some(id))
     })?;
-    Ok(json(StatusCode::OK, words::initialized(id, revision, said), Some(&name)))
+    let told = instructions::accepted(aside.shared, aside.origin, aside.server).await;
+    Ok(json(StatusCode::OK, words::initialized(id, revision, said, told.as_deref()), Some(&name)))
 }
 
 /// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
-fn in_place(
-    shared: &Shared,
+async fn in_place(
+    aside: &Aside<'_>,
     caller: &Caller<'_>,
     inbound: &Inbound<'_>,
     discovered: &[u8],
@@ -188,7 +208,8 @@ fn in_place(
     let Some(id) = &view.id else { return Some(Ok(taken())) };
     Some(Ok(match view.method {
         Method::Initialize => {
-            return Some(begin(shared, &caller.place, id, revision_for(view.revision()), discovered));
+            let revision = revision_for(view.revision());
+            return Some(begin(aside, &caller.place, id, revision, discovered).await);
         }
         Method::Ping | Method::LoggingSetLevel => json(StatusCode::OK, words::nothing(id), None),
         Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => unbridged(id),
@@ -218,7 +239,7 @@ async fn through(
     link: Link,
 ) -> Result<Response<Body>, Denied> {
     let id = inbound.view.id.clone();
-    let kept = link.kept.then(|| (caller.origin.clone(), Arc::clone(server)));
+    let kept = link.kept.as_ref().map(|_| (caller.origin.clone(), Arc::clone(server)));
     let passed = pass(shared, known, caller, server, inbound, link, Vec::new())
         .await
         .map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
@@ -266,14 +287,16 @@ pub(crate) async fn call_of_union(
 
 /// How a server is reached where the gate keeps its side.
 async fn link(aside: &Aside<'_>, caller: Era) -> Result<Link, Refusal> {
-    let none = |shape| Link { session: None, agreed: None, shape, kept: false };
+    let none = |shape| Link { session: None, agreed: None, shape, uris: Uris::Union, kept: None };
     match (caller, era::of(aside, caller).await?.era) {
         (Era::Stateless, Era::Stateless) => Ok(none(Shape::Same)),
         (Era::Handshake, Era::Stateless) => Ok(none(Shape::Handshake)),
         (_, Era::Handshake) => {
             let kept = kept::session(aside).await?;
             let shape = if caller == Era::Stateless { Shape::Stateless } else { Shape::Same };
-            Ok(Link { session: kept.session.clone(), agreed: Some(kept.revision), shape, kept: true })
+            let session = kept.session.clone();
+            let agreed = Some(kept.revision);
+            Ok(Link { session, agreed, shape, uris: Uris::Union, kept: Some(kept) })
         }
     }
 }
@@ -316,7 +339,7 @@ async fn pass(
         }
     }
     // Over a session that the gate keeps, a server has nobody to ask.
-    let session = caller.session.as_ref().filter(|_| !link.kept).map(|(_, name)| Arc::clone(name));
+    let session = caller.session.as_ref().filter(|_| link.kept.is_none()).map(|(_, name)| Arc::clone(name));
     let key = |id: &Id<'_>| (place, session.clone().unwrap_or_default(), id.clone().into_owned());
     if let (Method::Cancelled, Some(cancelled)) = (view.method, &view.cancels) {
         shared.mcp.cancel(&key(cancelled));
@@ -333,7 +356,8 @@ async fn pass(
     )
     .map_err(|refusal| known.refuse(refusal))?;
     // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
-    let gather = era == Era::Handshake && view.method == Method::Initialize;
+    let opens = era == Era::Handshake && view.method == Method::Initialize;
+    let gather = opens || caller.answers == Answers::Whole;
     let reading = Reading {
         shared: Arc::clone(shared),
         origin: caller.origin,
@@ -344,10 +368,13 @@ async fn pass(
         place,
         session,
         upstream_session: link.session,
+        kept: link.kept,
         state_of,
         shape: link.shape,
+        uris: link.uris,
         gather,
         open,
+        under_way: AtomicBool::new(false),
     };
     send(shared, known, letter, reading).await
 }
@@ -389,8 +416,11 @@ pub(crate) async fn bare(
     let listens = verb == http::Method::GET;
     let through = caller.session.as_ref().filter(|(session, _)| session.through).cloned();
     let (Some((session, name)), Some(server)) = (through, server) else {
-        // The gate keeps no side of the caller's: there is nothing to hear and nothing to end.
+        // The caller's side ends with its id. At `/mcp/<server>` the gate keeps no session for it that could end too.
         if !listens {
+            if caller.place.server.is_none() {
+                ending::left(shared, &caller.place);
+            }
             return Ok(Response::new(Body::Empty));
         }
         let mut response = Response::new(Body::Empty);
@@ -428,9 +458,12 @@ fn beside(
         place,
         session: Some(name),
         upstream_session: session.upstream.clone(),
+        kept: None,
         state_of: String::new(),
         shape: Shape::Same,
+        uris: Uris::Own,
         gather: false,
         open: None,
+        under_way: AtomicBool::new(false),
     }
 }

@@ -1,6 +1,7 @@
 //! One message on its way to one server: read, decided, bound, recorded, sent; and how its answer is read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use super::plan::ServerPlan;
-use super::{down, head, offer};
+use super::{down, head, instructions, offer};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::gate::Shared;
@@ -89,12 +90,16 @@ impl Act {
     /// What a call does.
     ///
     /// # Errors
-    /// A name that is too long.
+    /// A name that is too long, or no tool's.
     pub(crate) fn of(shared: &Shared, server: &ServerPlan, view: &CallView<'_>) -> Result<Self, Refusal> {
         let addressed = view.target.as_ref().map(|target| &*target.text).unwrap_or_default();
         if addressed.len() > offer::NAME_BYTES_MAX || view.word.len() > offer::NAME_BYTES_MAX {
             return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
                 .saying(format!("a name of more than {} bytes", offer::NAME_BYTES_MAX)));
+        }
+        if view.method == Method::ToolsCall && addressed == instructions::NAME {
+            return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
+                .saying("under this name a server's instructions are accepted, and no tool is called"));
         }
         let read = |action, kind, resource, name: String| Self {
             action,
@@ -343,8 +348,13 @@ pub(crate) async fn send(
             recorded.forward_to_child(&shared.children, plan, form, cancelled).await?
         }
         None => {
+            reading.under_way.store(true, Ordering::Release);
             let forwarded = recorded.forward(verb, headers, &shared.client).await;
-            forwarded.map_err(|failed| failed.refusal)?.0
+            let forwarded = forwarded.map_err(|failed| {
+                reading.under_way.store(!failed.unsent, Ordering::Release);
+                failed.refusal
+            });
+            forwarded?.0
         }
     };
     let session = reply

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alcaide_wire::jsonrpc::Id;
 use alcaide_wire::mcp::Method;
 
+use super::ending::Ends;
 use super::era::Eras;
 use super::kept::Keeping;
 use super::seal::{Place, Sealer};
@@ -25,6 +26,7 @@ pub(crate) struct McpState {
     pub(crate) sealer: Sealer,
     pub(crate) eras: Eras,
     pub(crate) keeping: Keeping,
+    pub(crate) ends: Ends,
     /// Calls on their way, and whether they were cancelled.
     open: Mutex<HashMap<Key, Arc<AtomicBool>>>,
     /// What servers asked of callers.
@@ -39,6 +41,7 @@ impl McpState {
             sealer,
             eras: Eras::default(),
             keeping: Keeping::default(),
+            ends: Ends::default(),
             open: Mutex::default(),
             asked: Mutex::default(),
             parked: Mutex::default(),
@@ -57,6 +60,18 @@ impl McpState {
         if let Some(flag) = lock(&self.open).get(key) {
             flag.store(true, Ordering::Release);
         }
+    }
+
+    /// The calls of this id that a caller has on their way to single servers, in a session of its own (`session`) or one
+    /// that the gate keeps.
+    pub(crate) fn on_the_way(&self, place: &Place, session: &str, id: &Id<'_>) -> Vec<Key> {
+        let is_own = |(at, own, one): &&Key| {
+            (at.actor, at.task) == (place.actor, place.task)
+                && at.server.is_some()
+                && (own.is_empty() || **own == *session)
+                && one == id
+        };
+        lock(&self.open).keys().filter(is_own).cloned().collect()
     }
 
     /// A server's request goes to the caller.

@@ -1,36 +1,39 @@
-//! All servers as one: `/mcp` lists the tools of every server that the caller may use, under `server__tool`, and calls them.
+//! All servers as one: `/mcp` lists what every server offers that the caller may use, and passes each call on to the one
+//! server that it names.
 //!
 //! The gate is the server here: it answers the handshake itself and keeps a session of its own with each server that
-//! needs one. Only declared tools stand in the union; prompts and resources are reached at `/mcp/<server>`.
+//! needs one. A list is a passage for each server, a call is one; what is not listed is refused all the same.
+//!
+//! | what | its name here | whose it is |
+//! |---|---|---|
+//! | tool | `server__tool`, 64 characters at most | the plan's table: only declared tools stand in the union |
+//! | prompt | `server__prompt`, by the same rule | a plain name says it; for one with a digest those servers are asked for their lists whose it may be |
+//! | resource, template | `alcaide:SERVER/URI` | the name before the first `/` |
+//!
+//! No name and no URI is looked for at several servers in turn: what names none is refused. URIs in contents, links and
+//! what is embedded get the same form on their way to the caller; in arguments and in what is structured nothing is
+//! rewritten. There is no `resources/subscribe` and no stream of the servers' own news: both are at `/mcp/<server>`.
+
+mod list;
 
 use std::sync::Arc;
 
-use alcaide_policy::{Action, Resource};
+use alcaide_policy::Action;
 use alcaide_record::{ActionKind, Stage, Target};
 use alcaide_serve::Body;
-use alcaide_wire::json::{Document, Limits, edit};
-use alcaide_wire::jsonrpc::{self, Id, code};
-use alcaide_wire::mcp::{Era, ItemFate, Method, ResultView};
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use alcaide_wire::jsonrpc::{self, code};
+use alcaide_wire::mcp::{Era, Method, Reference, union as names};
 use http::{Response, StatusCode};
 
-use super::aside::{Aside, stateless_request};
-use super::plan::{ServerPlan, Union};
+use super::aside::Aside;
+use super::plan::{ServerPlan, digest};
 use super::refuse::Denied;
 use super::seal::Session;
-use super::{Caller, Inbound, era, head, json, kept, mismatched, offer, reach, taken, words};
+use super::{Caller, Inbound, head, instructions, json, mismatched, reach, taken, words};
 use crate::budget;
 use crate::gate::Shared;
 use crate::passage::{Known, Matter, Origin, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
-
-/// Most pages of one server's list that are read.
-const PAGES_MAX: usize = 64;
-/// Most bytes of tools that one list holds.
-const LIST_BYTES_MAX: usize = 16 << 20;
-/// Servers that are asked at one time.
-const ASKED_AT_ONCE: usize = 8;
 
 /// A request or notification to all servers as one.
 ///
@@ -42,10 +45,19 @@ pub(crate) async fn call(
     caller: Caller<'_>,
     inbound: Inbound<'_>,
 ) -> Result<Response<Body>, Denied> {
-    let Some(id) = inbound.view.id.clone() else { return Ok(taken()) };
+    let Some(id) = inbound.view.id.clone() else {
+        return match inbound.view.method {
+            Method::Cancelled => cancelled(shared, known, caller, inbound).await,
+            _ => Ok(taken()),
+        };
+    };
     let denied = |refusal: Refusal| Denied::of(refusal, Some(&id));
-    if inbound.view.method == Method::ToolsCall {
-        return tool(shared, known, caller, inbound).await;
+    match inbound.view.method {
+        Method::ToolsCall => return tool(shared, known, caller, inbound).await,
+        Method::PromptsGet | Method::ResourcesRead | Method::CompletionComplete => {
+            return thing(shared, known, caller, inbound).await;
+        }
+        _ => {}
     }
     let origin = caller.origin.clone();
     may(shared, known, &inbound).await.map_err(denied)?;
@@ -57,13 +69,24 @@ pub(crate) async fn call(
             let name = shared.mcp.sealer.session(&caller.place, &session).ok_or_else(|| {
                 denied(Refusal::of(refusal::NOT_READY, Stage::Known).because("a session cannot be sealed"))
             })?;
-            json(StatusCode::OK, words::union_initialized(&id, revision), Some(&name))
+            let told = instructions::joined(shared, &origin).await;
+            json(StatusCode::OK, words::union_initialized(&id, revision, told.as_deref()), Some(&name))
         }
-        (Method::Discover, true) => json(StatusCode::OK, words::union_discovered(&id), None),
+        (Method::Discover, true) => {
+            let told = instructions::joined(shared, &origin).await;
+            json(StatusCode::OK, words::union_discovered(&id, told.as_deref()), None)
+        }
         (Method::Ping, false) => json(StatusCode::OK, words::nothing(&id), None),
-        (Method::ToolsList, _) => json(StatusCode::OK, list(shared, &origin, &id, inbound.era).await, None),
+        (
+            method @ (Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList),
+            _,
+        ) => json(StatusCode::OK, list::all(shared, &origin, method, &id, inbound.era).await, None),
         _ => {
-            let why = "the union of all servers has tools only; other methods are served at `/mcp/<server>`";
+            let why = "the union of all servers has tools, prompts and resources; other methods are served at \
+                       `/mcp/<server>`";
             let body = jsonrpc::error(Some(&id), code::METHOD_NOT_FOUND, why, None);
             let status = if stateless { StatusCode::NOT_FOUND } else { StatusCode::OK };
             json(status, body, None)
@@ -125,121 +148,102 @@ async fn tool(
     reach::call_of_union(&aside, known, caller, inbound, rename).await
 }
 
-/// The tools of all servers that the caller may use, as a response.
-async fn list(shared: &Arc<Shared>, origin: &Origin, id: &Id<'_>, caller: Era) -> Vec<u8> {
-    let mut servers: Vec<&Arc<ServerPlan>> = origin
-        .plan()
-        .servers()
-        .filter(|server| {
-            let resource = Resource::Method { server: Some(server.route), name: Method::ToolsList.as_str() };
-            offer::fate(origin, Action::CallMethod, resource, false) == ItemFate::Keep
-        })
-        .collect();
-    servers.sort_by(|a, b| a.name.cmp(&b.name));
-    let servers: Vec<Arc<ServerPlan>> = servers.into_iter().cloned().collect();
-    let asked = servers.into_iter().map(|server| {
-        let (shared, origin) = (Arc::clone(shared), origin.clone());
-        async move {
-            let listed = tools_of(&Aside { shared: &shared, origin: &origin, server: &server }).await;
-            (server.name.clone(), listed)
+/// A call that names a prompt, a resource or a template.
+async fn thing(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    mut inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
+    let id = inbound.view.id.clone();
+    let origin = caller.origin.clone();
+    let view = &inbound.view;
+    let found = match (&view.reference, &view.target) {
+        (Some(Reference::Prompt(prompt)), _) => prompt_of(shared, &origin, &prompt.text).await,
+        (None, Some(prompt)) if view.method == Method::PromptsGet => {
+            prompt_of(shared, &origin, &prompt.text).await
         }
-    });
-    let all: Vec<_> = stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
-    let mut tools = String::new();
-    let mut missing: Vec<String> = Vec::new();
-    for (server, listed) in all {
-        match listed {
-            Ok(listed) if tools.len() + listed.len() <= LIST_BYTES_MAX => {
-                if !tools.is_empty() && !listed.is_empty() {
-                    tools.push(',');
-                }
-                tools.push_str(&listed);
+        (Some(Reference::Template(uri)), _) | (None, Some(uri)) => Ok(resource_of(&origin, &uri.text)),
+        (None, None) => Ok(None),
+    };
+    // A list that was asked for in the course of it, and recorded as such.
+    let found = found.map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
+    let Some((server, own)) = found else {
+        let (what, how) = match (view.method, &view.reference) {
+            (Method::PromptsGet, _) | (_, Some(Reference::Prompt(_))) => {
+                ("no prompt has this name", "`prompts/list` lists the prompts that this agent may use")
             }
-            Ok(_) => missing.push(edit::encode(server.as_str())),
-            Err(refusal) => {
-                tracing::info!(
-                    %server,
-                    code = refusal.code,
-                    why = refusal.internal.as_deref(),
-                    "a server's tools are not listed"
-                );
-                missing.push(edit::encode(server.as_str()));
-            }
-        }
-    }
-    let mut result = format!("{{\"tools\":[{tools}]");
-    if caller == Era::Stateless {
-        result.push_str(",\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\"");
-    }
-    if !missing.is_empty() {
-        result.push_str(&format!(",\"_meta\":{{\"alcaide/unavailable\":[{}]}}", missing.join(",")));
-    }
-    result.push('}');
-    jsonrpc::result(id, &result)
-}
-
-/// The tools of one server that the caller may use, as members of a JSON list.
-async fn tools_of(aside: &Aside<'_>) -> Result<String, Refusal> {
-    let broken = |why: String| Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why);
-    let stateless = era::of(aside, Era::Handshake).await?.era == Era::Stateless;
-    let kept = if stateless { None } else { Some(kept::session(aside).await?) };
-    let link = kept.as_ref().map_or((None, None), |kept| (kept.session.as_deref(), Some(kept.revision)));
-    let mut tools = String::new();
-    let mut cursor: Option<String> = None;
-    for _ in 0..PAGES_MAX {
-        let coded = cursor.as_deref().map(edit::encode);
-        let params = coded.as_deref().map(|cursor| ("cursor", cursor));
-        let request = if stateless {
-            stateless_request(Method::ToolsList, params)
-        } else {
-            let params = params.map_or_else(String::new, |(key, value)| format!("\"{key}\":{value}"));
-            format!(
-                "{{\"jsonrpc\":\"2.0\",\"id\":\"alcaide\",\"method\":\"tools/list\",\"params\":{{{params}}}}}"
-            )
+            (Method::ResourcesRead, _) | (_, Some(Reference::Template(_))) => (
+                "the URI names no server; here it is `alcaide:SERVER/URI`",
+                "`resources/list` and `resources/templates/list` list them in this form",
+            ),
+            _ => ("`ref` names neither a prompt nor a resource", ""),
         };
-        let answer = aside.send(request.as_bytes(), link).await?;
-        if answer.status == StatusCode::NOT_FOUND && kept.is_some() {
-            aside.shared.mcp.keeping.forget(&kept::key(aside));
-        }
-        if !answer.status.is_success() {
-            return Err(broken(format!("it answered {}", answer.status)));
-        }
-        let (page, next) = renamed(aside.server, aside.origin, &answer.bytes).map_err(broken)?;
-        if !tools.is_empty() && !page.is_empty() {
-            tools.push(',');
-        }
-        tools.push_str(&page);
-        if tools.len() > LIST_BYTES_MAX {
-            return Err(broken("its list is too long".into()));
-        }
-        match next {
-            None => return Ok(tools),
-            next => cursor = next,
-        }
-    }
-    Err(broken(format!("its list has more than {PAGES_MAX} pages")))
+        let refusal = Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(what).cured_by(how);
+        return Err(Denied::of(known.refuse(refusal), id.as_ref()).coded(code::INVALID_PARAMS));
+    };
+    let splices = inbound.view.rename(&own).into_iter().collect();
+    let aside = Aside { shared, origin: &origin, server: &server };
+    reach::call_of_union(&aside, known, caller, inbound, splices).await
 }
 
-/// The tools of one page under their names in the union, and where the list goes on.
-fn renamed(server: &ServerPlan, origin: &Origin, answer: &Bytes) -> Result<(String, Option<String>), String> {
-    let limits = Limits::default();
-    let document = Document::parse(answer, &limits).map_err(|error| error.to_string())?;
-    let view = ResultView::read(Method::ToolsList, &document).map_err(|error| error.to_string())?;
-    let splices = view.relist(&document, |_, item| {
-        let name = item.name.as_ref().map(|name| Union::name(server, &name.text)).unwrap_or_default();
-        // Under this name a call comes back to this tool and no other.
-        let own = item.name.as_ref().map(|name| &*name.text);
-        let found = origin.plan().union().split(&name);
-        match found {
-            Some((of, tool)) if of.route == server.route && Some(tool) == own => ItemFate::Rename(name),
-            _ => ItemFate::Drop,
+/// The server and the prompt that a name stands for.
+///
+/// # Errors
+/// The name has a digest, and a server whose it may be cannot be asked for its prompts.
+async fn prompt_of(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    name: &str,
+) -> Result<Option<(Arc<ServerPlan>, String)>, Refusal> {
+    let plain = |server: &Arc<ServerPlan>| {
+        names::plain(name, server.name.as_str(), digest).map(|own| (Arc::clone(server), own.to_owned()))
+    };
+    // Of plain names no two servers have the same.
+    if let Some(found) = origin.plan().servers().find_map(plain) {
+        return Ok(Some(found));
+    }
+    let mut found = None;
+    for server in list::servers(origin, Method::PromptsList) {
+        if !names::may_be_of(name, server.name.as_str()) {
+            continue;
         }
-    });
-    let next = view.next_cursor.as_ref().map(|cursor| cursor.text.clone().into_owned());
-    let edited = edit::apply(answer, splices).map_err(|error| error.to_string())?;
-    let document = Document::parse(&edited, &limits).map_err(|error| error.to_string())?;
-    let list = document.root().get("result").and_then(|result| result.get("tools"));
-    let raw = list.map(|list| String::from_utf8_lossy(list.raw()).into_owned()).unwrap_or_default();
-    let inner = raw.trim().strip_prefix('[').and_then(|raw| raw.strip_suffix(']')).unwrap_or_default();
-    Ok((inner.trim().to_owned(), next))
+        let aside = Aside { shared, origin, server: &server };
+        let own = list::prompt_named(&aside, name).await?;
+        if let Some(own) = own
+            && found.replace((server, own)).is_some()
+        {
+            // Two digests met: nobody knows which is meant.
+            return Ok(None);
+        }
+    }
+    Ok(found)
+}
+
+/// The server and its own URI or template.
+fn resource_of(origin: &Origin, uri: &str) -> Option<(Arc<ServerPlan>, String)> {
+    let (server, own) = names::unqualify(uri)?;
+    origin.plan().server(server).map(|server| (Arc::clone(server), own.to_owned()))
+}
+
+/// A caller takes a call back: the server that it is at is told.
+async fn cancelled(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
+    let session = caller.session.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
+    let origin = caller.origin.clone();
+    let calls = inbound.view.cancels.as_ref().map(|id| shared.mcp.on_the_way(&caller.place, &session, id));
+    let mut calls = calls.unwrap_or_default();
+    calls.iter().for_each(|key| shared.mcp.cancel(key));
+    // An id that is at two servers is taken back at both; a notification goes to one.
+    calls.retain(|(at, own, _)| own.is_empty() && at.server.is_some());
+    let [(at, ..)] = &*calls else { return Ok(taken()) };
+    let server = origin.plan().servers().find(|server| Some(server.route) == at.server);
+    // A child takes no news of the caller: its call is dropped.
+    let Some(server) = server.filter(|server| server.upstream.child().is_none()) else { return Ok(taken()) };
+    let aside = Aside { shared, origin: &origin, server };
+    reach::call_of_union(&aside, known, caller, inbound, Vec::new()).await
 }

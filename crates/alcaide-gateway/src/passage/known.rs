@@ -144,6 +144,13 @@ impl Passage<Known> {
     /// # Errors
     /// The caller was stopped meanwhile; recorded.
     pub(crate) fn aside(origin: &Origin, call: CallId) -> Result<Self, Refusal> {
+        Self::farewell(origin, call).good()
+    }
+
+    /// The same for the one message that is sent for somebody who may have been stopped since: the end of a session that
+    /// the gate keeps in their name. The policies decide on it, and it is recorded, as any other.
+    #[must_use]
+    pub(crate) fn farewell(origin: &Origin, call: CallId) -> Self {
         let common = Common {
             call,
             arrived: origin.closer.now(),
@@ -151,7 +158,7 @@ impl Passage<Known> {
             plan: Arc::clone(&origin.plan),
             closer: origin.closer.clone(),
         };
-        Passage { common, stage: Known(origin.who.clone()) }.good()
+        Passage { common, stage: Known(origin.who.clone()) }
     }
 
     /// Who calls.

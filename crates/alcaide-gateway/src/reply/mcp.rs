@@ -9,6 +9,7 @@ mod judge;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::gate::Shared;
 use crate::lease;
 use crate::link::Answer;
 use crate::mcp::down;
+use crate::mcp::kept::Kept;
 use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
 use crate::mcp::seal::Place;
@@ -56,6 +58,15 @@ pub(crate) enum Shape {
     Stateless,
     /// The caller is of the handshake generation, the server is not.
     Handshake,
+}
+
+/// By which URIs the caller knows resources.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Uris {
+    /// By those of their server.
+    Own,
+    /// By those of the union.
+    Union,
 }
 
 /// What comes back, and to whom.
@@ -85,13 +96,18 @@ pub(crate) struct Reading {
     pub(crate) session: Option<Arc<str>>,
     /// The server's session, for what is said to it besides.
     pub(crate) upstream_session: Option<String>,
+    /// The session that the gate keeps, where it is one: it is in use until the answer is read.
+    pub(crate) kept: Option<Arc<Kept>>,
     /// What a state that the server gives belongs to.
     pub(crate) state_of: String,
     pub(crate) shape: Shape,
+    pub(crate) uris: Uris,
     /// Whether the answer is for the gate itself: streams are read to their result.
     pub(crate) gather: bool,
     /// The call as one that can be cancelled.
     pub(crate) open: Option<Open>,
+    /// Whether it may be at the server, and its answer is not here.
+    pub(crate) under_way: AtomicBool,
 }
 
 /// Looks at an answer of a tool server.
@@ -132,7 +148,10 @@ pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result
         Source::Whole(_) | Source::Child(..) => Err(broken(&"the answer is too long")),
     };
     let bytes = match collected {
-        Ok(bytes) => bytes,
+        Ok(bytes) => {
+            reading.answered();
+            bytes
+        }
         Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
     let answers = reading.channel == Channel::Answer && is_type(&head.headers, "application/json");
@@ -393,8 +412,9 @@ impl Feed {
         if let Err(why) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
             return Err(Cut { end: End::Killed, refusal: lease::not_good(why, Stage::Bound) });
         }
+        // A child hears of it by the end of its call, a stateless server by that of its stream; others were told.
         if self.reading.open.as_ref().is_some_and(Open::is_cancelled)
-            && matches!(self.upstream, Some(Upstream::Child(..)))
+            && (self.reading.shape == Shape::Handshake || matches!(self.upstream, Some(Upstream::Child(..))))
         {
             let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back");
             return Err(Cut { end: End::Cancelled, refusal });
@@ -415,7 +435,8 @@ impl Feed {
             Channel::Answer if cancelled => End::Cancelled,
             // The answer comes on a stream that the caller opens later.
             Channel::Answer if self.resumable => {
-                if let Some(open) = &self.reading.open {
+                // Where the gate keeps the server's side, the caller opens no stream on which it could come.
+                if let (Some(open), None) = (&self.reading.open, &self.reading.kept) {
                     self.reading.shared.mcp.park(open.key().clone(), Arc::clone(&self.reading));
                 }
                 End::Complete
@@ -466,6 +487,7 @@ impl Feed {
             if id.is_some() && id != self.reading.id.as_ref() {
                 return Err(broken(&"an answer to another request").into());
             }
+            self.reading.answered();
             let judged = judge::judge(&self.reading, &self.lens, attempt, data).await?;
             return Ok(Some(if self.reading.gather {
                 Piece::Result(judged)
@@ -504,6 +526,10 @@ impl Feed {
     ) -> Result<Option<Piece>, Cut> {
         let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
         let view = CallView::read(document).map_err(|error| Cut::from(broken(&error)))?;
+        if self.reading.uris == Uris::Union && view.method == Method::ResourcesUpdated {
+            // Nothing was subscribed to here, and the caller does not know the resource by this URI.
+            return Ok(None);
+        }
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
         let splices = edits(texts, &self.lens, attempt)?;
         if splices.is_empty() {
@@ -541,7 +567,27 @@ impl Body for EventsBody {
     }
 }
 
+impl Drop for Reading {
+    /// In a session that the gate keeps nobody comes back for an answer: the server is told that nobody waits.
+    fn drop(&mut self) {
+        let (Some(kept), Some(id)) = (self.kept.take(), self.id.take()) else { return };
+        let told = self.open.as_ref().is_some_and(Open::is_cancelled);
+        let held = self.origin.who().credential();
+        let memory = self.origin.closer().memory();
+        // Who was stopped loses the session as a whole; a child is told by its pool.
+        let good = memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_ok();
+        if self.under_way.load(Ordering::Acquire) && !told && good && self.server.upstream.child().is_none() {
+            self.shared.mcp.ends.cancel(kept, id);
+        }
+    }
+}
+
 impl Reading {
+    /// Its answer is here.
+    fn answered(&self) {
+        self.under_way.store(false, Ordering::Release);
+    }
+
     /// Whether the server may ask the caller something on this channel.
     pub(crate) fn may_ask(&self) -> bool {
         self.session.is_some() && self.shape == Shape::Same && !self.gather

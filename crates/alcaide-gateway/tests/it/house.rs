@@ -1,6 +1,7 @@
 //! A house in a temporary folder: ledger, memory, issuer, plan, and the gate behind its own listener.
 
 mod blunt;
+mod scripted;
 mod setup;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use blunt::{Blunt, dead_url};
+pub(crate) use scripted::{Scripted, Speaks};
 pub(crate) use setup::Setup;
 
 pub(crate) const NOW: Moment = Moment::from_secs(1_795_000_000);
@@ -318,7 +320,7 @@ impl House {
                 id,
                 spec: Tool { server: server.clone(), name: name.clone(), facts },
                 pin: Some(offered.pin.to_string()),
-                input_schema: Some(definition["inputSchema"].to_string()),
+                input_schema: definition.get("inputSchema").map(ToString::to_string),
             };
             tools.insert((server, name), tool);
         }

@@ -23,18 +23,18 @@ pub(crate) fn message(path: &str, token: &str, body: &Value, extra: &[(&str, &st
     request
 }
 
-fn call(id: u64, method: &str, params: Value) -> Value {
+pub(crate) fn call(id: u64, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
 /// A stateless request with its headers.
-fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Request<Full<Bytes>> {
+pub(crate) fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Request<Full<Bytes>> {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
         "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "form": {} } },
     });
-    let name = params["name"].as_str().map(ToOwned::to_owned);
+    let name = params["name"].as_str().or(params["uri"].as_str()).map(ToOwned::to_owned);
     let mut extra = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
     if let Some(name) = &name {
         extra.push(("mcp-name", name));
@@ -43,7 +43,7 @@ fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Reques
 }
 
 /// The message of an answer, whole or the last of a stream.
-async fn said(answer: Answer) -> Value {
+pub(crate) async fn said(answer: Answer) -> Value {
     let is_stream = answer.header("content-type").starts_with("text/event-stream");
     let text = answer.text().await;
     if is_stream {
@@ -53,10 +53,14 @@ async fn said(answer: Answer) -> Value {
     }
 }
 
-/// Opens a handshake session; gives its id.
-async fn session(house: &House, path: &str, token: &str) -> String {
+/// Opens a handshake session of the newest such revision; gives its id.
+pub(crate) async fn session(house: &House, path: &str, token: &str) -> String {
+    session_of(house, path, token, "2025-11-25").await
+}
+
+async fn session_of(house: &House, path: &str, token: &str, revision: &str) -> String {
     let hello = json!({
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+        "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
     });
     let answer = send(house.address, message(path, token, &call(1, "initialize", hello), &[])).await;
     assert_eq!(answer.status, 200);
@@ -74,7 +78,7 @@ async fn small() -> (alcaide_testkit::Child, House, String) {
     let house = Setup::people().tools("small", &format!("http://{address}/mcp")).start().await;
     let token = house.token(HAND).await;
     said(send(house.address, stateless(SMALL, &token, "tools/list", json!({}))).await).await;
-    assert_eq!(house.accept_all().len(), 5);
+    assert_eq!(house.accept_all().len(), 6, "its tools and its instructions");
     (server, house, token)
 }
 
@@ -145,6 +149,73 @@ async fn what_is_no_single_message_is_refused() {
     assert_eq!((answer.status, answer.code().await.as_str()), (400, "ALC-GATE-0024"));
     let after: Vec<_> = house.audit().await.into_iter().skip(sent).collect();
     assert!(after.iter().all(|(intent, _)| intent.action == ActionKind::CallMethod), "{after:#?}");
+}
+
+/// The answers to several messages in one body.
+async fn several(house: &House, path: &str, token: &str, session: &str, messages: Value) -> (u16, Value) {
+    let answer = send(house.address, message(path, token, &messages, &[("mcp-session-id", session)])).await;
+    (answer.status, said(answer).await)
+}
+
+#[tokio::test]
+async fn a_batch_is_many_calls_where_the_revision_has_it() {
+    let (_small, house, token) = small().await;
+    let add = |id: u64, a: i64| {
+        let params = json!({ "name": "add", "arguments": { "a": a, "b": 1 } });
+        call(id, "tools/call", params)
+    };
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" });
+    let unlisted = call(4, "tools/call", json!({ "name": "no_such_tool", "arguments": {} }));
+    let begin = call(
+        5,
+        "initialize",
+        json!({ "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {} }),
+    );
+    for (path, one, two) in [(SMALL, "add", "add"), ("/mcp", "small__add", "small__add")] {
+        let own = session_of(&house, path, &token, "2025-03-26").await;
+        let named = |mut message: Value, name: &str| {
+            message["params"]["name"] = name.into();
+            message
+        };
+        let before = house.audit().await.len();
+        let messages =
+            json!([named(add(1, 1), one), told, named(add(2, 2), two), unlisted, begin, { "id": 6 }, [told]]);
+        let (status, answers) = several(&house, path, &token, &own, messages).await;
+        assert_eq!(status, 200, "{answers}");
+        let answers = answers.as_array().unwrap();
+        let ids: Vec<_> = answers.iter().map(|one| one["id"].clone()).collect();
+        assert_eq!(
+            ids,
+            [json!(1), json!(2), json!(4), json!(5), Value::Null, Value::Null],
+            "{path}: {answers:#?}"
+        );
+        for (at, sum) in [(0, 2), (1, 3)] {
+            assert_eq!(answers[at]["result"]["structuredContent"]["result"], sum, "{answers:#?}");
+        }
+        assert!(answers[2..].iter().all(|one| one["error"]["code"].is_i64()), "{answers:#?}");
+        let after: Vec<_> = house.audit().await.into_iter().skip(before).collect();
+        let tools = after.iter().filter(|(intent, _)| intent.action == ActionKind::CallTool).count();
+        assert_eq!(tools, 2, "each of them is a call of its own: {after:#?}");
+        // What wants no answer gets none.
+        assert_eq!(several(&house, path, &token, &own, json!([told, told])).await, (202, Value::Null));
+        // None, and one past the most.
+        for count in [0, 65] {
+            let messages = Value::from(vec![call(1, "ping", json!({})); count]);
+            assert_eq!(several(&house, path, &token, &own, messages).await.0, 400, "{count}");
+        }
+        let most = Value::from(vec![call(1, "ping", json!({})); 64]);
+        assert_eq!(several(&house, path, &token, &own, most).await.1.as_array().unwrap().len(), 64);
+        for revision in ["2024-11-05", "2025-06-18", "2025-11-25"] {
+            let own = session_of(&house, path, &token, revision).await;
+            let (status, refused) = several(&house, path, &token, &own, json!([add(1, 1)])).await;
+            assert_eq!((status, &refused["error"]["code"]), (400, &json!(-32600)), "{revision}");
+        }
+    }
+    // A stopped agent's batch is refused as its single messages are.
+    let own = session_of(&house, SMALL, &token, "2025-03-26").await;
+    house.kill(HAND, 1).await;
+    assert_eq!(several(&house, SMALL, &token, &own, json!([add(1, 1)])).await.0, 403);
+    house.audit().await;
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_tool_is_offered_and_called_once_it_is_accepted() {
             let refused = before["calls"][0]["message"].as_str().unwrap();
             assert!(refused.contains("nobody has accepted this tool"), "{before}");
             let names = house.accept_all();
-            assert_eq!(names, ["add", "look_up", "pay", "picture", "straße"]);
+            assert_eq!(names, ["(instructions)", "add", "look_up", "pay", "picture", "straße"]);
         }
         let through = python_sees(&house.url("/mcp/small"), &token, mode, &calls).await;
         assert_eq!(through, direct, "{mode}");
@@ -50,9 +50,9 @@ async fn a_tool_is_offered_and_called_once_it_is_accepted() {
     assert!(
         tools.iter().all(|(intent, outcome)| outcome.end == End::Complete && intent.target.tool.is_some())
     );
-    // Each definition is recorded once, however often it is listed.
+    // Each definition is recorded once, however often it is listed; so are instructions.
     let offered = house.events().iter().filter(|(_, event)| matches!(event, Event::Offered(_))).count();
-    assert_eq!(offered, 5);
+    assert_eq!(offered, 6);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn the_reference_server_is_the_same_through_the_gate() {
 }
 
 /// Everything of a tool server is permitted to the hand, what servers ask too.
-const ALL: &str = "permit (principal, action in [Alcaide::Action::\"call_tool\"], resource);\n\
+pub(crate) const ALL: &str = "permit (principal, action in [Alcaide::Action::\"call_tool\"], resource);\n\
     permit (principal, action in [Alcaide::Action::\"call_method\", Alcaide::Action::\"get_prompt\", \
     Alcaide::Action::\"read_resource\"], resource);";
 
@@ -107,10 +107,9 @@ async fn public_clients_see_the_same_server_through_the_gate() {
     let (direct, through) = seen.await.unwrap();
     for (client, mut seen) in through {
         let mut without = direct[client].clone();
-        // What the server tells the model beside its tools does not pass: nobody has accepted it.
-        if let Some(told) = without.get_mut("instructions") {
+        // What the server tells the model beside its tools was accepted with them.
+        if let Some(told) = without.get("instructions") {
             assert_eq!(*told, "A server for tests.");
-            *told = Value::Null;
         }
         // A tool that is not there is refused by policy before its server could say so.
         for one in [&mut seen, &mut without] {

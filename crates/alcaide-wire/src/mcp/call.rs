@@ -25,6 +25,34 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What `completion/complete` is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reference<'a> {
+    /// An argument of this prompt.
+    Prompt(Target<'a>),
+    /// A variable of this template.
+    Template(Target<'a>),
+}
+
+impl<'a> Reference<'a> {
+    /// `ref`, where it is one of the two kinds that the protocol has.
+    fn read(value: Value<'_, 'a>) -> Option<Self> {
+        let named =
+            |key: &str| value.get(key).and_then(Target::read).filter(|target| !target.text.is_empty());
+        match value.get("type").and_then(Value::as_str).as_deref() {
+            Some("ref/prompt") => named("name").map(Self::Prompt),
+            Some("ref/resource") => named("uri").map(Self::Template),
+            _ => None,
+        }
+    }
+
+    const fn target_mut(&mut self) -> &mut Target<'a> {
+        match self {
+            Self::Prompt(target) | Self::Template(target) => target,
+        }
+    }
+}
+
 /// One request or notification, read. Borrows the text, not the document.
 #[derive(Clone, Debug)]
 pub struct CallView<'a> {
@@ -42,6 +70,8 @@ pub struct CallView<'a> {
     /// The tool, prompt or resource that is addressed, in `tools/call`, `prompts/get`, `resources/read`,
     /// `resources/subscribe` and `resources/unsubscribe`.
     pub target: Option<Target<'a>>,
+    /// The prompt or template of `completion/complete`, where it is clear.
+    pub reference: Option<Reference<'a>>,
     /// Bytes of the arguments of a tool or prompt, an object.
     pub arguments: Option<Range<usize>>,
     /// Where a list goes on. Opaque, from the server.
@@ -99,6 +129,7 @@ impl<'a> CallView<'a> {
             era,
             declared: carried,
             target: None,
+            reference: None,
             arguments: None,
             cursor: None,
             progress_token: meta.as_ref().and_then(|meta| meta.progress_token.clone()),
@@ -156,6 +187,7 @@ impl<'a> CallView<'a> {
                 // Whatever `_meta` says besides: a handshake is no stateless request.
                 self.era = Era::Handshake;
             }
+            Method::CompletionComplete => self.reference = get("ref").and_then(Reference::read),
             Method::Cancelled => self.cancels = get("requestId").and_then(Id::read),
             Method::Progress => self.progress_token = get("progressToken").and_then(Id::read),
             _ => {}
@@ -169,11 +201,14 @@ impl<'a> CallView<'a> {
         self.declared.as_deref().and_then(Revision::parse)
     }
 
-    /// Addresses another tool, prompt or resource. The view then says the new name, and so do the headers
+    /// Addresses another tool, prompt or resource, or completes for another. The view then says the new name, and so do the headers
     /// made from it ([`super::headers_for`]); its spans stay those of the text that was read.
     #[must_use]
     pub fn rename(&mut self, name: &str) -> Option<Splice> {
-        let target = self.target.as_mut()?;
+        let target = match self.reference.as_mut() {
+            Some(reference) => reference.target_mut(),
+            None => self.target.as_mut()?,
+        };
         target.text = Cow::Owned(name.to_owned());
         Some(Splice::text(target.span.clone(), name))
     }

@@ -49,6 +49,8 @@ pub enum ItemFate {
     Keep,
     /// It gets another name.
     Rename(String),
+    /// It gets another URI or template.
+    Readdress(String),
     /// It is taken out.
     Drop,
 }
@@ -81,10 +83,17 @@ impl<'a> Item<'a> {
     pub fn rename(&self, name: &str) -> Option<Splice> {
         self.name.as_ref().map(|given| Splice::text(given.span.clone(), name))
     }
+
+    /// Gives it another URI or template.
+    #[must_use]
+    pub fn readdress(&self, uri: &str) -> Option<Splice> {
+        self.uri.as_ref().map(|given| Splice::text(given.span.clone(), uri))
+    }
 }
 
-/// The member of a result that holds the list of a method.
-pub(super) const fn list_member(method: Method) -> Option<&'static str> {
+/// The member of a result that holds the list of a method; none where it lists nothing.
+#[must_use]
+pub const fn list_member(method: Method) -> Option<&'static str> {
     match method {
         Method::ToolsList => Some("tools"),
         Method::PromptsList => Some("prompts"),
@@ -105,7 +114,7 @@ pub(super) const fn list_pointer(method: Method) -> &'static str {
     }
 }
 
-/// The splices that make each item's fate; items without a name that should get one are taken out.
+/// The splices that make each item's fate; items without a name or URI that should get one are taken out.
 pub(super) fn relist(list: Value<'_, '_>, items: &[Item<'_>], fates: &[ItemFate]) -> Vec<Splice> {
     let mut splices = Vec::new();
     let mut dropped = vec![false; items.len()];
@@ -113,10 +122,14 @@ pub(super) fn relist(list: Value<'_, '_>, items: &[Item<'_>], fates: &[ItemFate]
         match fate {
             ItemFate::Keep => {}
             ItemFate::Drop => *gone = true,
-            ItemFate::Rename(name) => match item.rename(name) {
-                Some(splice) => splices.push(splice),
-                None => *gone = true,
-            },
+            ItemFate::Rename(to) | ItemFate::Readdress(to) => {
+                let splice =
+                    if matches!(fate, ItemFate::Rename(_)) { item.rename(to) } else { item.readdress(to) };
+                match splice {
+                    Some(splice) => splices.push(splice),
+                    None => *gone = true,
+                }
+            }
         }
     }
     splices.extend(edit::remove_items(list, |index| dropped.get(index).copied().unwrap_or(true)));

@@ -251,6 +251,17 @@ impl<'a> ResultView<'a> {
         relist(list, &self.items, &fates)
     }
 
+    /// Gives resources other URIs in what a tool, prompt or resource says: contents, links and what is embedded. What is
+    /// structured stays as it is.
+    #[must_use]
+    pub fn readdress(&self, mut to: impl FnMut(&str) -> String) -> Vec<Splice> {
+        if !matches!(self.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) {
+            return Vec::new();
+        }
+        let uris = self.segments.iter().filter(|one| one.part == Part::Uri && one.pointer.ends_with("/uri"));
+        uris.map(|one| Splice::text(one.span.clone(), &to(&one.text))).collect()
+    }
+
     /// Takes members out of the result, such as `structuredContent`. Not to be mixed with other edits of the
     /// same members.
     #[must_use]

@@ -3,7 +3,11 @@
 //! A name is `server__tool` where that is at most 64 letters, digits, `_` and `-` and the two parts can be
 //! told apart again; else it is what fits of both and 80 bits of a digest. The two kinds never meet: a plain
 //! name that looks like a digested one is digested itself. So two pairs have the same name only if their
-//! digests collide, and then the [`Table`] refuses the second.
+//! digests collide, and then the [`Table`] refuses the second. Prompts are named by the same rule in a table of their own.
+//!
+//! A resource has no name but a URI, and two servers may offer the same one. In a union it is `alcaide:SERVER/URI`: the
+//! server stands before the first `/`, the rest is the server's own URI or template, byte by byte. Without an authority it
+//! is opaque to readers of URLs (RFC 3986, section 3; WHATWG URL, "opaque path"), so that nobody resolves dots within it.
 
 use std::collections::HashMap;
 
@@ -43,6 +47,37 @@ pub fn join(server: &str, tool: &str, digest: Digest) -> String {
     name.push_str(MARK);
     push_base32(&mut name, &digest(&input));
     name
+}
+
+/// The tool or prompt of `server` that a plain name stands for; none if the name is another server's, or has a digest.
+#[must_use]
+pub fn plain<'n>(name: &'n str, server: &str, digest: Digest) -> Option<&'n str> {
+    let item = name.strip_prefix(server)?.strip_prefix(BETWEEN)?;
+    (join(server, item, digest) == name).then_some(item)
+}
+
+/// Whether a name has a digest and may be that of something of `server`: only who knows all names of that server can say
+/// of what, by [`join`].
+#[must_use]
+pub fn may_be_of(name: &str, server: &str) -> bool {
+    let mut fitting = String::new();
+    push_fitting(&mut fitting, server, SERVER_BYTES_MAX);
+    let rest = name.strip_prefix(&fitting).and_then(|rest| rest.strip_prefix(BETWEEN));
+    name.len() <= NAME_BYTES_MAX && rest.is_some_and(looks_digested)
+}
+
+const SCHEME: &str = "alcaide:";
+
+/// The URI or template of a server's resource in the union.
+#[must_use]
+pub fn qualify(server: &str, uri: &str) -> String {
+    [SCHEME, server, "/", uri].concat()
+}
+
+/// The server and its own URI or template; none if it is no URI of a union.
+#[must_use]
+pub fn unqualify(uri: &str) -> Option<(&str, &str)> {
+    uri.strip_prefix(SCHEME)?.split_once('/').filter(|(server, own)| !server.is_empty() && !own.is_empty())
 }
 
 fn is_plain(text: &str) -> bool {

@@ -210,12 +210,14 @@ impl<'a> Story<'a> {
         self.page.field("tools", &text)
     }
 
-    /// The tools that the server offers, once the office has read of them.
+    /// The declared tools that the server offers, once the office has read of them. Its instructions are offered like a
+    /// tool; nobody declared them here.
     async fn offered(&self) -> Result<Vec<ToolView>, Failure> {
         let begun = Instant::now();
         let path = format!("/api/v1/tools?server={SERVER}");
         loop {
-            let all: Vec<ToolView> = self.setting.client.get(&path).await?;
+            let mut all: Vec<ToolView> = self.setting.client.get(&path).await?;
+            all.retain(|tool| tool.id.is_some());
             if !all.is_empty() && all.iter().all(|tool| tool.offered.is_some()) {
                 return Ok(all);
             }

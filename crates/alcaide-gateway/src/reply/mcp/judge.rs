@@ -6,15 +6,15 @@ use std::sync::Arc;
 use alcaide_record::{End, Stage};
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Value};
-use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView};
+use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView, union};
 use bytes::Bytes;
 
 use super::super::Lens;
 use super::super::json::{broken, edits, reply_limits};
-use super::{Reading, Shape};
+use super::{Reading, Shape, Uris};
 use crate::attempt::Attempt;
 use crate::content::uninspected;
-use crate::mcp::{down, offer};
+use crate::mcp::{down, instructions, offer};
 use crate::refusal::{self, Refusal};
 
 /// Reads the response, searches it, cuts what is offered to what the caller may use, seals what it is to carry.
@@ -49,7 +49,7 @@ pub(super) async fn judge(
         dropped.extend(gone.map(|(item, _)| item.span.clone()));
         splices.extend(view.relist(&document, |at, _| fates.get(at).cloned().unwrap_or(ItemFate::Drop)));
     }
-    // A tool's definition was accepted as it is; what does not pass need not be hidden.
+    // Definitions of tools and instructions were accepted as they are; what does not pass need not be hidden.
     let passing = view.segments.iter().filter(|segment| {
         segment.part != Part::Instructions
             && !(reading.method == Method::ToolsList && segment.part == Part::Definition)
@@ -74,18 +74,41 @@ pub(super) async fn judge(
         let sealed = sealed.ok_or_else(|| broken(&"the server's state cannot be sealed"))?;
         splices.extend(view.replace_request_state(&sealed));
     }
+    let told = match view.server.as_ref().and_then(|server| server.instructions.as_ref()) {
+        Some(told) => {
+            let (shared, origin) = (&reading.shared, &reading.origin);
+            instructions::fate(shared, origin, &reading.server, &told.text).await.map_err(|error| {
+                (End::ContentCut, Refusal::of(refusal::LEDGER, Stage::Bound).because(error.to_string()))
+            })?
+        }
+        None => ItemFate::Drop,
+    };
     if let Some(result) = document.root().get("result") {
-        splices.extend(reshaped(reading, result));
+        splices.extend(reshaped(reading, result, &told));
     }
-    edit::apply(bytes, splices).map_err(|error| broken(&error))
+    let judged = edit::apply(bytes, splices).map_err(|error| broken(&error))?;
+    readdressed(reading, judged)
+}
+
+/// The response with the URIs by which the caller knows resources. What was hidden of one stays hidden.
+fn readdressed(reading: &Reading, judged: Bytes) -> Result<Bytes, (End, Refusal)> {
+    if reading.uris == Uris::Own {
+        return Ok(judged);
+    }
+    let document = Document::parse(&judged, &reply_limits()).map_err(|error| broken(&error))?;
+    let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
+    let splices = view.readdress(|uri| union::qualify(reading.server.name.as_str(), uri));
+    edit::apply(&judged, splices).map_err(|error| broken(&error))
 }
 
 /// Members that are taken out, and those that the caller's generation needs.
-fn reshaped(reading: &Reading, result: Value<'_, '_>) -> Vec<Splice> {
+fn reshaped(reading: &Reading, result: Value<'_, '_>, told: &ItemFate) -> Vec<Splice> {
     let handshake = reading.shape == Shape::Handshake;
     let mut splices = edit::remove_members(result, |key| match key {
-        // What a server tells the model beside its tools: nobody has accepted it.
-        "instructions" => matches!(reading.method, Method::Initialize | Method::Discover),
+        // What a server tells the model beside its tools, unless it was accepted so.
+        "instructions" => {
+            matches!(reading.method, Method::Initialize | Method::Discover) && *told != ItemFate::Keep
+        }
         "resultType" | "ttlMs" | "cacheScope" => handshake,
         _ => false,
     });

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::mcp::union::{Digest, NAME_BYTES_MAX, Table, UnionError, join};
+use crate::mcp::union::{
+    Digest, NAME_BYTES_MAX, Table, UnionError, join, may_be_of, plain, qualify, unqualify,
+};
 
 /// Spreads its input; stands in for a cryptographic digest.
 fn spread(bytes: &[u8]) -> [u8; 32] {
@@ -77,7 +79,52 @@ fn a_server_cannot_take_the_digested_name_of_another() {
     assert_ne!(join(server, tool, SPREAD), victim);
 }
 
+#[test]
+fn a_uri_of_the_union_is_the_servers_own_behind_its_name() {
+    for own in
+        ["file:///a/../b?x#y", "note://one", "alcaide:other/note://one", "{+path}", "no-scheme", "/", "x y"]
+    {
+        let uri = qualify("my.files_2", own);
+        assert_eq!(unqualify(&uri), Some(("my.files_2", own)), "{uri}");
+    }
+    assert_eq!(qualify("files", "file:///a"), "alcaide:files/file:///a");
+    for foreign in
+        ["note://one", "alcaide:files", "alcaide:files/", "alcaide:/x", "ALCAIDE:files/x", "", "alcaide:"]
+    {
+        assert_eq!(unqualify(foreign), None, "{foreign}");
+    }
+}
+
+#[test]
+fn a_plain_name_tells_its_server_and_a_digested_one_who_may_be_it() {
+    assert_eq!(plain("github__greet", "github", SPREAD), Some("greet"));
+    assert_eq!(plain("a__b__c", "a", SPREAD), Some("b__c"));
+    // `a__b` never has plain names: this one is of `a`.
+    assert_eq!(plain("a__b__c", "a__b", SPREAD), None);
+    for (name, server) in
+        [("github__greet", "git"), ("github__", "github"), ("github__a b", "github"), ("x", "x")]
+    {
+        assert_eq!(plain(name, server, SPREAD), None, "{name}");
+        assert!(!may_be_of(name, server), "{name}");
+    }
+    let digested = join("my.server", "a prompt", SPREAD);
+    assert_eq!(plain(&digested, "my.server", SPREAD), None);
+    assert!(may_be_of(&digested, "my.server") && !may_be_of(&digested, "my"));
+    assert!(!may_be_of(&"x".repeat(1 << 20), "x"));
+}
+
 proptest! {
+    #[test]
+    fn every_name_of_a_union_leads_back(server in "[a-z0-9][a-z0-9._-]{0,62}", item in "\\PC{1,80}") {
+        let name = join(&server, &item, SPREAD);
+        match plain(&name, &server, SPREAD) {
+            Some(found) => prop_assert_eq!(found, item.as_str()),
+            None => prop_assert!(may_be_of(&name, &server)),
+        }
+        let uri = qualify(&server, &item);
+        prop_assert_eq!(unqualify(&uri), Some((server.as_str(), item.as_str())));
+    }
+
     #[test]
     fn names_are_short_plain_and_told_apart(pairs in prop::collection::vec(("[a_.x-]{0,6}", "[a_.xé-]{0,30}"), 1..20)) {
         let mut table = Table::default();
