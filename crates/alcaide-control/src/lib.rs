@@ -46,6 +46,7 @@ pub mod tools;
 
 mod approvals;
 mod by;
+mod calls;
 mod error;
 mod lag;
 mod offers;

@@ -243,10 +243,10 @@ impl Office {
             let mut batch = Vec::new();
             while next < target && u64::try_from(batch.len()).unwrap_or(u64::MAX) < FOLLOW_BATCH {
                 let Some((index, leaf)) = reader.next().await? else { return Err(OfficeError::Stopping) };
-                let entry = Entry::from_leaf(&leaf).map_err(|source| OfficeError::Entry { index, source })?;
-                batch.push((index, entry));
+                batch.push((index, leaf));
                 next = index.saturating_add(1);
             }
+            // Entries are read where the store is written: that is no work for the threads that serve.
             let swap = self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
             if swap && let Some(plan) = self.load_current().await? {
                 self.0.plans.send_replace(Arc::new(plan));
@@ -403,16 +403,17 @@ impl std::fmt::Debug for Office {
     }
 }
 
-fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Entry)]) -> Result<bool, OfficeError> {
+fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -> Result<bool, OfficeError> {
     let mut next = project::next(tx)?;
     let mut swap = false;
     let mut following = project::Following::within(tx)?;
-    for (index, entry) in batch {
+    for (index, leaf) in batch {
         // What was followed before is passed over.
         if *index != next {
             continue;
         }
-        swap |= following.follow(*index, entry)? == Then::Swap;
+        let entry = Entry::from_leaf(leaf).map_err(|source| OfficeError::Entry { index: *index, source })?;
+        swap |= following.follow(*index, &entry)? == Then::Swap;
         next = index.saturating_add(1);
     }
     following.finish()?;

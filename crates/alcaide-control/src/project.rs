@@ -7,12 +7,13 @@ use alcaide_inventory::{Actor, CallId, Moment, RouteId, UnitId};
 use alcaide_record::{
     Entry, Event, Intent, Issued, OfficeAct, Order, OrderKind, Outcome, Refused, TokenKind, Usage,
 };
-use alcaide_store::rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use alcaide_store::rusqlite::{Connection, Statement, params};
 
 use crate::approvals;
+use crate::calls::{Calls, key_of};
 use crate::error::OfficeError;
 use crate::offers;
-use crate::sql::{from_json, int, moment, nat, text_of, to_json, word};
+use crate::sql::{int, moment, nat, text_of, to_json, word};
 use crate::view::{CallState, CallView};
 
 /// Issued tokens are remembered this long after their end, in microseconds: one day, for questions about them.
@@ -45,9 +46,7 @@ pub(crate) fn moved(tx: &Connection, next: u64) -> Result<(), OfficeError> {
 /// added up before it is written ([`Following::finish`]).
 pub(crate) struct Following<'t> {
     tx: &'t Connection,
-    load: Statement<'t>,
-    begin: Statement<'t>,
-    go_on: Statement<'t>,
+    rows: Calls<'t>,
     add: Statement<'t>,
     calls: HashMap<CallId, Known>,
     counted: BTreeMap<Account, Counted>,
@@ -66,7 +65,7 @@ struct Known {
 enum Row {
     /// There is none yet.
     New,
-    /// Its state and body have changed: what a call is looked for by stands as it was.
+    /// It has gone on: what a call is looked for by stands as it was.
     GoesOn,
     /// Who or what it is about may have changed as well.
     Changed,
@@ -79,9 +78,7 @@ impl<'t> Following<'t> {
     pub(crate) fn within(tx: &'t Connection) -> Result<Self, OfficeError> {
         Ok(Self {
             tx,
-            load: tx.prepare(LOAD)?,
-            begin: tx.prepare(BEGIN)?,
-            go_on: tx.prepare(GO_ON)?,
+            rows: Calls::within(tx)?,
             add: tx.prepare(ADD)?,
             calls: HashMap::new(),
             counted: BTreeMap::new(),
@@ -93,26 +90,11 @@ impl<'t> Following<'t> {
         let mut calls: Vec<Known> = self.calls.drain().map(|(_, known)| known).collect();
         // In the order of their keys, rows and most index entries are added at the end of their pages.
         calls.sort_unstable_by_key(|known| known.key);
-        for Known { key, row, call } in &calls {
+        for Known { key, row, call } in calls {
             match row {
-                Row::New => begin_call(&mut self.begin, *key, call)?,
-                Row::GoesOn => {
-                    self.go_on.execute(params![key, word(&call.state)?, to_json("call", call)?])?;
-                }
-                Row::Changed => {
-                    self.tx.prepare(CHANGE)?.execute(params![
-                        key,
-                        text_of(call.actor),
-                        text_of(call.subject),
-                        text_of(call.unit),
-                        text_of(call.task),
-                        text_of(call.run),
-                        text_of(call.route),
-                        text_of(call.tool),
-                        word(&call.state)?,
-                        to_json("call", call)?,
-                    ])?;
-                }
+                Row::New => self.rows.begin(key, call)?,
+                Row::GoesOn => self.rows.go_on(key, call)?,
+                Row::Changed => self.rows.change(key, call)?,
             }
         }
         for ((day, actor, subject, unit, route), more) in &self.counted {
@@ -392,7 +374,7 @@ fn blank(call: CallId, at: Moment) -> CallView {
 
 impl Known {
     fn new(index: u64, call: CallId, at: Moment) -> Self {
-        Self { key: int(index), row: Row::New, call: blank(call, at) }
+        Self { key: key_of(index), row: Row::New, call: blank(call, at) }
     }
 
     fn changed(mut self) -> Self {
@@ -408,40 +390,14 @@ fn load(on: &mut Following<'_>, call: CallId) -> Result<Option<Known>, OfficeErr
     if let Some(known) = on.calls.remove(&call) {
         return Ok(Some(known));
     }
-    let found: Option<(i64, String)> =
-        on.load.query_row([call.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    found.map(|(key, body)| Ok(Known { key, row: Row::GoesOn, call: from_json("call", &body)? })).transpose()
+    let found = on.rows.load(call)?;
+    Ok(found.map(|(key, call)| Known { key, row: Row::GoesOn, call }))
 }
 
 fn save(on: &mut Following<'_>, known: Known) {
     on.calls.insert(known.call.call, known);
 }
 
-fn begin_call(begin: &mut Statement<'_>, key: i64, call: &CallView) -> Result<(), OfficeError> {
-    begin.execute(params![
-        key,
-        call.call.to_string(),
-        moment(call.at),
-        text_of(call.actor),
-        text_of(call.subject),
-        text_of(call.unit),
-        text_of(call.task),
-        text_of(call.run),
-        text_of(call.route),
-        text_of(call.tool),
-        word(&call.state)?,
-        to_json("call", call)?,
-    ])?;
-    Ok(())
-}
-
-const LOAD: &str = "SELECT entry, body FROM call WHERE call = ?1";
-// Not `INSERT OR REPLACE`: for that SQLite keeps a journal of each statement, in a file, with every page that it touches.
-const BEGIN: &str = "INSERT INTO call (entry, call, at, actor, subject, unit, task, run, route, tool, state, body) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const GO_ON: &str = "UPDATE call SET state = ?2, body = ?3 WHERE entry = ?1";
-const CHANGE: &str = "UPDATE call SET actor = ?2, subject = ?3, unit = ?4, task = ?5, run = ?6, route = ?7, tool = ?8, \
-    state = ?9, body = ?10 WHERE entry = ?1";
 const ADD: &str = "INSERT INTO usage_day \
     (day, actor, subject, unit, route, requests, refused, input, cached_input, output, cost_micros) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use alcaide_inventory::{Actor, CallId, Moment, Name, Plan, ToolId};
-use alcaide_store::rusqlite::types::Value;
-use alcaide_store::rusqlite::{OptionalExtension as _, params, params_from_iter};
+use alcaide_store::rusqlite::{OptionalExtension as _, params};
 use alcaide_store::{Transaction, rusqlite};
 
 use crate::by::{By, Operation};
+use crate::calls;
 use crate::error::{OfficeError, cut};
 use crate::office::Office;
 use crate::place::name_in;
 use crate::project::DAY_US;
-use crate::sql::{from_json, int, moment, nat, parsed, word};
+use crate::sql::{from_json, int, nat, parsed};
 use crate::view::{
     ActivityFilter, ActorState, AgentView, CallView, Cursor, OrderView, Page, Paging, UsageBy, UsageFilter,
     UsageView,
@@ -39,7 +39,7 @@ impl Office {
     ) -> Result<Page<CallView>, OfficeError> {
         self.allow(by, Operation::SeeActivity).await?;
         let (limit, before) = window(&paging)?;
-        let mut page = self.0.store.read(move |tx| calls_page(tx, &filter, limit, before)).await?;
+        let mut page = self.0.store.read(move |tx| calls::list(tx, &filter, limit, before)).await?;
         let names = Names::of(&self.current());
         page.items.iter_mut().for_each(|call| names.put(call));
         Ok(page)
@@ -51,16 +51,8 @@ impl Office {
     /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], or what the store says.
     pub async fn call(&self, by: &By, call: CallId) -> Result<CallView, OfficeError> {
         self.allow(by, Operation::SeeActivity).await?;
-        let body: Option<String> = self
-            .0
-            .store
-            .read(move |tx| {
-                let sql = "SELECT body FROM call WHERE call = ?1";
-                Ok::<_, OfficeError>(tx.query_row(sql, [call.to_string()], |row| row.get(0)).optional()?)
-            })
-            .await?;
-        let mut view: CallView =
-            from_json("call", &body.ok_or_else(|| OfficeError::unknown("call", &call))?)?;
+        let found = self.0.store.read(move |tx| calls::find(tx, call)).await?;
+        let mut view = found.ok_or_else(|| OfficeError::unknown("call", &call))?;
         Names::of(&self.current()).put(&mut view);
         Ok(view)
     }
@@ -124,55 +116,6 @@ pub(crate) fn page<T>(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> u64) ->
     Page { items, next }
 }
 
-fn calls_page(
-    tx: &Transaction<'_>,
-    filter: &ActivityFilter,
-    limit: u32,
-    before: i64,
-) -> Result<Page<CallView>, OfficeError> {
-    let mut sql = String::from("SELECT entry, body FROM call WHERE entry < ?");
-    let mut values = vec![Value::from(before)];
-    let state = filter.state.as_ref().map(word).transpose()?;
-    let same = [
-        ("actor", filter.actor.map(|id| id.to_string())),
-        ("subject", filter.subject.map(|id| id.to_string())),
-        ("unit", filter.unit.map(|id| id.to_string())),
-        ("task", filter.task.map(|id| id.to_string())),
-        ("run", filter.run.map(|id| id.to_string())),
-        ("route", filter.route.map(|id| id.to_string())),
-        ("tool", filter.tool.map(|id| id.to_string())),
-        ("state", state),
-    ];
-    for (column, value) in same {
-        if let Some(value) = value {
-            // Column names are those above; values are bound.
-            sql.push_str(" AND ");
-            sql.push_str(column);
-            sql.push_str(" = ?");
-            values.push(Value::from(value));
-        }
-    }
-    if let Some(since) = filter.since {
-        sql.push_str(" AND at >= ?");
-        values.push(Value::from(moment(since)));
-    }
-    if let Some(until) = filter.until {
-        sql.push_str(" AND at < ?");
-        values.push(Value::from(moment(until)));
-    }
-    sql.push_str(" ORDER BY entry DESC LIMIT ?");
-    values.push(Value::from(i64::from(limit) + 1));
-    let mut select = tx.prepare(&sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
-    let mut items: Vec<(u64, CallView)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let body: String = row.get(1)?;
-        items.push((nat(row.get(0)?), from_json("call", &body)?));
-    }
-    let Page { items, next } = page(items, limit, |(key, _)| *key);
-    Ok(Page { items: items.into_iter().map(|(_, call)| call).collect(), next })
-}
-
 fn usage_rows(tx: &Transaction<'_>, filter: &UsageFilter) -> Result<Vec<UsageView>, OfficeError> {
     let column = match filter.by {
         UsageBy::Actor => "actor",
@@ -215,10 +158,7 @@ fn agent(
         .query_row([&key], |row| Ok(ActorState { epoch: nat(row.get(0)?), killed: row.get(1)? }))
         .optional()?
         .unwrap_or_default();
-    let last: Option<i64> = tx
-        .prepare("SELECT at FROM call WHERE actor = ?1 ORDER BY entry DESC LIMIT 1")?
-        .query_row([&key], |row| row.get(0))
-        .optional()?;
+    let last = calls::newest_of(tx, &key)?;
     let credentials = tx
         .prepare("SELECT count(*) FROM credential WHERE actor = ?1 AND entry IS NOT NULL")?
         .query_row([&key], |row| row.get(0))?;

@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, sql: TOOL_OFFERS },
     Migration { number: 3, sql: APPROVALS },
     Migration { number: 4, sql: CONSOLE },
+    Migration { number: 5, sql: LEAN_CALLS },
 ];
 
 const FIRST: &str = "
@@ -125,4 +126,35 @@ CREATE TABLE console_session (
     seen INTEGER NOT NULL, expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX console_session_human ON console_session (human);
+";
+
+/// Calls in less room: ids stand once, in `term`; a call's row holds their numbers, and as JSON only what has no column.
+const LEAN_CALLS: &str = "
+CREATE TABLE term (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+INSERT INTO term (text)
+    SELECT actor FROM call WHERE actor IS NOT NULL UNION SELECT subject FROM call WHERE subject IS NOT NULL
+    UNION SELECT unit FROM call WHERE unit IS NOT NULL UNION SELECT task FROM call WHERE task IS NOT NULL
+    UNION SELECT run FROM call WHERE run IS NOT NULL UNION SELECT route FROM call WHERE route IS NOT NULL
+    UNION SELECT tool FROM call WHERE tool IS NOT NULL;
+
+ALTER TABLE call RENAME TO call_before;
+CREATE TABLE call (
+    entry INTEGER PRIMARY KEY, call TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, actor INTEGER, subject INTEGER,
+    unit INTEGER, task INTEGER, run INTEGER, route INTEGER, tool INTEGER, state TEXT NOT NULL, rest TEXT NOT NULL
+) STRICT;
+INSERT INTO call SELECT entry, call, at,
+    (SELECT id FROM term WHERE text = actor), (SELECT id FROM term WHERE text = subject),
+    (SELECT id FROM term WHERE text = unit), (SELECT id FROM term WHERE text = task),
+    (SELECT id FROM term WHERE text = run), (SELECT id FROM term WHERE text = route),
+    (SELECT id FROM term WHERE text = tool), state,
+    json_remove(body, '$.call', '$.state', '$.at', '$.actor', '$.actor_name', '$.subject', '$.subject_name', '$.unit',
+        '$.task', '$.run', '$.route', '$.route_name', '$.tool', '$.tool_name')
+    FROM call_before ORDER BY entry;
+DROP TABLE call_before;
+CREATE INDEX call_actor ON call (actor);
+CREATE INDEX call_subject ON call (subject);
+CREATE INDEX call_task ON call (task);
+CREATE INDEX call_route ON call (route);
+CREATE INDEX call_at ON call (at);
+CREATE INDEX call_not_ended ON call (state) WHERE state <> 'ended';
 ";

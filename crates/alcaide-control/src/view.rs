@@ -299,6 +299,24 @@ pub enum CallState {
     Refused,
 }
 
+impl CallState {
+    /// The word that stands for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// What a word stands for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Unknown, Self::Ended, Self::Refused].into_iter().find(|state| state.as_str() == word)
+    }
+}
+
 /// One call, its entries joined.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CallView {

@@ -359,11 +359,13 @@ impl Service for Gate {
                         let passed = llm::handle(shared, passage, operation, request).await;
                         passed.map_err(answered(destination))
                     }
+                    // Apart: hyper moves the future of each call once, with room for its longest way.
                     Destination::Api => {
-                        api::handle(shared, passage, request).await.map_err(answered(destination))
+                        let passed = Box::pin(api::handle(shared, passage, request)).await;
+                        passed.map_err(answered(destination))
                     }
                     Destination::Mcp => {
-                        let passed = mcp::handle(shared, passage, request).await;
+                        let passed = Box::pin(mcp::handle(shared, passage, request)).await;
                         passed.map_err(|denied| (denied.refusal().clone(), denied.into_response()))
                     }
                 }

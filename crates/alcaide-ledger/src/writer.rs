@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::frame::seal_frame;
 use crate::layer::{Layer, SegmentFile};
 use crate::leaf::{AppendError, SpendKey};
-use crate::queue::{GATHER_MAX, Slot, Waiting};
+use crate::queue::{GATHER_MAX, GATHER_WRITES, Slot, Waiting};
 use crate::segment::{self, SEGMENT_HEADER_BYTES};
 use crate::shared::Shared;
 use crate::tail::Batch;
@@ -59,7 +59,7 @@ impl Writer {
                 self.shared.queue.fail(&cause);
                 break;
             }
-            gather = if others { begun.elapsed().min(GATHER_MAX) } else { Duration::ZERO };
+            gather = if others { (begun.elapsed() * GATHER_WRITES).min(GATHER_MAX) } else { Duration::ZERO };
         }
     }
 
