@@ -5,12 +5,14 @@
 //! head of the answer, and then whenever it asks for more of the body ([`Answer`]). So nothing is read ahead of a
 //! caller who is slow, and all that has arrived can be taken at once.
 //!
-//! An idle connection is polled by nobody. One that the upstream has closed meanwhile gives the request back unsent when
-//! it is used, and the next one is tried; a sweep lets go of those that are closed or too old. A call that is
-//! dropped drops its connection: the upstream sees it closed.
+//! An idle connection is polled by nobody. Before it is used again the kernel is asked whether anything lies unread on
+//! it: bytes behind an answer belong to nobody, and would be read as the answer to the next request. One that the
+//! upstream has closed meanwhile gives the request back unsent when it is used, and the next one is tried; a sweep lets
+//! go of those that are closed or too old. A call that is dropped drops its connection: the upstream sees it closed.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -27,6 +29,8 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -67,6 +71,8 @@ struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
     /// Gone once hyper is done with it. Behind a pointer: it is moved with every stage of an answer.
     connection: Option<Pin<Box<Connection>>>,
+    /// The same socket, to look at what hyper has not read.
+    socket: OwnedFd,
 }
 
 type Connection = http1::Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Full<Bytes>>;
@@ -182,17 +188,22 @@ fn relative(request: &mut Request<Full<Bytes>>) -> Result<Origin, LinkError> {
 impl Shared {
     /// The connection that was used last: the likeliest to be open still.
     fn take(&self, origin: &Origin) -> Option<Link> {
-        let mut idle = self.idle.lock();
-        let links = idle.links.get_mut(origin)?;
-        let (link, since) = links.pop()?;
-        if since.elapsed() < IDLE_MAX {
-            return Some(link);
+        loop {
+            let mut idle = self.idle.lock();
+            let links = idle.links.get_mut(origin)?;
+            let (link, since) = links.pop()?;
+            if since.elapsed() >= IDLE_MAX {
+                // The others have been idle for longer.
+                let old = std::mem::take(links);
+                drop(idle);
+                drop((link, old));
+                return None;
+            }
+            drop(idle);
+            if link.is_silent() {
+                return Some(link);
+            }
         }
-        // The others have been idle for longer.
-        let old = std::mem::take(links);
-        drop(idle);
-        drop((link, old));
-        None
     }
 
     fn keep(self: &Arc<Self>, origin: Origin, link: Link) {
@@ -216,8 +227,13 @@ impl Shared {
         let mut connector = self.connector.clone();
         poll_fn(|context| connector.poll_ready(context)).await.map_err(LinkError::Connect)?;
         let stream = connector.call(url).await.map_err(LinkError::Connect)?;
+        let socket = match &stream {
+            MaybeHttpsStream::Http(stream) => stream.inner().as_fd(),
+            MaybeHttpsStream::Https(stream) => stream.inner().get_ref().0.inner().inner().as_fd(),
+        };
+        let socket = socket.try_clone_to_owned().map_err(|error| LinkError::Connect(error.into()))?;
         let (sender, connection) = self.http.handshake(stream).await?;
-        Ok(Link { sender, connection: Some(Box::pin(connection)) })
+        Ok(Link { sender, connection: Some(Box::pin(connection)), socket })
     }
 }
 
@@ -239,6 +255,14 @@ async fn sweep(shared: Weak<Shared>) {
 }
 
 impl Link {
+    /// Whether nothing has come on an idle connection since its last answer, not even its end. Asked of the kernel: the
+    /// runtime may not have heard of it yet.
+    fn is_silent(&self) -> bool {
+        let mut byte = [0_u8; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(rustix::net::recv(&self.socket, &mut byte, flags), Err(Errno::AGAIN | Errno::INTR))
+    }
+
     /// Lets hyper go on as far as it can.
     fn go_on(&mut self, context: &mut Context<'_>) {
         if let Some(connection) = self.connection.as_mut()
@@ -359,6 +383,9 @@ fn tls(private: Option<&[u8]>) -> Result<ClientConfig, RootsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::sync::mpsc;
+
     use http_body_util::BodyExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -440,6 +467,43 @@ mod tests {
         let answer = client.request(request(port)).await.unwrap();
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
         drop(upstream.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn bytes_behind_an_answer_are_the_answer_to_nothing() {
+        // A thread, so that this task can wait for it without giving the runtime a moment to hear of what comes.
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (go_on, may_go_on) = mpsc::channel();
+        let (sent, is_sent) = mpsc::channel();
+        let serve = move || {
+            let exchange = |answer: &[u8]| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut text = Vec::new();
+                while !text.ends_with(b"\r\n\r\nbody") {
+                    let mut piece = [0_u8; 512];
+                    let count = stream.read(&mut piece).unwrap();
+                    assert!(count > 0, "the connection was closed");
+                    text.extend_from_slice(&piece[..count]);
+                }
+                stream.write_all(answer).unwrap();
+                stream
+            };
+            let mut first = exchange(ANSWER);
+            may_go_on.recv().unwrap();
+            first.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno").unwrap();
+            sent.send(()).unwrap();
+            (first, exchange(ANSWER))
+        };
+        let upstream = std::thread::spawn(serve);
+        let client = HttpClient::new(None).unwrap();
+        let answer = client.request(request(port)).await.unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+        go_on.send(()).unwrap();
+        is_sent.recv().unwrap();
+        let answer = client.request(request(port)).await.unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok");
+        drop(upstream.join().unwrap());
     }
 
     #[tokio::test]
