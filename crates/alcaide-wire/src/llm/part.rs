@@ -69,8 +69,6 @@ pub struct Channel {
 /// A string of a body that carries text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Segment<'a> {
-    /// JSON pointer (RFC 6901) of the string; of the object's member for a key. Empty in streams.
-    pub pointer: String,
     /// Bytes of the JSON string, quotes included.
     pub span: Range<usize>,
     /// Who speaks.
@@ -121,8 +119,6 @@ pub enum OpaqueKind {
 /// A part that cannot be inspected as text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opaque {
-    /// JSON pointer of the part. Empty in streams.
-    pub pointer: String,
     /// Its bytes.
     pub span: Range<usize>,
     /// Why it cannot be read.
@@ -136,8 +132,6 @@ pub struct Opaque {
 pub struct Hosted {
     /// `hosted/<provider>/<tool>`; the version of a tool is left out.
     pub resource: String,
-    /// JSON pointer of what asks for it. Empty in streams.
-    pub pointer: String,
     /// What it reaches, where that is said: a URL, or the id of something kept. Cut to 512 bytes.
     pub target: Option<String>,
 }
@@ -160,8 +154,6 @@ pub struct Usage {
 /// A call of one of the caller's tools.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ToolCall<'a> {
-    /// JSON pointer of the call. Empty in streams.
-    pub pointer: String,
     /// Its channel's item and sub, which later pieces of the arguments share.
     pub item: u32,
     /// See [`ToolCall::item`].

@@ -202,7 +202,6 @@ fn call<'a>(
 ) {
     let id = item.get("call_id").or_else(|| item.get("id")).and_then(Value::as_str);
     at.calls.push(ToolCall {
-        pointer: at.pointer().to_owned(),
         item: at.item,
         sub: at.sub,
         id,

@@ -1,11 +1,10 @@
 //! The walk over a body that turns its strings into segments.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::Provider;
 use super::part::{Channel, Hosted, Opaque, OpaqueKind, Part, Role, Segment, ToolCall, tool_word};
-use crate::json::{Entry, Kind, Value, push_part};
+use crate::json::{Entry, Kind, Value};
 
 /// Longest word of a protocol (type, role, id, setting), in bytes; what is longer is read as text.
 const WORD_BYTES_MAX: usize = 128;
@@ -19,7 +18,7 @@ pub(super) enum Way {
     Request,
     /// From the provider.
     Reply,
-    /// From the provider, in pieces: no pointers are made.
+    /// From the provider, in pieces.
     Stream,
 }
 
@@ -27,7 +26,6 @@ pub(super) enum Way {
 pub(super) struct Walker<'a> {
     pub(super) provider: Provider,
     pub(super) way: Way,
-    pointer: String,
     /// Who speaks here.
     pub(super) role: Role,
     pub(super) item: u32,
@@ -47,7 +45,6 @@ impl<'a> Walker<'a> {
         Self {
             provider,
             way,
-            pointer: String::new(),
             role: Role::Nobody,
             item: 0,
             sub: 0,
@@ -61,21 +58,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Pointer of the place that the walk has reached.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
-    /// Walks a member.
-    pub(super) fn member(&mut self, key: &str, walk: impl FnOnce(&mut Self)) {
-        let mark = self.pointer.len();
-        if self.way != Way::Stream {
-            push_part(&mut self.pointer, key);
-        }
-        walk(self);
-        self.pointer.truncate(mark);
-    }
-
     /// Walks the items of an array; of any other value, what there is as free text.
     pub(super) fn items(
         &mut self,
@@ -86,14 +68,8 @@ impl<'a> Walker<'a> {
         if list.kind() != Kind::Array {
             return self.free(list, part);
         }
-        let mark = self.pointer.len();
         for (index, item) in list.items().enumerate() {
-            if self.way != Way::Stream {
-                // INVARIANT: writing to a string does not fail.
-                let _ = write!(self.pointer, "/{index}");
-            }
             walk(self, index, item);
-            self.pointer.truncate(mark);
         }
     }
 
@@ -108,8 +84,7 @@ impl<'a> Walker<'a> {
             return self.free(object, part);
         }
         for entry in object.entries() {
-            let key = entry.key.clone();
-            self.member(&key, |at| walk(at, entry));
+            walk(self, entry);
         }
     }
 
@@ -131,7 +106,6 @@ impl<'a> Walker<'a> {
 
     fn segment(&mut self, span: std::ops::Range<usize>, text: Cow<'a, str>, part: Part) {
         self.segments.push(Segment {
-            pointer: self.pointer.clone(),
             span,
             role: self.role,
             channel: Channel { item: self.item, sub: self.sub, part },
@@ -221,7 +195,7 @@ impl<'a> Walker<'a> {
     pub(super) fn opaque(&mut self, value: Value<'_, 'a>, kind: OpaqueKind, sealed: bool) {
         let empty = value.is_null() || (value.kind() == Kind::String && value.span().len() == 2);
         if !empty {
-            self.opaque.push(Opaque { pointer: self.pointer.clone(), span: value.span(), kind, sealed });
+            self.opaque.push(Opaque { span: value.span(), kind, sealed });
         }
     }
 
@@ -233,7 +207,7 @@ impl<'a> Walker<'a> {
                 text.char_indices().take_while(|(at, _)| *at < TARGET_BYTES_MAX).map(|(_, letter)| letter);
             cut.collect()
         });
-        self.hosted.push(Hosted { resource, pointer: self.pointer.clone(), target });
+        self.hosted.push(Hosted { resource, target });
     }
 
     /// A picture, sound or file by URL: in line (`data:`), or fetched by the provider.

@@ -44,8 +44,6 @@ pub enum Part {
 /// A string that carries text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Segment<'a> {
-    /// JSON pointer (RFC 6901) of the string, seen from the message; of the object's member for a key.
-    pub pointer: String,
     /// Bytes of the JSON string, quotes included.
     pub span: Range<usize>,
     /// What kind of text.
@@ -73,8 +71,6 @@ pub enum OpaqueKind {
 /// A part that cannot be inspected as text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opaque {
-    /// JSON pointer of the part, seen from the message.
-    pub pointer: String,
     /// Its bytes.
     pub span: Range<usize>,
     /// Why it cannot be read.
