@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::Provider;
-use super::part::{Channel, Hosted, Opaque, OpaqueKind, Part, Role, Segment, ToolCall, tool_word};
+use super::part::{
+    Channel, HOSTED_MAX, Hosted, Opaque, OpaqueKind, Part, Role, Segment, ToolCall, tool_word,
+};
 use crate::json::{Entry, Kind, Value};
 
 /// Longest word of a protocol (type, role, id, setting), in bytes; what is longer is read as text.
@@ -34,7 +36,10 @@ pub(super) struct Walker<'a> {
     pub(super) repeats: bool,
     pub(super) segments: Vec<Segment<'a>>,
     pub(super) opaque: Vec<Opaque>,
+    /// Each once, and no more than [`HOSTED_MAX`].
     pub(super) hosted: Vec<Hosted>,
+    /// Whether there were more.
+    pub(super) hosted_more: bool,
     pub(super) calls: Vec<ToolCall<'a>>,
     /// Names of the caller's own tools.
     pub(super) tools: Vec<Cow<'a, str>>,
@@ -53,6 +58,7 @@ impl<'a> Walker<'a> {
             segments: Vec::new(),
             opaque: Vec::new(),
             hosted: Vec::new(),
+            hosted_more: false,
             calls: Vec::new(),
             tools: Vec::new(),
         }
@@ -132,13 +138,21 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Anything: each string within is text, each key too.
+    /// A number as long as a card's is text, so that it is looked at; what hides it puts a string in its place.
+    fn number(&mut self, value: Value<'_, 'a>, part: Part) {
+        if let Some(digits) = value.long_digits() {
+            self.segment(value.span(), digits, part);
+        }
+    }
+
+    /// Anything: each string within is text, each key and each long number too.
     pub(super) fn free(&mut self, value: Value<'_, 'a>, part: Part) {
         match value.kind() {
             Kind::String => self.text(value, part),
             Kind::Array => self.items(value, part, |at, _, item| at.free(item, part)),
             Kind::Object => self.entries(value, part, |at, entry| at.free_member(entry, part)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, part),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -163,7 +177,8 @@ impl<'a> Walker<'a> {
             Kind::String => self.text(value, Part::Definition),
             Kind::Array => self.items(value, Part::Definition, |at, _, item| at.definition(item)),
             Kind::Object => self.entries(value, Part::Definition, |at, entry| at.definition_member(entry)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, Part::Definition),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -202,6 +217,13 @@ impl<'a> Walker<'a> {
     /// Something that runs or is kept at the provider, by the type of its tool or the word for it.
     pub(super) fn hosted(&mut self, tool: &str, target: Option<Value<'_, 'a>>) {
         let resource = format!("hosted/{}/{}", self.provider.as_str(), tool_word(tool));
+        if self.hosted.iter().any(|known| known.resource == resource) {
+            return;
+        }
+        if self.hosted.len() >= HOSTED_MAX {
+            self.hosted_more = true;
+            return;
+        }
         let target = target.and_then(Value::as_str).map(|text| {
             let cut =
                 text.char_indices().take_while(|(at, _)| *at < TARGET_BYTES_MAX).map(|(_, letter)| letter);

@@ -67,13 +67,21 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Anything: each string within is text, each key too.
+    /// A number as long as a card's is text, so that it is looked at; what hides it puts a string in its place.
+    fn number(&mut self, value: Value<'_, 'a>, part: Part) {
+        if let Some(digits) = value.long_digits() {
+            self.segment(value.span(), digits, part);
+        }
+    }
+
+    /// Anything: each string within is text, each key and each long number too.
     pub(super) fn free(&mut self, value: Value<'_, 'a>, part: Part) {
         match value.kind() {
             Kind::String => self.text(value, part),
             Kind::Array => self.items(value, part, |at, item| at.free(item, part)),
             Kind::Object => self.entries(value, part, |at, entry| at.free_member(entry, part)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, part),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -119,7 +127,8 @@ impl<'a> Walker<'a> {
             Kind::String => self.text(value, Part::Definition),
             Kind::Array => self.items(value, Part::Definition, |at, item| at.definition(item)),
             Kind::Object => self.entries(value, Part::Definition, |at, entry| at.definition_member(entry)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, Part::Definition),
+            Kind::Null | Kind::Bool => {}
         }
     }
 

@@ -115,7 +115,7 @@ fn a_chat_request_is_read() {
 #[test]
 fn a_chat_request_is_edited() {
     let view = request(Operation::ChatCompletions, CHAT);
-    let mut splices = view.limit_output(9);
+    let mut splices = view.output_limit().at_most(9);
     splices.push(view.rename_model("other"));
     splices.extend(view.ask_for_usage());
     splices.push(Splice::text(view.segments[3].span.clone(), "[gone]"));
@@ -167,9 +167,11 @@ fn output_is_limited_whatever_stands_there() {
         let text = format!(r#"{{"messages":[],"model":"m"{members}}}"#);
         let view = request(operation, &text);
         assert_eq!(view.output_tokens_max, members.contains('9').then_some(900));
-        assert_eq!(edited(&text, view.limit_output(5))[key], 5, "{text}");
+        assert_eq!(edited(&text, view.output_limit().at_most(5))[key], 5, "{text}");
     }
-    assert!(request(Operation::Embeddings, r#"{"model":"m","input":"x"}"#).limit_output(5).is_empty());
+    assert!(
+        request(Operation::Embeddings, r#"{"model":"m","input":"x"}"#).output_limit().at_most(5).is_empty()
+    );
 }
 
 #[test]
@@ -217,7 +219,6 @@ fn a_messages_request_is_read() {
         [
             "hosted/anthropic/url",
             "hosted/anthropic/file",
-            "hosted/anthropic/file",
             "hosted/anthropic/web_search",
             "hosted/anthropic/code_execution",
             "hosted/anthropic/brand_new",
@@ -258,14 +259,12 @@ fn a_responses_request_is_read() {
         [
             "hosted/openai/url",
             "hosted/openai/file",
-            "hosted/openai/url",
             "hosted/openai/item",
             "hosted/openai/mcp",
             "hosted/openai/web_search",
             "hosted/openai/file_search",
             "hosted/openai/code_interpreter",
             "hosted/openai/computer_use",
-            "hosted/openai/mcp",
             "hosted/openai/image_generation",
             "hosted/openai/local_shell",
             "hosted/openai/brand_new",
