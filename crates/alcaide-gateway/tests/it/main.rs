@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod apis;
 mod asks;
 mod authorities;
 mod budgets;
@@ -15,6 +16,7 @@ mod endings;
 mod failover;
 mod house;
 mod leases;
+mod limits;
 mod messages;
 mod policy;
 mod protocols;
