@@ -1,20 +1,24 @@
 //! Plain HTTP APIs: `/api/<service>/…` with declared operations. A call of anything else is refused.
 //!
-//! The path is matched whole against the operations' templates; the listener has refused dot segments, encoded
-//! separators and the like before. Query and body go on byte for byte. A JSON body is read strictly; what is no JSON
-//! carries the finding `uninspected`. Arguments are never masked: what must be hidden is refused.
+//! The path is matched whole against the operations' templates; the listener has refused dot segments, escapes that
+//! need not be and the like before. Of several that fit, the one counts whose first segment that differs is literal:
+//! `/invoices/export` before `/invoices/{id}`, whichever was declared first. Path, query and body go on byte for byte,
+//! the content type as it came or none. Segments of the path, keys and values of the query are searched. A JSON body is
+//! read strictly, text and forms are searched as such; what is none of these carries the finding `uninspected`, and
+//! passes only where nothing must be hidden or blocked. Arguments are never masked: what must be hidden is refused.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use alcaide_policy::Action;
 use alcaide_record::{ActionKind, Stage, Target, Usage};
 use alcaide_serve::Body;
-use alcaide_wire::json::{Document, Limits};
+use alcaide_wire::json::{Document, JsonError, Limits};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 
-use crate::body::{self, Masking};
+use crate::body::{self, BodyKind, FoundText, Masking};
 use crate::budget;
 use crate::content::{self, Demands};
 use crate::gate::Shared;
@@ -22,6 +26,7 @@ use crate::passage::{Arrived, Freeze, Known, Matter, OwnedResource, Passage, Req
 use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
+use crate::target;
 
 /// Where plain APIs are.
 pub(crate) const PREFIX: &str = "/api/";
@@ -37,9 +42,10 @@ pub(crate) async fn handle(
     let (service, path) = service_of(&known, head.uri.path())?;
     let operation = operation_of(&known, &service, &head.method, &path)?;
     let bytes = body::any(&known, &head.headers, incoming, &shared.limits).await?;
-    let is_json = body::is_json(&head.headers);
+    let kind = BodyKind::of(&head.headers);
     let matter = body::whole(&head.method, &head.uri);
-    let read = read(shared, known, &service, &operation, &bytes, is_json, (head.uri.query(), matter))?;
+    let looked = look(shared, &known, &bytes, kind, &target::texts(&path, head.uri.query()))?;
+    let read = read(known, &service, &operation, &bytes, looked, matter);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(read.common.closer.memory(), own.iter(), read.arrived());
     let decided = read.decided(shared, used).await?;
@@ -50,6 +56,12 @@ pub(crate) async fn handle(
     }
     let demands = Demands::of(obligations, &shared.engine);
     body::masked(decided.request(), &demands, Masking::Refused).map_err(|refusal| decided.refuse(refusal))?;
+    if decided.request().uninspected && !demands.lets_all() {
+        let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
+        return Err(decided.refuse(
+            refusal.saying("the body cannot be looked into, and some of what it may hold must not pass"),
+        ));
+    }
     let (asks, meter) = budget::asks(own.iter(), &Usage::default());
     let who = Arc::clone(decided.who().verified());
     let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -63,8 +75,8 @@ pub(crate) async fn handle(
         meter,
         fallback: None,
     };
-    let recorded = decided.bind(freeze)?.record().await?;
     let headers = passed(&head.headers);
+    let recorded = decided.bind_whole(freeze, &head.method, &headers)?.record().await?;
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {
             let lens = Lens {
@@ -99,43 +111,75 @@ fn operation_of(
     path: &str,
 ) -> Result<OperationPlan, Refusal> {
     let fitting: Vec<&OperationPlan> = service.operations.iter().filter(|one| one.fits(path)).collect();
-    match fitting.iter().find(|one| *one.method == *method.as_str()) {
+    let named = fitting.iter().filter(|one| *one.method == *method.as_str());
+    match named.min_by(|one, other| one.parameters().cmp(other.parameters())) {
         Some(operation) => Ok((*operation).clone()),
         None if fitting.is_empty() => Err(known.refuse(Refusal::of(refusal::NOT_FOUND, Stage::Known))),
         None => Err(known.refuse(Refusal::of(refusal::METHOD, Stage::Known))),
     }
 }
 
-/// Looks at what the call carries: the strings of a JSON body, the query.
-fn read(
+/// What was seen of what a call carries.
+#[derive(Default)]
+struct Looked {
+    found: Vec<FoundText>,
+    /// Where the arguments are, as JSON.
+    args: Option<Range<usize>>,
+    uninspected: bool,
+}
+
+/// Looks at what the call carries: its body, and the texts of its target.
+fn look(
     shared: &Shared,
+    known: &Passage<Known>,
+    bytes: &Bytes,
+    kind: BodyKind,
+    target: &[String],
+) -> Result<Looked, Refusal> {
+    let engine = &shared.engine;
+    let plain = |texts: &[String]| body::found(engine, texts.iter().map(|text| (&(0..0), &**text, false)));
+    let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
+    let json = || -> Result<Looked, JsonError> {
+        let document = Document::parse(bytes, &limits)?;
+        let strings = content::strings(document.root());
+        let found = body::found(engine, strings.iter().map(|(span, text)| (span, &**text, false)));
+        Ok(Looked { found, args: Some(0..bytes.len()), uninspected: false })
+    };
+    let text = std::str::from_utf8(bytes).ok();
+    let mut looked = match (kind, text) {
+        _ if bytes.is_empty() => Looked::default(),
+        (BodyKind::Json, _) => json().map_err(|error| {
+            known.refuse(Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string()))
+        })?,
+        (BodyKind::Text | BodyKind::Form, Some(text)) => {
+            // Many readers do not heed the type. What they may take for JSON is read as such too, and where it is not
+            // strict, nobody knows what they make of it.
+            let begins = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).chars().next();
+            let mut looked = match begins {
+                Some('{' | '[') => json().unwrap_or(Looked { uninspected: true, ..Looked::default() }),
+                _ => Looked::default(),
+            };
+            looked.found.extend(body::found(engine, std::iter::once((&(0..bytes.len()), text, false))));
+            if kind == BodyKind::Form {
+                looked.found.extend(plain(&target::form(text).collect::<Vec<_>>()));
+            }
+            looked
+        }
+        _ => Looked { uninspected: true, ..Looked::default() },
+    };
+    looked.found.extend(plain(target));
+    Ok(looked)
+}
+
+fn read(
     known: Passage<Known>,
     service: &ServicePlan,
     operation: &OperationPlan,
     bytes: &Bytes,
-    is_json: bool,
-    (query, matter): (Option<&str>, Matter),
-) -> Result<Passage<crate::passage::Read>, Refusal> {
-    let mut found = Vec::new();
-    let mut uninspected = false;
-    if !bytes.is_empty() {
-        if is_json {
-            let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
-            let document = Document::parse(bytes, &limits).map_err(|error| {
-                known.refuse(Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string()))
-            })?;
-            let strings = content::strings(document.root());
-            found = body::found(&shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)));
-        } else {
-            uninspected = true;
-        }
-    }
-    if let Some(query) = query {
-        // The query is looked at as it stands: percent escapes hide nothing that a form decoder would not undo.
-        let plain = decoded(query);
-        found.extend(body::found(&shared.engine, std::iter::once((&(0..0), plain.as_str(), false))));
-    }
-    Ok(known.read(ReadRequest {
+    looked: Looked,
+    matter: Matter,
+) -> Passage<crate::passage::Read> {
+    known.read(ReadRequest {
         action: Action::CallApi,
         kind: ActionKind::CallApi,
         resource: OwnedResource::Operation { service: service.route, name: operation.name.as_str().into() },
@@ -144,36 +188,11 @@ fn read(
         body: bytes.clone(),
         matter,
         pin: None,
-        found,
-        args: is_json.then_some(0..bytes.len()).filter(|span| !span.is_empty()),
-        uninspected,
+        found: looked.found,
+        args: looked.args,
+        uninspected: looked.uninspected,
         tool_changed: false,
-    }))
-}
-
-/// A query with `+` and percent escapes undone; what is no UTF-8 then is replaced.
-fn decoded(query: &str) -> String {
-    let mut bytes = Vec::with_capacity(query.len());
-    let mut rest = query.as_bytes();
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    loop {
-        match rest {
-            [] => break,
-            [b'%', high, low, tail @ ..] if nibble(*high).is_some() && nibble(*low).is_some() => {
-                bytes.push((nibble(*high).unwrap_or(0) << 4) | nibble(*low).unwrap_or(0));
-                rest = tail;
-            }
-            [b'+', tail @ ..] => {
-                bytes.push(b' ');
-                rest = tail;
-            }
-            [byte, tail @ ..] => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 /// Headers of a plain call that go on: what the body is and what is asked for; no credential, no cookie.
@@ -193,14 +212,4 @@ fn passed(from: &HeaderMap) -> HeaderMap {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     }
     headers
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_looked_at_as_a_form_decoder_reads_it() {
-        assert_eq!(decoded("a=1+2&b=%61%40x%zz"), "a=1 2&b=a@x%zz");
-    }
 }

@@ -68,6 +68,41 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
+/// What a body is, by its content type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum BodyKind {
+    /// JSON, whatever it stands for: `application/json`, `text/json`, `…+json`.
+    Json,
+    /// Text in UTF-8.
+    Text,
+    /// A form, as browsers write it.
+    Form,
+    /// Something that cannot be looked into, or no type at all.
+    Unknown,
+}
+
+impl BodyKind {
+    /// The kind that a head tells.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given = given.to_ascii_lowercase();
+        let mut parts = given.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let other_letters = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+            name.trim() == "charset" && !matches!(value.trim().trim_matches('"'), "utf-8" | "us-ascii")
+        });
+        match essence {
+            _ if other_letters => Self::Unknown,
+            "application/json" | "text/json" => Self::Json,
+            "application/x-www-form-urlencoded" => Self::Form,
+            other if other.ends_with("+json") => Self::Json,
+            other if other.starts_with("text/") => Self::Text,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The texts in which something was found.
 pub(crate) fn found<'t>(
     engine: &Engine,
@@ -98,6 +133,9 @@ pub(crate) enum Masking {
 /// Something that must not pass; something that must be hidden and cannot be.
 pub(crate) fn masked(request: &Request, demands: &Demands, masking: Masking) -> Result<Vec<Splice>, Refusal> {
     let blocked = || Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
+    if request.uninspected && demands.blocks_uninspected() {
+        return Err(blocked().saying("it holds a part that cannot be looked into"));
+    }
     let mut splices = Vec::new();
     for text in &request.found {
         if text.findings.iter().any(|finding| demands.blocks(finding)) {

@@ -23,7 +23,7 @@ pub const fn uninspected() -> FindingCount {
     FindingCount { class: Class::Uninspected, count: 1, rule: RuleId::fixed("uninspected") }
 }
 
-/// Every string of a JSON value, keys too, with its bytes within the document.
+/// Every string of a JSON value, keys too, and every number as long as a card's, with its bytes within the document.
 #[must_use]
 pub fn strings<'a>(root: Value<'_, 'a>) -> Vec<(Range<usize>, Cow<'a, str>)> {
     let mut found = Vec::new();
@@ -40,6 +40,11 @@ pub fn strings<'a>(root: Value<'_, 'a>) -> Vec<(Range<usize>, Cow<'a, str>)> {
                 for entry in value.entries() {
                     found.push((entry.key_span.clone(), entry.key.clone()));
                     open.push(entry.value);
+                }
+            }
+            Kind::Number => {
+                if let Some(digits) = value.long_digits() {
+                    found.push((value.span(), digits));
                 }
             }
             _ => {}

@@ -23,12 +23,13 @@ use tokio::sync::Semaphore;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::hush::Hush;
 use crate::lease::{self, PlanLease};
 use crate::link::HttpClient;
 use crate::mcp::stdio::Children;
 use crate::mcp::{McpState, Sealer};
 use crate::metrics::Metrics;
-use crate::passage::{Arrived, Passage, Registry};
+use crate::passage::{Arrived, Passage, Registry, presented};
 use crate::plan::{GatePlan, PlanFault};
 use crate::refusal::{self, Refusal};
 use crate::{api, llm, mcp};
@@ -100,6 +101,8 @@ pub(crate) struct Shared {
     origins: Vec<String>,
     calls: Ids,
     approvals: Ids,
+    /// What strangers may write into the log.
+    hush: Hush,
 }
 
 impl Shared {
@@ -178,6 +181,7 @@ impl Gate {
                 origins: parts.origins,
                 calls,
                 approvals,
+                hush: Hush::default(),
             }),
         };
         mcp::ending::start(&gate.shared);
@@ -350,7 +354,8 @@ impl Service for Gate {
         };
         let plan = self.plan().ok_or_else(|| Refusal::of(refusal::NOT_READY, Stage::Arrived));
         let response = match plan.and_then(|plan| shared.lease.check(shared.closer.now()).map(|()| plan)) {
-            Err(refusal) => Err(answered(destination)(refusal)),
+            // Whether the gate is ready is told to those who are let in.
+            Err(refusal) => Err(answered(destination)(self.stranger(&request, started).unwrap_or(refusal))),
             Ok(plan) => {
                 let passage =
                     Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
@@ -378,8 +383,15 @@ impl Service for Gate {
             }
             Err((refusal, response)) => {
                 shared.metrics.refused(refusal.code);
-                if let Some(internal) = &refusal.internal {
-                    tracing::info!(code = refusal.code, why = &**internal, "refused");
+                match &refusal.internal {
+                    None => {}
+                    // A stranger could otherwise fill the log; the counters have them all.
+                    Some(internal) if refusal.stage == Stage::Arrived => {
+                        if let Some(left_out) = shared.hush.hear(started) {
+                            tracing::debug!(code = refusal.code, why = &**internal, left_out, "refused");
+                        }
+                    }
+                    Some(internal) => tracing::info!(code = refusal.code, why = &**internal, "refused"),
                 }
                 let unread = has_body && matches!(refusal.stage, Stage::Arrived | Stage::Known);
                 closing(response, unread)
@@ -400,7 +412,16 @@ impl Gate {
     /// The refusal of somebody who is not let in, whatever they ask for.
     fn stranger(&self, request: &Request<Incoming>, started: Instant) -> Option<Refusal> {
         let shared = &self.shared;
-        let Some(plan) = self.plan() else { return Some(Refusal::of(refusal::NOT_READY, Stage::Arrived)) };
+        let Some(plan) = self.plan() else {
+            // Without a plan nobody can be let in, but who has no good token is still told that alone.
+            let shown = presented(request.headers()).and_then(|shown| {
+                let verified = shared.cache.verify(&shared.verifier, shown.token, shared.closer.now());
+                verified.map_err(|error| {
+                    Refusal::of(refusal::BAD_CREDENTIAL, Stage::Arrived).because(error.to_string())
+                })
+            });
+            return Some(shown.err().unwrap_or_else(|| Refusal::of(refusal::NOT_READY, Stage::Arrived)));
+        };
         let passage = Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
         let path = request.uri().path();
         passage.identify(request.headers(), request.method().as_str(), path, &shared.registry()).err()

@@ -17,6 +17,7 @@ pub mod broker;
 mod budget;
 pub mod content;
 pub mod gate;
+mod hush;
 pub mod leaf;
 pub mod lease;
 pub mod link;
@@ -29,6 +30,7 @@ pub mod paths;
 pub mod plan;
 pub mod refusal;
 pub mod reply;
+mod target;
 pub mod upstream;
 
 pub use gate::{Gate, GateParts};

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use alcaide_inventory::declare::{Price, Protocol};
+use alcaide_inventory::declare::{BudgetUnit, Price, Protocol};
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
 use alcaide_record::{ActionKind, Stage, Target, Usage};
 use alcaide_serve::Body;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Limits};
-use alcaide_wire::llm::{Operation, Provider, RequestView, error_body};
+use alcaide_wire::llm::{Operation, OutputLimit, Provider, RequestView, error_body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use crate::passage::{
 use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
+use crate::target;
 use crate::upstream::passed_headers;
 
 /// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
@@ -83,9 +84,43 @@ struct Asked {
     hide_usage: bool,
     demands: Option<Demands>,
     input_tokens: u64,
-    output_tokens: u64,
-    /// Edits that lower the output limit to a number, where a cap demands it.
-    limits: Vec<Splice>,
+    output: Output,
+}
+
+/// How much output may come.
+struct Output {
+    /// Where the request says it.
+    limit: OutputLimit,
+    /// Choices that are asked for.
+    choices: u64,
+    /// Most tokens of each: what the request says, and where it says nothing, what the route does.
+    tokens: u64,
+}
+
+impl Output {
+    fn of(view: &RequestView<'_>, model: &ModelPlan) -> Self {
+        let tokens = match view.operation {
+            Operation::Embeddings | Operation::CountTokens => 0,
+            _ => view.output_tokens_max.unwrap_or(model.max_output_tokens),
+        };
+        Self { limit: view.output_limit().clone(), choices: view.choices.max(1), tokens }
+    }
+
+    /// Most tokens of all choices.
+    const fn all(&self) -> u64 {
+        self.tokens.saturating_mul(self.choices)
+    }
+
+    /// Holds all choices together to `most`; false where that leaves nothing for each. An operation without output is
+    /// within every cap.
+    fn cap(&mut self, most: u64) -> bool {
+        if !self.limit.is_there() {
+            return true;
+        }
+        let each = most / self.choices;
+        self.tokens = self.tokens.min(each);
+        each > 0
+    }
 }
 
 /// Reads the body strictly and looks at its texts.
@@ -121,7 +156,6 @@ fn read(
     let hide_usage = usage_edit.is_some();
     splices.extend(usage_edit);
     splices.extend(view.refuse_storage());
-    let declared = view.output_tokens_max.unwrap_or(model.max_output_tokens);
     let asked = Asked {
         operation,
         splices,
@@ -130,11 +164,7 @@ fn read(
         demands: None,
         input_tokens: (view.text_bytes.saturating_add(view.opaque_bytes) / BYTES_PER_TOKEN)
             .saturating_add(TOKENS_AROUND),
-        output_tokens: match operation {
-            Operation::Embeddings | Operation::CountTokens => 0,
-            _ => declared.saturating_mul(view.choices.max(1)),
-        },
-        limits: Vec::new(),
+        output: Output::of(&view, &model),
         model: Arc::clone(&model),
     };
     let request = ReadRequest {
@@ -165,17 +195,17 @@ impl Asked {
         let demands = Demands::of(obligations, &shared.engine);
         let request = decided.request();
         self.splices.extend(body::masked(request, &demands, Masking::Allowed)?);
+        let own = decided.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
+        let counted = own.iter().chain(&self.model.budgets).any(|budget| budget.of != BudgetUnit::Requests);
         if let Some(most) = demands.output_tokens
-            && self.output_tokens > most
+            && !self.output.cap(most)
         {
-            let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
-            let broken = |why: String| Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(why);
-            let document =
-                Document::parse(&request.body, &limits).map_err(|error| broken(error.to_string()))?;
-            let view =
-                RequestView::read(self.operation, &document).map_err(|error| broken(error.to_string()))?;
-            self.limits = view.limit_output(most);
-            self.output_tokens = most.saturating_mul(view.choices.max(1));
+            return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)
+                .saying("`cap:output_tokens` leaves not one token for each choice that is asked for"));
+        }
+        if counted || demands.output_tokens.is_some() {
+            // What is set aside and what is allowed is the most that may come: the provider is told so.
+            self.splices.extend(self.output.limit.at_most(self.output.tokens));
         }
         self.demands = Some(demands);
         Ok(self)
@@ -192,10 +222,10 @@ impl Asked {
         Usage {
             cached_input: 0,
             cost_micros: of(self.input_tokens, price.input_micros)
-                .saturating_add(of(self.output_tokens, price.output_micros)),
+                .saturating_add(of(self.output.all(), price.output_micros)),
             estimated: true,
             input: self.input_tokens,
-            output: self.output_tokens,
+            output: self.output.all(),
         }
     }
 }
@@ -237,16 +267,13 @@ async fn attempts(
     let reserved = asked.reserved();
     let own = decided.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
     let (asks, meter) = budget::asks(own.iter().chain(&asked.model.budgets), &reserved);
-    let path = match query {
-        // The query is the caller's (`beta=true`); it never decides anything here.
-        Some(query) => format!("{}?{query}", path_of(asked.operation)),
-        None => path_of(asked.operation).to_owned(),
-    };
+    let path = format!("{}{}", path_of(asked.operation), target::passed_query(query));
+    let mut headers = passed_headers(headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let count = bindings.len();
     let mut last = Refusal::of(refusal::UNREACHABLE, Stage::Decided);
     for (at, binding) in bindings.into_iter().enumerate() {
         let mut splices = asked.splices.clone();
-        splices.extend(asked.limits.iter().cloned());
         if let Some(model) = &binding.model {
             splices.push(Splice::text(asked.model_span.clone(), model));
         }
@@ -272,7 +299,7 @@ async fn attempts(
         };
         let who = decided.who().clone();
         let recorded = decided.bind(freeze)?.record().await?;
-        match recorded.forward(Method::POST, passed_headers(headers), &shared.client).await {
+        match recorded.forward(Method::POST, headers.clone(), &shared.client).await {
             Ok((reply, back)) => {
                 let status = reply.status().as_u16();
                 if at + 1 < count && matches!(status, 429 | 500 | 502 | 503 | 504 | 529) {

@@ -136,6 +136,11 @@ pub struct OperationPlan {
 }
 
 impl OperationPlan {
+    /// For each segment of its path whether it is a parameter. The least of all that fit is the most specific.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = bool> + '_ {
+        self.segments.iter().map(Option::is_none)
+    }
+
     /// Whether a path (beginning with `/`, already free of dot segments and encoded separators) is one of the operation's.
     #[must_use]
     pub fn fits(&self, path: &str) -> bool {

@@ -112,7 +112,7 @@ pub struct Decided {
     pub plan: PlanNumber,
     /// SHA-256 of that plan.
     pub plan_digest: Digest,
-    /// Policies that made it; empty means that none permitted.
+    /// Policies that made it, each once, in the order of their ids, the first thousand; empty means that none permitted.
     pub policies: Vec<PolicyId>,
     /// What the shadow policies would have decided, where that differs.
     pub shadow: Option<DecisionKind>,
@@ -151,7 +151,8 @@ pub struct Content {
     pub arguments: Vec<Provenance>,
     /// Length of the exact bytes to be sent.
     pub bytes: u64,
-    /// SHA-256 of the exact bytes to be sent.
+    /// SHA-256 of the exact bytes to be sent. In the intent of a call to a plain API, over the whole request: method,
+    /// path with query, headers that pass, body, each part after its length; ARCHITECTURE tells the form.
     pub digest: Digest,
     /// Whether bytes were edited on the way (a placeholder, a renamed model).
     pub edited: bool,

@@ -31,7 +31,7 @@ pub enum Body {
     Channel(ChannelBody),
     /// The body of a message that we received, passed on.
     Incoming(Incoming),
-    /// Any other body, behind a pointer; for the office, not for the gate.
+    /// Any other body, behind a pointer: what the office makes, and what the gate releases of a stream event by event.
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 

@@ -353,6 +353,13 @@ fn check_path(path: &str) -> Result<(), Refusal> {
                 [b'0' | b'1', _, ..] | [b'7', b'f' | b'F', ..] => {
                     return bad("holds an encoded control character");
                 }
+                // RFC 3986, section 6.2.2.2: the same path as with the character itself, but not to who compares bytes.
+                [b'3', b'0'..=b'9', ..]
+                | [b'4' | b'6', b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]
+                | [b'5' | b'7', b'0'..=b'9' | b'a' | b'A', ..]
+                | [b'2', b'd' | b'D', ..]
+                | [b'5', b'f' | b'F', ..]
+                | [b'7', b'e' | b'E', ..] => return bad("holds an escape of a character that needs none"),
                 [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {}
                 _ => return bad("holds a `%` without two hexadecimal digits"),
             },
@@ -509,7 +516,7 @@ mod tests {
         assert_eq!(headers(&usual), Ok(()));
         assert_eq!(headers(&[("transfer-encoding", "chunked"), ("expect", "100-Continue")]), Ok(()));
         assert_eq!(headers(&[("content-encoding", "identity")]), Ok(()));
-        for path in ["/a/.b", "/a..b", "/...", "/a%20b%7E", "/.well-known/x", "/", "/a/"] {
+        for path in ["/a/.b", "/a..b", "/...", "/a%20b~", "/.well-known/x", "/", "/a/"] {
             assert_eq!(judge(get(path)), Ok(()), "{path}");
         }
     }
@@ -529,6 +536,15 @@ mod tests {
             "/a%2fb",
             "/a%2Fb",
             "/a%5cb",
+            "/%65xport",
+            "/a%41",
+            "/a%4f",
+            "/a%5A",
+            "/a%7a",
+            "/a%39",
+            "/a%2Db",
+            "/a%5fb",
+            "/a%7Eb",
             "/a%2e%2e/b",
             "/%2E",
             "/a%00",

@@ -19,7 +19,6 @@ mod string;
 mod value;
 
 pub use error::{JsonError, Place};
-pub(crate) use parse::push_part;
 pub use parse::{Document, Limits, NumberRule, Tape};
 pub use value::{Entries, Entry, Items, Kind, Value};
 

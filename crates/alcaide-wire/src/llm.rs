@@ -4,7 +4,7 @@
 //! cannot be; only short words of the protocol itself (types, roles, ids) are left out. Members that are not
 //! known are read as text, parts whose type is not known are told as opaque besides: what is new at a
 //! provider is inspected as far as it can be, and never passes unnoticed. What runs at the provider is listed
-//! as [`Hosted`].
+//! as [`Hosted`], members of a request itself that are not known too.
 //!
 //! Sources: the API references of OpenAI (chat completions, responses, embeddings, models) and Anthropic
 //! (messages, count tokens, streaming). Left out: files, batches, fine-tuning, assistants, realtime, legacy
@@ -21,9 +21,11 @@ mod stream;
 mod walk;
 
 pub use error::{error_body, error_event, ping};
-pub use part::{Channel, Hosted, Opaque, OpaqueKind, Part, ProviderError, Role, Segment, ToolCall, Usage};
+pub use part::{
+    Channel, HOSTED_MAX, Hosted, Opaque, OpaqueKind, Part, ProviderError, Role, Segment, ToolCall, Usage,
+};
 pub use reply::{ReplyError, ReplyView};
-pub use request::{Model, RequestError, RequestView, Stored};
+pub use request::{Model, OutputLimit, RequestError, RequestView, Stored};
 pub use stream::{StreamError, StreamEvent, StreamView, Terminal};
 
 /// Whose protocol is spoken.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use alcaide_ledger::AppendError;
 use alcaide_memory::{BudgetAsk, Reservation};
 use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
-use alcaide_seal::digest::sha256;
+use alcaide_seal::digest::{Hasher, sha256};
 use bytes::Bytes;
+use http::{HeaderMap, Method};
 
 use super::{Decided, Describe, Passage, Recorded};
 use crate::attempt::{Attempt, Meter, RecordError};
@@ -53,17 +54,36 @@ impl Describe for Bound {
 }
 
 impl Passage<Decided> {
-    /// Freezes the bytes and sets budgets aside.
+    /// Freezes the bytes and sets budgets aside. The bytes stand for the call in the record.
     ///
     /// # Errors
     /// A budget has not enough left; nothing is set aside then.
-    pub(crate) fn bind(mut self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+    pub(crate) fn bind(self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+        let digest = Digest(*sha256(&freeze.bytes).as_bytes());
+        self.bind_as(freeze, digest)
+    }
+
+    /// As [`Passage::bind`], for a call whose method, path, query and headers act as well: all of it stands for the call
+    /// in the record. `method` and `headers` are what [`forward`](Passage::forward) is given.
+    ///
+    /// # Errors
+    /// As [`Passage::bind`].
+    pub(crate) fn bind_whole(
+        self,
+        freeze: Freeze,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Passage<Bound>, Refusal> {
+        let digest = whole(method, &freeze.path, headers, &freeze.bytes);
+        self.bind_as(freeze, digest)
+    }
+
+    fn bind_as(mut self, freeze: Freeze, digest: Digest) -> Result<Passage<Bound>, Refusal> {
         let taken = self.stage.taken.take();
         if self.stage.allowed.record.approval.is_some() && taken.is_none() {
             // An answer is good for one intent: a second attempt of the call would be a second effect.
             return Err(self.refuse(Refusal::of(refusal::APPROVAL_OVER, Stage::Decided)));
         }
-        let digest = Digest(*sha256(&freeze.bytes).as_bytes());
         let now = self.common.closer.now();
         match self.common.closer.memory().reserve(&freeze.budgets, now) {
             Ok(reservation) => Ok(Passage {
@@ -83,6 +103,29 @@ impl Passage<Decided> {
             }
         }
     }
+}
+
+/// What the digest of a whole request begins with: another form gets another word.
+const WHOLE: &[u8] = b"http-request-1";
+
+/// SHA-256 over a request as it is sent, each part after its length in eight bytes, most significant first:
+/// `http-request-1`, the method, the path below the upstream's base with its query, name and value of each header that
+/// passes in the order of their names, the body. Not in it: the upstream's credential, and what the connection adds.
+fn whole(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(bytes);
+    };
+    [WHOLE, method.as_str().as_bytes(), path.as_bytes()].into_iter().for_each(&mut part);
+    let mut pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    pairs.sort_unstable();
+    for (name, value) in pairs {
+        part(name.as_bytes());
+        part(value);
+    }
+    part(body);
+    Digest(*hasher.finish().as_bytes())
 }
 
 impl Passage<Bound> {

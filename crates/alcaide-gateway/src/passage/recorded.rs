@@ -8,7 +8,7 @@ use alcaide_ledger::Durable;
 use alcaide_memory::NotGood;
 use alcaide_record::{End, Stage};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 
 use super::bound::Freeze;
@@ -86,9 +86,6 @@ impl Passage<Recorded> {
             let mut request = Request::new(Full::new(freeze.bytes.clone()));
             *request.method_mut() = method;
             *request.uri_mut() = url;
-            if !freeze.bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            }
             *request.headers_mut() = headers;
             request
         });

@@ -1,14 +1,15 @@
 //! The call, read: one form for all protocols.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use alcaide_finding::{Class, Finding};
 use alcaide_inventory::Moment;
-use alcaide_inventory::id::{HumanId, RouteId, ToolId};
+use alcaide_inventory::id::{HumanId, PolicyId, RouteId, ToolId};
 use alcaide_label::{Label, Provenance};
 use alcaide_memory::Taken;
-use alcaide_policy::{Action, Ask, Context, Outcome, Resource, UserWords};
+use alcaide_policy::{Action, Ask, Context, Decision, Outcome, Resource, UserWords};
 use alcaide_record::{
     ActionKind, Approver, Content, Decided as DecidedRecord, DecisionKind, Digest, FindingCount, Refused,
     Stage, Target, WordsGrade,
@@ -152,7 +153,7 @@ pub struct Request {
     pub resource: OwnedResource,
     /// The same, for the record.
     pub target: Target,
-    /// Things that the provider would run: `(provider, tool)`; each is decided on as well.
+    /// Things that the provider would run: `(provider, tool)`, each once; each is decided on as well.
     pub hosted: Vec<(Box<str>, Box<str>)>,
     /// The body as it came.
     pub body: Bytes,
@@ -309,11 +310,7 @@ impl Passage<Read> {
             obligations: obligation_kinds(&obligations),
             plan: self.common.plan.number,
             plan_digest: self.common.plan.digest,
-            policies: decisions
-                .iter()
-                .flat_map(|decision| &decision.determining)
-                .map(|policy| policy.id)
-                .collect(),
+            policies: policies_of(&decisions),
             shadow: decisions
                 .iter()
                 .filter_map(|decision| decision.shadow.as_ref())
@@ -346,6 +343,17 @@ impl Passage<Read> {
             Some(refusal) => Err(decided.refuse(refusal)),
         }
     }
+}
+
+/// Most policies that the record of a call names: more would not fit into one entry. A call that more decided on is
+/// recorded with the first of them, and no call goes unrecorded for their number.
+const POLICIES_MAX: usize = 1_000;
+
+/// Each policy that decided something, once, in the order of their ids.
+fn policies_of(decisions: &[Arc<Decision>]) -> Vec<PolicyId> {
+    let determining = decisions.iter().flat_map(|decision| &decision.determining);
+    let policies: BTreeSet<PolicyId> = determining.map(|policy| policy.id).collect();
+    policies.into_iter().take(POLICIES_MAX).collect()
 }
 
 /// What the policies say of a call.

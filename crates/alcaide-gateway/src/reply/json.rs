@@ -134,6 +134,7 @@ fn look(bytes: &Bytes, lens: &Lens, attempt: &mut Attempt) -> Result<Bytes, (End
     }
 }
 
+/// An answer that cannot be read. `why` is for the log: it holds nothing of the answer, keys neither.
 pub(super) fn broken(why: &dyn std::fmt::Display) -> (End, Refusal) {
     (End::UpstreamBroken, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why.to_string()))
 }
@@ -144,10 +145,13 @@ fn look_as_model(
     (operation, price): (Operation, Price),
     attempt: &mut Attempt,
 ) -> Result<Bytes, (End, Refusal)> {
-    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error))?;
+    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error.without_keys()))?;
     let view = ReplyView::read(operation, &document).map_err(|error| broken(&error))?;
     if let Some(usage) = view.usage {
         attempt.told.usage = Some(priced(usage, price));
+    }
+    if !view.opaque.is_empty() && lens.demands.blocks_uninspected() {
+        return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
     }
     let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, segment.sealed));
     let mut splices = edits(texts, lens, attempt)?;
@@ -214,4 +218,17 @@ pub(super) fn end(mut attempt: Attempt, ended: End, refusal: Refusal) -> Refusal
     let told = Told { released_bytes: 0, digest: None, ..std::mem::take(&mut attempt.told) };
     attempt.finish(ended, told);
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_log_is_told_of_an_answer_names_no_key_of_it() {
+        let error = Document::parse(b"{\"4242424242424242\":[1,}", &reply_limits()).unwrap_err();
+        assert!(error.to_string().contains("4242"));
+        let (_, refusal) = broken(&error.without_keys());
+        assert_eq!(refusal.internal.as_deref(), Some("unexpected byte at byte 23"));
+    }
 }

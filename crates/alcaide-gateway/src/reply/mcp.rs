@@ -2,7 +2,8 @@
 //!
 //! Nothing runs when nobody reads. Notifications are searched and go on; what a server asks of the caller is a passage
 //! of its own before the caller sees it ([`crate::mcp::down`]); the result is judged whole ([`judge`]) and ends the
-//! stream. Comments and events of other types do not pass; the gate keeps an open stream alive by comments of its own.
+//! stream. Comments, unknown fields and events of other types do not pass; the id of an event, by which a stream is taken
+//! up again, is searched like its message. The gate keeps an open stream alive by comments of its own.
 
 mod judge;
 
@@ -452,12 +453,14 @@ impl Feed {
     }
 
     async fn event(&mut self, event: SseEvent) -> Result<Option<Piece>, Cut> {
-        let event = if event.is_plain() {
-            event
-        } else {
-            super::stream::plain(&event)
-                .ok_or_else(|| Cut::from(broken(&"an event that readers differ on")))?
-        };
+        let plain = if event.is_plain() { Some(event) } else { super::stream::plain(&event) };
+        // What says nothing is a comment.
+        let Some(event) = plain else { return Ok(None) };
+        if let (Some(id), Some(attempt)) = (event.id(), self.attempt.as_mut()) {
+            // Another id would be no id of the server's any more: where something in it must be hidden, it does not pass.
+            let text = String::from_utf8_lossy(id);
+            edits(std::iter::once((&(0..0), &*text, true)), &self.lens, attempt)?;
+        }
         let data = match event_message(&event) {
             EventMessage::Message(data) => Bytes::copy_from_slice(data),
             EventMessage::Priming => {
@@ -467,7 +470,8 @@ impl Feed {
             EventMessage::Nothing | EventMessage::Foreign => return Ok(None),
         };
         self.resumable |= event.id().is_some();
-        let document = Document::parse(&data, &reply_limits()).map_err(|error| Cut::from(broken(&error)))?;
+        let document = Document::parse(&data, &reply_limits())
+            .map_err(|error| Cut::from(broken(&error.without_keys())))?;
         let message = Message::read(&document).map_err(|error| Cut::from(broken(&error)))?;
         match message {
             Message::Response(response) => self.response(&event, &data, response.id.as_ref()).await,

@@ -3,7 +3,8 @@
 //! All that has arrived when the caller asks becomes one frame, up to [`FRAME_BYTES`]: an upstream that writes event by event
 //! costs one write for each only where the events come one by one. Nothing waits for more to come. Where nothing is to be hidden or blocked,
 //! events pass at once and texts are only looked at; otherwise an event waits until each of its texts is decided
-//! (at most the engine's hold-back). Unedited events pass byte for byte.
+//! (at most the engine's hold-back). Of an event only its type and its data pass, for only they are looked at; where it
+//! has nothing else and nothing is edited, it passes byte for byte.
 //!
 //! The stream is cut by an order (looked for every [`STOP_TICK`]), by content that may not pass, by silence longer than
 //! declared; then the protocol's own error event follows, and the outcome says why. A caller that hangs up drops the
@@ -23,7 +24,7 @@ use alcaide_serve::CodeEntry;
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::llm::{Channel, OpaqueKind, Operation, Segment, StreamView, Terminal, error_event, ping};
-use alcaide_wire::sse::{SseEvent, SseReader};
+use alcaide_wire::sse::{Frame as SseFrame, SseEvent, SseReader};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
@@ -161,6 +162,10 @@ impl StreamBody {
         if self.done {
             return Ok(());
         }
+        // A block without data is no event: comments, which nobody looks at. The gate keeps a stream open itself.
+        if event.data().is_none() {
+            return Ok(());
+        }
         // Readers differ on odd events: such a one is written anew, so that the caller reads what was judged.
         let event = if event.is_plain() { event } else { plain(&event).ok_or_else(broken)? };
         let Some(attempt) = self.attempt.as_mut() else { return Ok(()) };
@@ -176,12 +181,15 @@ impl StreamBody {
             attempt.told.partial = false;
         }
         let failed = matches!(read.terminal, Some(Terminal::Failed)) || read.error.is_some();
-        // Where something must not pass, nothing passes that was not looked into: neither events of types that are not
-        // known, which clients skip, nor comments.
-        let unread = read.unknown || event.data().is_none();
-        if read.hidden || (unread && !self.look.demands.lets_all()) {
+        // Where something must not pass, nothing passes that was not looked into, such as events of types that are not
+        // known, which clients skip.
+        if read.hidden || (read.unknown && !self.look.demands.lets_all()) {
             return Ok(());
         }
+        if !read.opaque.is_empty() && self.look.demands.blocks_uninspected() {
+            return Err(Cut { end: End::ContentCut, code: refusal::REPLY_BLOCKED });
+        }
+        let shown = shown(&event, read.named).ok_or_else(broken)?;
         let probabilities = read
             .opaque
             .iter()
@@ -190,13 +198,8 @@ impl StreamBody {
             .collect();
         let findings = &mut attempt.told.findings;
         let unknown = read.unknown;
-        let mut queued = Queued {
-            event: event.clone(),
-            waiting: Vec::new(),
-            splices: Vec::new(),
-            probabilities,
-            terminal,
-        };
+        let mut queued =
+            Queued { event: shown, waiting: Vec::new(), splices: Vec::new(), probabilities, terminal };
         if self.look.demands.lets_all() {
             for delta in &read.deltas {
                 self.look.watch(delta, findings)?;
@@ -213,11 +216,11 @@ impl StreamBody {
             self.look.finish(&mut self.queue, &mut queued.waiting, findings)?;
         }
         if self.queue.is_empty() && queued.waiting.is_empty() && queued.splices.is_empty() {
-            out.extend_from_slice(event.raw());
+            out.extend_from_slice(queued.event.raw());
             self.done |= terminal;
             return Ok(());
         }
-        self.queued_bytes = self.queued_bytes.saturating_add(event.raw().len());
+        self.queued_bytes = self.queued_bytes.saturating_add(queued.event.raw().len());
         if self.queued_bytes > QUEUE_BYTES_MAX {
             return Err(Cut { end: End::TooLong, code: refusal::UPSTREAM_BROKEN });
         }
@@ -537,10 +540,23 @@ const fn too_many() -> Cut {
     Cut { end: End::UpstreamBroken, code: refusal::UPSTREAM_BROKEN }
 }
 
-/// The event as every reader takes it.
+/// The event as every reader takes it; absent where it says nothing.
 pub(super) fn plain(event: &SseEvent) -> Option<SseEvent> {
+    read_again(event.rewritten())
+}
+
+/// The event with what was looked at of it: its data, and its type where that is the one that the data tells.
+fn shown(event: &SseEvent, named: bool) -> Option<SseEvent> {
+    if !event.has_more() && (named || event.name().is_none()) {
+        return Some(event.clone());
+    }
+    let name = event.name().filter(|_| named).map(String::from_utf8_lossy);
+    read_again(SseFrame { name, data: event.data(), ..SseFrame::default() }.write())
+}
+
+fn read_again(written: Bytes) -> Option<SseEvent> {
     let mut events = Vec::with_capacity(1);
     let mut reader = SseReader::new(EVENT_BYTES_MAX);
-    reader.push(event.rewritten(), &mut events).ok()?;
+    reader.push(written, &mut events).ok()?;
     events.pop()
 }

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod apis;
 mod asks;
 mod authorities;
 mod budgets;
@@ -17,6 +18,7 @@ mod failover;
 mod house;
 mod instructions;
 mod leases;
+mod limits;
 mod messages;
 mod policy;
 mod protocols;

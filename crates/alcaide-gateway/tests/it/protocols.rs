@@ -163,8 +163,8 @@ async fn bytes_pass_as_they_came() {
     let server = server();
     let house = Setup::of(&server).start().await;
     let token = house.token(BOT).await;
-    // Spaces, escapes and members that a rewriter would not keep.
-    let body = "{ \"x\" :1.50,\n\"model\":\"test\\u002dmodel\", \"messages\" : [ {\"role\":\"user\",\"content\":\"\\u00e9\\/\"} ] , \"seed\":-0 }\n";
+    // Spaces, escapes and numbers that a rewriter would not keep.
+    let body = "{ \"temperature\" :1.50,\n\"model\":\"test\\u002dmodel\", \"messages\" : [ {\"role\":\"user\",\"content\":\"\\u00e9\\/\"} ] , \"seed\":-0 }\n";
     let mut request = post(CHAT, &token, body);
     for (name, value) in
         [("user-agent", "me/1"), ("x-secret", "mine"), ("cookie", "a=b"), ("openai-beta", "one")]

@@ -85,6 +85,22 @@ async fn a_path_that_is_not_there_is_told_to_those_who_are_let_in() {
 }
 
 #[tokio::test]
+async fn a_stranger_hears_the_same_while_the_gate_is_not_ready() {
+    let server = server();
+    let house = Setup::of(&server).start().await;
+    house.pass(alcaide_gateway::lease::PLAN + Duration::from_secs(1));
+    let token = house.token(BOT).await;
+    for path in [CHAT, "/api/erp/invoices", "/mcp/files", "/v1/files"] {
+        for (given, code) in [("", "ALC-GATE-0001"), ("garbage", "ALC-GATE-0002")] {
+            let answer = house.post(path, given, "{}").await;
+            assert_eq!((answer.status, answer.code().await.as_str()), (401, code), "{path} `{given}`");
+        }
+    }
+    assert_eq!(house.chat(&token, "hi").await.status, 503);
+    assert_eq!(server.arrived(), 0);
+}
+
+#[tokio::test]
 async fn two_credentials_are_one_too_many() {
     let server = server();
     let house = Setup::of(&server).start().await;

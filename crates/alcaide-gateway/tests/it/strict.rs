@@ -15,7 +15,7 @@ async fn json_that_two_readers_may_read_in_two_ways_is_refused() {
     let house = Setup::of(&server).start().await;
     let token = house.token(BOT).await;
     let with = |member: &str| format!(r#"{{"model":"test-model","messages":[],{member}}}"#).into_bytes();
-    let deep = |depth: usize| with(&format!("\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
+    let deep = |depth: usize| with(&format!("\"metadata\":{}{}", "[".repeat(depth), "]".repeat(depth)));
     let mut bom = b"\xef\xbb\xbf".to_vec();
     bom.extend(with("\"x\":1"));
     let mut trailing = with("\"x\":1");

@@ -258,7 +258,8 @@ pub struct ModelRoute {
     /// What its tokens cost; money budgets need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// Output tokens reserved for a call that states no maximum of its own; 4,096 where not given.
+    /// Output tokens of each choice that are set aside for a call that states no maximum of its own, and that the
+    /// provider is told where a budget or a cap counts them; 4,096 where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
     /// When an intent counts as recorded.
@@ -284,7 +285,8 @@ pub struct Operation {
     pub name: Name,
     /// HTTP method, upper case.
     pub method: String,
-    /// Path template below `/api/<service>`, such as `/invoices/{id}`.
+    /// Path template below `/api/<service>`, such as `/invoices/{id}`. Where several fit a path, the one counts whose first
+    /// segment that differs is literal.
     pub path: String,
     /// What it does.
     #[serde(default)]

@@ -16,7 +16,11 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "byte {} (`", self.offset)?;
+        write!(out, "byte {}", self.offset)?;
+        if self.pointer.is_empty() {
+            return Ok(());
+        }
+        out.write_str(" (`")?;
         for (count, letter) in self.pointer.chars().enumerate() {
             if count == SHOWN_CHARS_MAX {
                 out.write_str("…")?;
@@ -114,6 +118,33 @@ impl JsonError {
             | Self::StringTooLong(place) => Some(place),
             Self::TooManyBytes { .. } => None,
         }
+    }
+}
+
+impl JsonError {
+    /// The same without the keys of the text: for logs, which carry nothing of it.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        match &mut self {
+            Self::NotUtf8(place)
+            | Self::Bom(place)
+            | Self::Trailing(place)
+            | Self::Ended(place)
+            | Self::Unexpected(place)
+            | Self::DuplicateKey(place)
+            | Self::CaseKey(place)
+            | Self::LoneSurrogate(place)
+            | Self::BadEscape(place)
+            | Self::ControlCharacter(place)
+            | Self::MalformedNumber(place)
+            | Self::IntegerRange(place)
+            | Self::InexactNumber(place)
+            | Self::TooDeep(place)
+            | Self::TooManyNodes(place)
+            | Self::StringTooLong(place) => place.pointer.clear(),
+            Self::TooManyBytes { .. } => {}
+        }
+        self
     }
 }
 

@@ -474,7 +474,7 @@ impl<'a> Parser<'a> {
 }
 
 /// Appends one part to a JSON pointer, escaped (RFC 6901, section 3).
-pub(crate) fn push_part(pointer: &mut String, part: &str) {
+pub(super) fn push_part(pointer: &mut String, part: &str) {
     pointer.push('/');
     if memchr::memchr2(b'~', b'/', part.as_bytes()).is_none() {
         return pointer.push_str(part);

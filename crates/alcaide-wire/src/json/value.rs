@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::parse::{Document, Node, Tag};
 use super::string;
@@ -194,6 +194,22 @@ impl<'d, 'a> Value<'d, 'a> {
         })
     }
 
+    /// The digits of a whole number that has 13 to 19 of them, as card numbers have, without its sign and however it is
+    /// written: `4242424242424242`, `4242424242424242.0`, `4.242424242424242e15`.
+    #[must_use]
+    pub fn long_digits(self) -> Option<Cow<'a, str>> {
+        let digits = match self.node.tag {
+            Tag::Integer => Cow::Borrowed(self.written().trim_start_matches('-')),
+            Tag::Decimal => {
+                let number = self.as_f64()?.abs();
+                let whole = (LONG_FROM..LONG_TO).contains(&number) && number.fract() == 0.0;
+                Cow::Owned(whole.then(|| format!("{number:.0}"))?)
+            }
+            _ => return None,
+        };
+        LONG_DIGITS.contains(&digits.len()).then_some(digits)
+    }
+
     /// The value as written.
     fn written(self) -> &'a str {
         self.document.text().get(self.span()).unwrap_or_default()
@@ -237,6 +253,11 @@ impl fmt::Debug for Value<'_, '_> {
 
 /// Up to here every integer is an `f64` (2^53).
 const INTEGERS_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// How many digits a long number has, and the numbers that have as many.
+const LONG_DIGITS: RangeInclusive<usize> = 13..=19;
+const LONG_FROM: f64 = 1e12;
+const LONG_TO: f64 = 1e19;
 
 fn pointer_part(part: &str) -> Option<Cow<'_, str>> {
     if !part.contains('~') {

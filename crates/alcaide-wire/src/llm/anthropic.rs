@@ -98,7 +98,6 @@ pub(super) fn block<'a>(at: &mut Walker<'a>, block: Value<'_, 'a>, part: Part) {
         }
         "tool_use" => {
             at.calls.push(ToolCall {
-                pointer: at.pointer().to_owned(),
                 item: at.item,
                 sub: 0,
                 id: block.get("id").and_then(Value::as_str),

@@ -215,8 +215,7 @@ fn function_call<'a>(at: &mut Walker<'a>, call: Value<'_, 'a>, id: Option<std::b
     let name = call.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
     let arguments = call.get("arguments").or_else(|| call.get("input")).and_then(Value::as_str);
     if at.way != Way::Stream || name.is_some() {
-        let pointer = at.pointer().to_owned();
-        at.calls.push(ToolCall { pointer, item: at.item, sub: at.sub, id, name, arguments });
+        at.calls.push(ToolCall { item: at.item, sub: at.sub, id, name, arguments });
     }
     at.entries(call, Part::ToolArguments, |at, entry| match entry.key.as_ref() {
         "name" => at.text(entry.value, Part::Name),

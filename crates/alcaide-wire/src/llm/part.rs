@@ -66,12 +66,11 @@ pub struct Channel {
     pub part: Part,
 }
 
-/// A string of a body that carries text.
+/// A string, or a number of 13 to 19 digits, of a body that carries text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Segment<'a> {
-    /// JSON pointer (RFC 6901) of the string; of the object's member for a key. Empty in streams.
-    pub pointer: String,
-    /// Bytes of the JSON string, quotes included.
+    /// Bytes of the JSON string, quotes included, or of the number: [`Splice::text`](crate::json::edit::Splice::text)
+    /// replaces either.
     pub span: Range<usize>,
     /// Who speaks.
     pub role: Role,
@@ -82,7 +81,7 @@ pub struct Segment<'a> {
     pub sealed: bool,
     /// In streams: whether it tells again, whole, what the channel's pieces have told.
     pub repeats: bool,
-    /// What the string says.
+    /// What the string says, or the digits of the number.
     pub text: Cow<'a, str>,
 }
 
@@ -121,8 +120,6 @@ pub enum OpaqueKind {
 /// A part that cannot be inspected as text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opaque {
-    /// JSON pointer of the part. Empty in streams.
-    pub pointer: String,
     /// Its bytes.
     pub span: Range<usize>,
     /// Why it cannot be read.
@@ -131,14 +128,15 @@ pub struct Opaque {
     pub sealed: bool,
 }
 
-/// Something that runs or is kept at the provider.
+/// Most things that one body may have run or kept at the provider: each is decided on.
+pub const HOSTED_MAX: usize = 64;
+
+/// Something that runs or is kept at the provider; told once, however often a body asks for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hosted {
     /// `hosted/<provider>/<tool>`; the version of a tool is left out.
     pub resource: String,
-    /// JSON pointer of what asks for it. Empty in streams.
-    pub pointer: String,
-    /// What it reaches, where that is said: a URL, or the id of something kept. Cut to 512 bytes.
+    /// What the first use of it reaches, where that is said: a URL, or the id of something kept. Cut to 512 bytes.
     pub target: Option<String>,
 }
 
@@ -160,8 +158,6 @@ pub struct Usage {
 /// A call of one of the caller's tools.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ToolCall<'a> {
-    /// JSON pointer of the call. Empty in streams.
-    pub pointer: String,
     /// Its channel's item and sub, which later pieces of the arguments share.
     pub item: u32,
     /// See [`ToolCall::item`].

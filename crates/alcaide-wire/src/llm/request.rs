@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::part::{Hosted, Opaque, Part, Segment, ToolCall};
+use super::part::{HOSTED_MAX, Hosted, Opaque, Part, Segment, ToolCall};
 use super::walk::{Walker, Way};
 use super::{Operation, anthropic, chat, responses};
 use crate::json::edit::{self, Splice};
@@ -32,6 +32,9 @@ pub enum RequestError {
         /// What it must be, in words.
         wanted: &'static str,
     },
+    /// More things run or are kept at the provider than are decided on at once.
+    #[error("it asks for more than {HOSTED_MAX} things that run or are kept at the provider")]
+    TooManyHosted,
     /// The operation has no body.
     #[error("the operation takes no body")]
     NoBody,
@@ -90,8 +93,7 @@ pub struct RequestView<'a> {
     pub stored: Stored,
     /// Whether the stream will tell its usage without an edit.
     pub usage_told: bool,
-    /// Members that limit the output; where all of them are null, these.
-    limits: Vec<Range<usize>>,
+    limit: OutputLimit,
     store_null: Option<Range<usize>>,
     usage_edit: Option<Splice>,
     /// One past the opening brace of the body.
@@ -141,6 +143,9 @@ impl<'a> RequestView<'a> {
         let mut at = Walker::new(operation.provider(), Way::Request);
         let mut stored = if operation == Operation::Responses { Stored::ByDefault } else { Stored::No };
         at.entries(root, Part::Other, |at, entry| member(at, operation, entry, &mut stored));
+        if at.hosted_more {
+            return Err(RequestError::TooManyHosted);
+        }
         let (usage_told, usage_edit) = usage(operation, root, stream)?;
         Ok(Self {
             operation,
@@ -157,10 +162,11 @@ impl<'a> RequestView<'a> {
             hosted: at.hosted,
             stored,
             usage_told,
-            limits: if declared.is_empty() {
-                empty
-            } else {
-                declared.into_iter().map(|(_, span)| span).collect()
+            limit: OutputLimit {
+                declared,
+                empty,
+                member: output_members(operation).first().copied(),
+                front: root.span().start + 1,
             },
             store_null: root.get("store").filter(|store| store.is_null()).map(Value::span),
             usage_edit,
@@ -181,16 +187,10 @@ impl<'a> RequestView<'a> {
         self.usage_edit.clone()
     }
 
-    /// Sets the most tokens of output: every limit that the request declares, or the operation's own member.
-    /// Nothing for operations without output.
+    /// What limits the output.
     #[must_use]
-    pub fn limit_output(&self, tokens: u64) -> Vec<Splice> {
-        let text = tokens.to_string();
-        if self.limits.is_empty() {
-            let member = output_members(self.operation).first();
-            return member.map(|member| self.add(member, &text)).into_iter().collect();
-        }
-        self.limits.iter().map(|span| Splice::new(span.clone(), text.clone().into_bytes())).collect()
+    pub const fn output_limit(&self) -> &OutputLimit {
+        &self.limit
     }
 
     /// Says that the provider is not to keep the exchange, where it would by default.
@@ -198,13 +198,50 @@ impl<'a> RequestView<'a> {
     pub fn refuse_storage(&self) -> Option<Splice> {
         (self.stored == Stored::ByDefault).then(|| match &self.store_null {
             Some(null) => Splice::new(null.clone(), Bytes::from_static(b"false")),
-            None => self.add("store", "false"),
+            None => add(self.front, "store", "false"),
         })
     }
+}
 
-    /// A splice that adds a member to the body, which has at least one (its model).
-    fn add(&self, key: &str, value: &str) -> Splice {
-        Splice::new(self.front..self.front, format!("{}:{value},", edit::encode(key)).into_bytes())
+/// A splice that adds a member at the front of a body, which has at least one (its model).
+fn add(front: usize, key: &str, value: &str) -> Splice {
+    Splice::new(front..front, format!("{}:{value},", edit::encode(key)).into_bytes())
+}
+
+/// Where a request says how many tokens of output each of its choices may have.
+#[derive(Clone, Debug, Default)]
+pub struct OutputLimit {
+    /// Members that say it.
+    declared: Vec<(u64, Range<usize>)>,
+    /// Members that could, and are null.
+    empty: Vec<Range<usize>>,
+    /// The operation's own member, where it has output.
+    member: Option<&'static str>,
+    /// One past the opening brace of the body.
+    front: usize,
+}
+
+impl OutputLimit {
+    /// Whether the operation has output that can be limited.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.member.is_some()
+    }
+
+    /// Sees to it that no choice has more than `tokens`: whatever the request declares is lowered, never raised; where it
+    /// declares nothing, the operation's own member is set. Nothing for operations without output.
+    #[must_use]
+    pub fn at_most(&self, tokens: u64) -> Vec<Splice> {
+        let text = tokens.to_string();
+        let write = |span: &Range<usize>| Splice::new(span.clone(), text.clone().into_bytes());
+        if !self.declared.is_empty() {
+            let above = self.declared.iter().filter(|(declared, _)| *declared > tokens);
+            return above.map(|(_, span)| write(span)).collect();
+        }
+        if !self.empty.is_empty() {
+            return self.empty.iter().map(write).collect();
+        }
+        self.member.map(|member| add(self.front, member, &text)).into_iter().collect()
     }
 }
 
@@ -232,7 +269,68 @@ fn member<'a>(at: &mut Walker<'a>, operation: Operation, entry: Entry<'_, 'a>, s
             }
         }
         "metadata" => at.free(entry.value, Part::Other),
-        _ => at.other_member(entry),
+        key => {
+            if !entry.value.is_null() && !plain_members(operation).contains(&key) {
+                // Whatever it is, the provider makes something of it: it may name other models, sources, tools.
+                let word: String = "member.".chars().chain(key.chars().take(MEMBER_CHARS_MAX)).collect();
+                at.hosted(&word, None);
+            }
+            at.other_member(entry);
+        }
+    }
+}
+
+/// Letters of an unknown member that the name of its resource shows.
+const MEMBER_CHARS_MAX: usize = 48;
+
+/// Members of a request that are known, and in which nothing but their words matters: how the model chooses its words,
+/// and whose call it is. `top_k`, `min_p` and `repetition_penalty` are no members of OpenAI's, but of many servers that
+/// speak its protocol.
+const fn plain_members(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::ChatCompletions => &[
+            "frequency_penalty",
+            "logprobs",
+            "max_completion_tokens",
+            "max_tokens",
+            "min_p",
+            "n",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "prompt_cache_key",
+            "repetition_penalty",
+            "safety_identifier",
+            "seed",
+            "stop",
+            "temperature",
+            "top_k",
+            "top_logprobs",
+            "top_p",
+            "user",
+        ],
+        Operation::Responses => &[
+            "max_output_tokens",
+            "max_tool_calls",
+            "parallel_tool_calls",
+            "prompt_cache_key",
+            "safety_identifier",
+            "temperature",
+            "top_logprobs",
+            "top_p",
+            "user",
+        ],
+        Operation::Embeddings => &["dimensions", "user"],
+        Operation::Messages | Operation::CountTokens => &[
+            "context_management",
+            "inference_geo",
+            "max_tokens",
+            "speed",
+            "stop_sequences",
+            "temperature",
+            "top_k",
+            "top_p",
+        ],
+        _ => &[],
     }
 }
 

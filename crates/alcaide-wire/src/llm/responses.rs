@@ -201,14 +201,7 @@ fn call<'a>(
     arguments: Option<std::borrow::Cow<'a, str>>,
 ) {
     let id = item.get("call_id").or_else(|| item.get("id")).and_then(Value::as_str);
-    at.calls.push(ToolCall {
-        pointer: at.pointer().to_owned(),
-        item: at.item,
-        sub: at.sub,
-        id,
-        name,
-        arguments,
-    });
+    at.calls.push(ToolCall { item: at.item, sub: at.sub, id, name, arguments });
 }
 
 /// Members that many items have, and those that are not known.

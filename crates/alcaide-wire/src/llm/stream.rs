@@ -67,6 +67,8 @@ pub struct StreamEvent<'e> {
     pub unknown: bool,
     /// Whether the caller did not ask for this event and it is to be left out.
     pub hidden: bool,
+    /// Whether the event's name is the type that its data tells: no other name was looked at.
+    pub named: bool,
 }
 
 /// Reads the events of one stream.
@@ -138,7 +140,7 @@ impl StreamView {
         let mut at = Walker::new(self.operation.provider(), Way::Stream);
         at.role = Role::Assistant;
         let mut told = Told { usage: self.usage, ..Told::default() };
-        let mut out = StreamEvent::default();
+        let mut out = StreamEvent { named: name.is_some() && kind.is_some(), ..StreamEvent::default() };
         let kind = kind.as_deref().unwrap_or_default();
         match self.operation {
             Operation::ChatCompletions => out.unknown = !chunk(&mut at, root, &mut told),

@@ -1,11 +1,16 @@
+use std::collections::HashMap;
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::json::edit::{self, Splice};
-use crate::json::{Document, Limits};
+use crate::json::{Document, Limits, Value};
 use crate::sse::{SseEvent, SseReader};
 
+mod bounds;
 mod coverage;
+mod memory;
 mod requests;
 mod streams;
 
@@ -27,9 +32,29 @@ fn edited(text: &str, splices: Vec<Splice>) -> serde_json::Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// `pointer role part text` of each segment.
-fn lines(segments: &[Segment<'_>]) -> Vec<String> {
-    segments.iter().map(|it| format!("{} {:?} {:?} {}", it.pointer, it.role, it.part(), it.text)).collect()
+/// Pointer of each value of a text, and of the member that each key begins, by where they stand.
+fn places(text: &str) -> HashMap<Range<usize>, String> {
+    fn walk(value: Value<'_, '_>, pointer: &str, found: &mut HashMap<Range<usize>, String>) {
+        found.insert(value.span(), pointer.to_owned());
+        for (index, item) in value.items().enumerate() {
+            walk(item, &format!("{pointer}/{index}"), found);
+        }
+        for entry in value.entries() {
+            let pointer = format!("{pointer}/{}", entry.key);
+            found.insert(entry.key_span, pointer.clone());
+            walk(entry.value, &pointer, found);
+        }
+    }
+    let mut found = HashMap::new();
+    walk(document(text).root(), "", &mut found);
+    found
+}
+
+/// `pointer role part text` of each segment of a text.
+fn lines(text: &str, segments: &[Segment<'_>]) -> Vec<String> {
+    let places = places(text);
+    let line = |it: &Segment<'_>| format!("{} {:?} {:?} {}", places[&it.span], it.role, it.part(), it.text);
+    segments.iter().map(line).collect()
 }
 
 fn resources(hosted: &[Hosted]) -> Vec<&str> {
@@ -93,7 +118,7 @@ fn a_chat_reply_is_read() {
      "service_tier":"default"}"#;
     let view = reply(Operation::ChatCompletions, text);
     assert_eq!(
-        lines(&view.segments),
+        lines(text, &view.segments),
         [
             "/choices/0/message/content Assistant Text Hello\n\"you\"",
             "/choices/1/message/tool_calls/0/function/name Assistant Name get_weather",
@@ -131,7 +156,7 @@ fn a_messages_reply_is_read() {
      "usage":{"input_tokens":100,"cache_creation_input_tokens":30,"cache_read_input_tokens":20,"output_tokens":42}}"#;
     let view = reply(Operation::Messages, text);
     assert_eq!(
-        lines(&view.segments),
+        lines(text, &view.segments),
         [
             "/content/0/thinking Assistant Thinking Let me see.",
             "/content/2/text Assistant Text Found it.",
@@ -184,7 +209,7 @@ fn a_responses_reply_is_read() {
        "output_tokens_details":{"reasoning_tokens":7},"total_tokens":123}}"#;
     let view = reply(Operation::Responses, text);
     assert_eq!(
-        lines(&view.segments),
+        lines(text, &view.segments),
         [
             "/instructions Nobody Echo Be brief.",
             "/output/0/summary/0/text Assistant Thinking Thinking.",
@@ -262,7 +287,7 @@ fn errors_are_read_and_written_in_the_words_of_each_protocol() {
         r#"{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"C"}}"#
     );
     let silent = events(std::str::from_utf8(ping(Operation::Messages)).unwrap());
-    assert!(silent[0].data().is_none() && silent[0].is_plain());
+    assert!(silent[0].data().is_none() && silent[0].rewritten().is_empty());
 }
 
 #[test]

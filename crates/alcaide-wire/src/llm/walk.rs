@@ -1,11 +1,12 @@
 //! The walk over a body that turns its strings into segments.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::Provider;
-use super::part::{Channel, Hosted, Opaque, OpaqueKind, Part, Role, Segment, ToolCall, tool_word};
-use crate::json::{Entry, Kind, Value, push_part};
+use super::part::{
+    Channel, HOSTED_MAX, Hosted, Opaque, OpaqueKind, Part, Role, Segment, ToolCall, tool_word,
+};
+use crate::json::{Entry, Kind, Value};
 
 /// Longest word of a protocol (type, role, id, setting), in bytes; what is longer is read as text.
 const WORD_BYTES_MAX: usize = 128;
@@ -19,7 +20,7 @@ pub(super) enum Way {
     Request,
     /// From the provider.
     Reply,
-    /// From the provider, in pieces: no pointers are made.
+    /// From the provider, in pieces.
     Stream,
 }
 
@@ -27,7 +28,6 @@ pub(super) enum Way {
 pub(super) struct Walker<'a> {
     pub(super) provider: Provider,
     pub(super) way: Way,
-    pointer: String,
     /// Who speaks here.
     pub(super) role: Role,
     pub(super) item: u32,
@@ -36,7 +36,10 @@ pub(super) struct Walker<'a> {
     pub(super) repeats: bool,
     pub(super) segments: Vec<Segment<'a>>,
     pub(super) opaque: Vec<Opaque>,
+    /// Each once, and no more than [`HOSTED_MAX`].
     pub(super) hosted: Vec<Hosted>,
+    /// Whether there were more.
+    pub(super) hosted_more: bool,
     pub(super) calls: Vec<ToolCall<'a>>,
     /// Names of the caller's own tools.
     pub(super) tools: Vec<Cow<'a, str>>,
@@ -47,7 +50,6 @@ impl<'a> Walker<'a> {
         Self {
             provider,
             way,
-            pointer: String::new(),
             role: Role::Nobody,
             item: 0,
             sub: 0,
@@ -56,24 +58,10 @@ impl<'a> Walker<'a> {
             segments: Vec::new(),
             opaque: Vec::new(),
             hosted: Vec::new(),
+            hosted_more: false,
             calls: Vec::new(),
             tools: Vec::new(),
         }
-    }
-
-    /// Pointer of the place that the walk has reached.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
-    /// Walks a member.
-    pub(super) fn member(&mut self, key: &str, walk: impl FnOnce(&mut Self)) {
-        let mark = self.pointer.len();
-        if self.way != Way::Stream {
-            push_part(&mut self.pointer, key);
-        }
-        walk(self);
-        self.pointer.truncate(mark);
     }
 
     /// Walks the items of an array; of any other value, what there is as free text.
@@ -86,14 +74,8 @@ impl<'a> Walker<'a> {
         if list.kind() != Kind::Array {
             return self.free(list, part);
         }
-        let mark = self.pointer.len();
         for (index, item) in list.items().enumerate() {
-            if self.way != Way::Stream {
-                // INVARIANT: writing to a string does not fail.
-                let _ = write!(self.pointer, "/{index}");
-            }
             walk(self, index, item);
-            self.pointer.truncate(mark);
         }
     }
 
@@ -108,8 +90,7 @@ impl<'a> Walker<'a> {
             return self.free(object, part);
         }
         for entry in object.entries() {
-            let key = entry.key.clone();
-            self.member(&key, |at| walk(at, entry));
+            walk(self, entry);
         }
     }
 
@@ -131,7 +112,6 @@ impl<'a> Walker<'a> {
 
     fn segment(&mut self, span: std::ops::Range<usize>, text: Cow<'a, str>, part: Part) {
         self.segments.push(Segment {
-            pointer: self.pointer.clone(),
             span,
             role: self.role,
             channel: Channel { item: self.item, sub: self.sub, part },
@@ -158,13 +138,21 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Anything: each string within is text, each key too.
+    /// A number as long as a card's is text, so that it is looked at; what hides it puts a string in its place.
+    fn number(&mut self, value: Value<'_, 'a>, part: Part) {
+        if let Some(digits) = value.long_digits() {
+            self.segment(value.span(), digits, part);
+        }
+    }
+
+    /// Anything: each string within is text, each key and each long number too.
     pub(super) fn free(&mut self, value: Value<'_, 'a>, part: Part) {
         match value.kind() {
             Kind::String => self.text(value, part),
             Kind::Array => self.items(value, part, |at, _, item| at.free(item, part)),
             Kind::Object => self.entries(value, part, |at, entry| at.free_member(entry, part)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, part),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -189,7 +177,8 @@ impl<'a> Walker<'a> {
             Kind::String => self.text(value, Part::Definition),
             Kind::Array => self.items(value, Part::Definition, |at, _, item| at.definition(item)),
             Kind::Object => self.entries(value, Part::Definition, |at, entry| at.definition_member(entry)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, Part::Definition),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -221,19 +210,26 @@ impl<'a> Walker<'a> {
     pub(super) fn opaque(&mut self, value: Value<'_, 'a>, kind: OpaqueKind, sealed: bool) {
         let empty = value.is_null() || (value.kind() == Kind::String && value.span().len() == 2);
         if !empty {
-            self.opaque.push(Opaque { pointer: self.pointer.clone(), span: value.span(), kind, sealed });
+            self.opaque.push(Opaque { span: value.span(), kind, sealed });
         }
     }
 
     /// Something that runs or is kept at the provider, by the type of its tool or the word for it.
     pub(super) fn hosted(&mut self, tool: &str, target: Option<Value<'_, 'a>>) {
         let resource = format!("hosted/{}/{}", self.provider.as_str(), tool_word(tool));
+        if self.hosted.iter().any(|known| known.resource == resource) {
+            return;
+        }
+        if self.hosted.len() >= HOSTED_MAX {
+            self.hosted_more = true;
+            return;
+        }
         let target = target.and_then(Value::as_str).map(|text| {
             let cut =
                 text.char_indices().take_while(|(at, _)| *at < TARGET_BYTES_MAX).map(|(_, letter)| letter);
             cut.collect()
         });
-        self.hosted.push(Hosted { resource, pointer: self.pointer.clone(), target });
+        self.hosted.push(Hosted { resource, target });
     }
 
     /// A picture, sound or file by URL: in line (`data:`), or fetched by the provider.

@@ -143,9 +143,7 @@ impl<'a> CallView<'a> {
         view.read_params(params)?;
         let mut at = Walker::default();
         if let Some(params) = params {
-            at.member("params", |at| {
-                at.entries(params, Part::Other, |at, entry| param(at, method, entry));
-            });
+            at.entries(params, Part::Other, |at, entry| param(at, method, entry));
         }
         view.segments = at.segments;
         view.opaque = at.opaque;

@@ -41,16 +41,15 @@ pub enum Part {
     Other,
 }
 
-/// A string that carries text.
+/// A string, or a number of 13 to 19 digits, that carries text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Segment<'a> {
-    /// JSON pointer (RFC 6901) of the string, seen from the message; of the object's member for a key.
-    pub pointer: String,
-    /// Bytes of the JSON string, quotes included.
+    /// Bytes of the JSON string, quotes included, or of the number: [`Splice::text`](crate::json::edit::Splice::text)
+    /// replaces either.
     pub span: Range<usize>,
     /// What kind of text.
     pub part: Part,
-    /// What the string says; invisible characters are kept.
+    /// What the string says, or the digits of the number; invisible characters are kept.
     pub text: Cow<'a, str>,
 }
 
@@ -73,8 +72,6 @@ pub enum OpaqueKind {
 /// A part that cannot be inspected as text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opaque {
-    /// JSON pointer of the part, seen from the message.
-    pub pointer: String,
     /// Its bytes.
     pub span: Range<usize>,
     /// Why it cannot be read.

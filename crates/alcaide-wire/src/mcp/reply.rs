@@ -132,17 +132,16 @@ impl<'a> ResultView<'a> {
         match (response.outcome, document.root().get("result"), document.root().get("error")) {
             (Outcome::Error(error), _, Some(value)) => {
                 view.error = Some(error);
-                at.member("error", |at| error_members(at, value));
+                error_members(&mut at, value);
             }
             (_, Some(result), _) => {
                 view.read_result(result)?;
                 let asks = view.kind == ResultKind::InputRequired;
-                at.member("result", |at| {
-                    if method == Method::SamplingCreateMessage {
-                        return sampled(at, result);
-                    }
+                if method == Method::SamplingCreateMessage {
+                    sampled(&mut at, result);
+                } else {
                     at.entries(result, Part::Other, |at, entry| member(at, method, asks, entry));
-                });
+                }
             }
             _ => return Err(ViewError::NotWanted { wanted: "a response" }),
         }

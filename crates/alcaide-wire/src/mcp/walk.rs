@@ -1,32 +1,22 @@
 //! The walk over parameters and results that turns their strings into segments.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::content::{Opaque, OpaqueKind, Part, Segment};
 use super::meta_key;
-use crate::json::{Entry, Kind, Value, push_part};
+use crate::json::{Entry, Kind, Value};
 
 /// Longest word of the protocol (type, role, level, cursor), in bytes; what is longer is read as text.
 const WORD_BYTES_MAX: usize = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Walker<'a> {
-    pointer: String,
     pub(super) segments: Vec<Segment<'a>>,
     pub(super) opaque: Vec<Opaque>,
 }
 
 impl<'a> Walker<'a> {
-    /// Walks a member.
-    pub(super) fn member(&mut self, key: &str, walk: impl FnOnce(&mut Self)) {
-        let mark = self.pointer.len();
-        push_part(&mut self.pointer, key);
-        walk(self);
-        self.pointer.truncate(mark);
-    }
-
     /// Walks the items of an array; of any other value, what there is as free text.
     pub(super) fn items(
         &mut self,
@@ -37,12 +27,8 @@ impl<'a> Walker<'a> {
         if list.kind() != Kind::Array {
             return self.free(list, part);
         }
-        let mark = self.pointer.len();
-        for (index, item) in list.items().enumerate() {
-            // INVARIANT: writing to a string does not fail.
-            let _ = write!(self.pointer, "/{index}");
+        for item in list.items() {
             walk(self, item);
-            self.pointer.truncate(mark);
         }
     }
 
@@ -57,8 +43,7 @@ impl<'a> Walker<'a> {
             return self.free(object, part);
         }
         for entry in object.entries() {
-            let key = entry.key.clone();
-            self.member(&key, |at| walk(at, entry));
+            walk(self, entry);
         }
     }
 
@@ -72,7 +57,7 @@ impl<'a> Walker<'a> {
     }
 
     fn segment(&mut self, span: Range<usize>, text: Cow<'a, str>, part: Part) {
-        self.segments.push(Segment { pointer: self.pointer.clone(), span, part, text });
+        self.segments.push(Segment { span, part, text });
     }
 
     /// A word of the protocol: text if it is too long to be one, or no string.
@@ -82,13 +67,21 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Anything: each string within is text, each key too.
+    /// A number as long as a card's is text, so that it is looked at; what hides it puts a string in its place.
+    fn number(&mut self, value: Value<'_, 'a>, part: Part) {
+        if let Some(digits) = value.long_digits() {
+            self.segment(value.span(), digits, part);
+        }
+    }
+
+    /// Anything: each string within is text, each key and each long number too.
     pub(super) fn free(&mut self, value: Value<'_, 'a>, part: Part) {
         match value.kind() {
             Kind::String => self.text(value, part),
             Kind::Array => self.items(value, part, |at, item| at.free(item, part)),
             Kind::Object => self.entries(value, part, |at, entry| at.free_member(entry, part)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, part),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -134,7 +127,8 @@ impl<'a> Walker<'a> {
             Kind::String => self.text(value, Part::Definition),
             Kind::Array => self.items(value, Part::Definition, |at, item| at.definition(item)),
             Kind::Object => self.entries(value, Part::Definition, |at, entry| at.definition_member(entry)),
-            Kind::Null | Kind::Bool | Kind::Number => {}
+            Kind::Number => self.number(value, Part::Definition),
+            Kind::Null | Kind::Bool => {}
         }
     }
 
@@ -155,7 +149,7 @@ impl<'a> Walker<'a> {
         let empty = value.is_null() || (value.kind() == Kind::String && value.span().len() == 2);
         if !empty {
             let sealed = kind == OpaqueKind::State;
-            self.opaque.push(Opaque { pointer: self.pointer.clone(), span: value.span(), kind, sealed });
+            self.opaque.push(Opaque { span: value.span(), kind, sealed });
         }
     }
 

@@ -74,7 +74,11 @@ impl SseEvent {
             self.plain = false;
         }
         let (name, value) = match memchr(b':', bytes) {
-            Some(0) => return,
+            Some(0) => {
+                // A comment: nothing reads it, so nothing would look at it.
+                self.plain = false;
+                return;
+            }
             Some(colon) => {
                 let space = usize::from(bytes.get(colon + 1) == Some(&b' '));
                 (bytes.get(..colon).unwrap_or_default(), line.start + colon + 1 + space..line.end)
@@ -85,7 +89,10 @@ impl SseEvent {
             b"data" => return self.data_line(raw, value),
             b"event" => &mut self.name,
             b"id" => &mut self.id,
-            b"retry" => &mut self.retry,
+            b"retry" => {
+                self.plain &= is_time(raw.get(value.clone()).unwrap_or_default());
+                &mut self.retry
+            }
             _ => {
                 self.plain = false;
                 return;
@@ -143,6 +150,12 @@ impl SseEvent {
         self.field(self.id.as_ref())
     }
 
+    /// Whether it says more than its type and data: an id, or a time to wait.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.id.is_some() || self.retry.is_some()
+    }
+
     fn field(&self, range: Option<&Range<usize>>) -> Option<&[u8]> {
         self.raw.get(range?.clone())
     }
@@ -153,8 +166,9 @@ impl SseEvent {
         self.complete
     }
 
-    /// Whether every reader in the field takes these bytes for the same event: one `data` line, no field
-    /// twice, no unknown field, no bare CR, no NUL, no byte order mark.
+    /// Whether every reader in the field takes these bytes for the same event and all of them are its own: one
+    /// `data` line, no field twice, no unknown field, no time that is no number, no comment, no bare CR, no NUL,
+    /// no byte order mark.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.plain
@@ -193,8 +207,17 @@ impl SseEvent {
         let text = |range: &Option<Range<usize>>| {
             self.field(range.as_ref()).map(String::from_utf8_lossy).filter(|text| !text.contains('\0'))
         };
-        Frame { name: text(&self.name), data, id: text(&self.id), retry: text(&self.retry) }
+        let retry = text(&self.retry).filter(|time| is_time(time.as_bytes()));
+        Frame { name: text(&self.name), data, id: text(&self.id), retry }
     }
+}
+
+/// Most digits of a time to wait: 11 days in milliseconds.
+const TIME_DIGITS_MAX: usize = 9;
+
+/// Whether it is a time to wait; any other is ignored by the standard.
+fn is_time(text: &[u8]) -> bool {
+    (1..=TIME_DIGITS_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
 }
 
 /// An event to be written.

@@ -92,13 +92,33 @@ fn an_event_may_be_as_long_as_the_limit_and_no_longer() {
 
 #[test]
 fn an_edit_keeps_every_other_byte() {
-    let event = &read(&[b": hello\nevent: delta\ndata: {\"a\":1}\nid: 3\n\n"])[0];
-    assert_eq!(&event.with_data(b"{}")[..], b": hello\nevent: delta\ndata: {}\nid: 3\n\n");
+    let event = &read(&[b"event: delta\ndata: {\"a\":1}\nid: 3\n\n"])[0];
+    assert_eq!(&event.with_data(b"{}")[..], b"event: delta\ndata: {}\nid: 3\n\n");
     assert_eq!(&event.with_data(b"a\nb")[..], b"event: delta\nid: 3\ndata: a\ndata: b\n\n");
     let bare = &read(&[b"data:x\n\n"])[0];
     assert_eq!(&bare.with_data(b" y")[..], b"data:  y\n\n");
     let empty = &read(&[b"data\n\n"])[0];
     assert_eq!(&empty.with_data(b"y")[..], b"data: y\n\n");
+}
+
+#[test]
+fn an_event_with_a_comment_or_an_odd_field_is_not_plain() {
+    for (text, plain) in [
+        ("data: 1\n\n", true),
+        ("event: a\ndata: 1\nid: 3\nretry: 300\n\n", true),
+        (": 4242\ndata: 1\n\n", false),
+        ("data: 1\n:\n\n", false),
+        ("data: 1\nretry: 4242 4242\n\n", false),
+        ("data: 1\nretry\n\n", false),
+        ("data: 1\nother: 4242\n\n", false),
+    ] {
+        let event = &read(&[text.as_bytes()])[0];
+        assert_eq!(event.is_plain(), plain, "{text:?}");
+        if !plain {
+            assert_eq!(&event.rewritten()[..], b"data: 1\n\n", "{text:?}");
+            assert_eq!(&event.with_data(b"2")[..], b"data: 2\n\n", "{text:?}");
+        }
+    }
 }
 
 #[test]

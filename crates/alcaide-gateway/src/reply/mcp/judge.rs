@@ -27,7 +27,7 @@ pub(super) async fn judge(
     attempt: &mut Attempt,
     bytes: &Bytes,
 ) -> Result<Bytes, (End, Refusal)> {
-    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error))?;
+    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error.without_keys()))?;
     let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
     if view.id.is_some() && view.id != reading.id {
         return Err(broken(&"an answer to another request"));

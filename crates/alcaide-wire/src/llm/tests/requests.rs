@@ -70,7 +70,7 @@ fn a_chat_request_is_read() {
     assert_eq!(view.output_tokens_max, Some(128));
     assert_eq!(view.tools, ["get_weather", "run_sql", "old"]);
     assert_eq!(
-        lines(&view.segments),
+        lines(CHAT, &view.segments),
         [
             "/messages/0/content System Text Be kind.",
             "/messages/1/content/0/text Developer Text Use tools.",
@@ -97,10 +97,6 @@ fn a_chat_request_is_read() {
             "/functions/0/name Definition Name old",
         ]
     );
-    for segment in &view.segments {
-        let found = document(CHAT).pointer(&segment.pointer).map(|value| value.span());
-        assert!(segment.part() == Part::Key || found == Some(segment.span.clone()), "{segment:?}");
-    }
     assert_eq!(
         resources(&view.hosted),
         ["hosted/openai/url", "hosted/openai/file", "hosted/openai/web_search", "hosted/openai/store"]
@@ -119,7 +115,7 @@ fn a_chat_request_is_read() {
 #[test]
 fn a_chat_request_is_edited() {
     let view = request(Operation::ChatCompletions, CHAT);
-    let mut splices = view.limit_output(9);
+    let mut splices = view.output_limit().at_most(9);
     splices.push(view.rename_model("other"));
     splices.extend(view.ask_for_usage());
     splices.push(Splice::text(view.segments[3].span.clone(), "[gone]"));
@@ -171,9 +167,11 @@ fn output_is_limited_whatever_stands_there() {
         let text = format!(r#"{{"messages":[],"model":"m"{members}}}"#);
         let view = request(operation, &text);
         assert_eq!(view.output_tokens_max, members.contains('9').then_some(900));
-        assert_eq!(edited(&text, view.limit_output(5))[key], 5, "{text}");
+        assert_eq!(edited(&text, view.output_limit().at_most(5))[key], 5, "{text}");
     }
-    assert!(request(Operation::Embeddings, r#"{"model":"m","input":"x"}"#).limit_output(5).is_empty());
+    assert!(
+        request(Operation::Embeddings, r#"{"model":"m","input":"x"}"#).output_limit().at_most(5).is_empty()
+    );
 }
 
 #[test]
@@ -182,7 +180,7 @@ fn a_messages_request_is_read() {
     assert_eq!((view.output_tokens_max, view.stream, view.usage_told), (Some(1024), true, true));
     assert_eq!(view.tools, ["book", "bash"]);
     assert_eq!(
-        lines(&view.segments)[..18],
+        lines(MESSAGES, &view.segments)[..18],
         [
             "/system/0/text System Text Be kind.",
             "/messages/0/content User Text Hi",
@@ -221,7 +219,6 @@ fn a_messages_request_is_read() {
         [
             "hosted/anthropic/url",
             "hosted/anthropic/file",
-            "hosted/anthropic/file",
             "hosted/anthropic/web_search",
             "hosted/anthropic/code_execution",
             "hosted/anthropic/brand_new",
@@ -237,7 +234,7 @@ fn a_responses_request_is_read() {
     let view = request(Operation::Responses, RESPONSES);
     assert_eq!(view.tools, ["f"]);
     assert_eq!(
-        lines(&view.segments)[..16],
+        lines(RESPONSES, &view.segments)[..16],
         [
             "/instructions System Text Be kind.",
             "/input/0/content User Text Hi",
@@ -262,14 +259,12 @@ fn a_responses_request_is_read() {
         [
             "hosted/openai/url",
             "hosted/openai/file",
-            "hosted/openai/url",
             "hosted/openai/item",
             "hosted/openai/mcp",
             "hosted/openai/web_search",
             "hosted/openai/file_search",
             "hosted/openai/code_interpreter",
             "hosted/openai/computer_use",
-            "hosted/openai/mcp",
             "hosted/openai/image_generation",
             "hosted/openai/local_shell",
             "hosted/openai/brand_new",
@@ -294,8 +289,9 @@ fn a_responses_request_is_read() {
 
 #[test]
 fn an_embeddings_request_is_read() {
-    let view = request(Operation::Embeddings, r#"{"model":"m","input":["a","b"],"encoding_format":"float"}"#);
-    assert_eq!(lines(&view.segments), ["/input/0 User Text a", "/input/1 User Text b"]);
+    let text = r#"{"model":"m","input":["a","b"],"encoding_format":"float"}"#;
+    let view = request(Operation::Embeddings, text);
+    assert_eq!(lines(text, &view.segments), ["/input/0 User Text a", "/input/1 User Text b"]);
     assert_eq!(request(Operation::Embeddings, r#"{"model":"m","input":"a"}"#).text_bytes, 1);
     for tokens in ["[1,2]", "[[1,2],[3]]"] {
         let text = format!(r#"{{"model":"m","input":{tokens}}}"#);
