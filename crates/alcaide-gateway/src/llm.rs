@@ -297,10 +297,9 @@ async fn attempts(
                 return Ok(released.into_response().map(Body::from));
             }
             Err(failed) => {
-                let stopped = failed.refusal.code == refusal::STOPPED.code;
                 last = failed.refusal;
                 decided = failed.again;
-                if stopped {
+                if failed.lapsed {
                     break;
                 }
                 if at + 1 < count {

@@ -140,7 +140,7 @@ async fn passage(
         meter: Arc::new(Meter::default()),
         fallback: None,
     };
-    Ok(decided.bind(freeze)?.record().await?.hand_down())
+    decided.bind(freeze)?.record().await?.hand_down()
 }
 
 /// What the obligations demand, and what they make of the texts.

@@ -245,10 +245,9 @@ impl Passage<Read> {
     }
 
     /// Refuses where the gate has not heard of orders for too long.
-    pub(super) fn hears(&self) -> Result<(), Refusal> {
-        let closer = &self.common.closer;
+    pub(super) fn hears(&self, now: Moment) -> Result<(), Refusal> {
         let within = lease::orders_within(&self.common.plan, &self.stage.request);
-        closer.memory().hears(closer.now(), within).map_err(|why| lease::not_good(why, Stage::Read))
+        self.common.closer.memory().hears(now, within).map_err(|why| lease::not_good(why, Stage::Read))
     }
 
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has

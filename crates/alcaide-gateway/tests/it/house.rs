@@ -1,6 +1,7 @@
 //! A house in a temporary folder: ledger, memory, issuer, plan, and the gate behind its own listener.
 
 mod blunt;
+mod puppet;
 mod setup;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use blunt::{Blunt, dead_url};
+pub(crate) use puppet::{Puppet, Says, Then, text_result};
 pub(crate) use setup::Setup;
 
 pub(crate) const NOW: Moment = Moment::from_secs(1_795_000_000);

@@ -14,6 +14,7 @@ mod budgets;
 mod endings;
 mod failover;
 mod house;
+mod kills;
 mod leases;
 mod messages;
 mod policy;

@@ -23,12 +23,12 @@ pub(crate) fn message(path: &str, token: &str, body: &Value, extra: &[(&str, &st
     request
 }
 
-fn call(id: u64, method: &str, params: Value) -> Value {
+pub(crate) fn call(id: u64, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
 /// A stateless request with its headers.
-fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Request<Full<Bytes>> {
+pub(crate) fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Request<Full<Bytes>> {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
@@ -43,7 +43,7 @@ fn stateless(path: &str, token: &str, method: &str, mut params: Value) -> Reques
 }
 
 /// The message of an answer, whole or the last of a stream.
-async fn said(answer: Answer) -> Value {
+pub(crate) async fn said(answer: Answer) -> Value {
     let is_stream = answer.header("content-type").starts_with("text/event-stream");
     let text = answer.text().await;
     if is_stream {
@@ -54,7 +54,7 @@ async fn said(answer: Answer) -> Value {
 }
 
 /// Opens a handshake session; gives its id.
-async fn session(house: &House, path: &str, token: &str) -> String {
+pub(crate) async fn session(house: &House, path: &str, token: &str) -> String {
     let hello = json!({
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
     });
