@@ -62,18 +62,13 @@ pub(crate) async fn handle(
         budgets: asks,
         meter,
         fallback: None,
+        reads: None,
     };
     let recorded = decided.bind(freeze)?.record().await?;
     let headers = passed(&head.headers);
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {
-            let lens = Lens {
-                reader: Reader::Plain,
-                engine: Arc::clone(&shared.engine),
-                demands,
-                who,
-                effects: Vec::new(),
-            };
+            let lens = Lens { reader: Reader::Plain, engine: Arc::clone(&shared.engine), demands, who };
             let released = reply.label(lens).release().await?;
             Ok(released.into_response().map(Body::from))
         }

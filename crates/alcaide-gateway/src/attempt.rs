@@ -12,7 +12,7 @@ use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
 use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
-use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Refused, Settlement, Usage};
+use alcaide_record::{Digest, End, FindingCount, Outcome, Refused, Settlement, Usage};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
@@ -59,7 +59,6 @@ enum Closing {
         pending: Pending<OutcomeLeaf>,
         reservation: Reservation,
         settled: Vec<Settlement>,
-        effects: Vec<Effect>,
     },
     /// An intent that nobody waits for any more: its call was dropped while it was being written.
     Intent { pending: Pending<IntentLeaf>, attempt: Box<Attempt> },
@@ -207,8 +206,8 @@ impl Closer {
 
 async fn close(closing: Closing, memory: &Memory) {
     match closing {
-        Closing::Outcome { pending, reservation, settled, effects } => match pending.await {
-            Ok(receipt) => reservation.settle(receipt.index(), &settled, &effects),
+        Closing::Outcome { pending, reservation, settled } => match pending.await {
+            Ok(receipt) => reservation.settle(receipt.index(), &settled),
             Err(error) => {
                 tracing::error!(%error, "an outcome was not recorded; its reservation stays charged")
             }
@@ -258,8 +257,6 @@ pub struct Told {
     pub usage: Option<Usage>,
     /// Whether `usage` is what a stream told so far, and not its last word.
     pub partial: bool,
-    /// What memory must know.
-    pub effects: Vec<Effect>,
 }
 
 /// How much of each budget a call used.
@@ -430,7 +427,8 @@ impl Attempt {
             call: self.call,
             digest: told.digest,
             duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            effects: told.effects.clone(),
+            // What the answer makes of the task stands in the intent.
+            effects: Vec::new(),
             end,
             findings: told.findings,
             intent,
@@ -444,7 +442,7 @@ impl Attempt {
             .and_then(|leaf| self.closer.ledger.enqueue(leaf).map_err(|error| error.to_string()));
         match pending {
             Ok(pending) => {
-                self.closer.hand(Closing::Outcome { pending, reservation, settled, effects: told.effects });
+                self.closer.hand(Closing::Outcome { pending, reservation, settled });
             }
             // Journalled and not settled: it stays charged in full, and the record says unknown.
             Err(error) => tracing::error!(error, call = %self.call, "an outcome was not recorded"),

@@ -269,6 +269,7 @@ async fn attempts(
             budgets: asks.clone(),
             meter: Arc::clone(&meter),
             fallback: Some(reserved),
+            reads: None,
         };
         let who = decided.who().clone();
         let recorded = decided.bind(freeze)?.record().await?;
@@ -291,7 +292,6 @@ async fn attempts(
                     engine: Arc::clone(&shared.engine),
                     demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine)),
                     who: Arc::clone(who.verified()),
-                    effects: Vec::new(),
                 };
                 let released = reply.label(lens).release().await?;
                 return Ok(released.into_response().map(Body::from));

@@ -139,6 +139,7 @@ async fn passage(
         budgets: Vec::new(),
         meter: Arc::new(Meter::default()),
         fallback: None,
+        reads: None,
     };
     decided.bind(freeze)?.record().await?.hand_down()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
-use alcaide_record::{ActionKind, Digest, Effect, Stage, Target, Usage};
+use alcaide_record::{ActionKind, Digest, Stage, Target, Usage};
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::jsonrpc::{self, code};
@@ -52,7 +52,7 @@ pub(crate) struct Act {
     /// The accepted pin of the tool.
     pin: Option<Digest>,
     tool_changed: bool,
-    /// What reading its answer makes of a task.
+    /// The label that its answer has at least.
     label: Option<Label>,
 }
 
@@ -160,7 +160,8 @@ impl Act {
             matter: matter(view),
             pin: declared.and_then(|tool| tool.pin),
             tool_changed: changed,
-            label: Some(declared.map_or(Label::MISSING, |tool| tool.label)),
+            // What is declared of a tool says nothing once its definition is another one than was accepted.
+            label: Some(declared.filter(|_| !changed).map_or(Label::MISSING, |tool| tool.label)),
         }
     }
 }
@@ -331,9 +332,9 @@ pub(crate) async fn send(
         budgets,
         meter,
         fallback: None,
+        reads: label,
     };
     let who = decided.who().clone();
-    let task = who.credential().principal.task;
     let recorded = decided.bind(freeze)?.record().await?;
     // A tool is called once: whether it acted is not known.
     let reply = match server.upstream.child() {
@@ -356,7 +357,6 @@ pub(crate) async fn send(
         engine: Arc::clone(&shared.engine),
         demands,
         who: Arc::clone(who.verified()),
-        effects: label.map(|label| Effect::Join { label, task }).into_iter().collect(),
     };
     let released = reply.label(lens).release().await?;
     Ok(Passed { response: released.into_response(), session })

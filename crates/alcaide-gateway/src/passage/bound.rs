@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use alcaide_label::Label;
 use alcaide_ledger::AppendError;
 use alcaide_memory::{BudgetAsk, Reservation};
-use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
+use alcaide_record::{Attempt as AttemptRecord, Digest, Effect, Intent, Refused, Stage, Usage};
 use alcaide_seal::digest::sha256;
 use bytes::Bytes;
 
@@ -32,6 +33,9 @@ pub struct Freeze {
     pub meter: Arc<Meter>,
     /// What is charged where the upstream never tells its usage.
     pub fallback: Option<Usage>,
+    /// The label that the answer has at least: the task has read it from the intent on, so that no call can be judged
+    /// without it, and no crash forgets it.
+    pub reads: Option<Label>,
 }
 
 /// A call whose bytes are frozen.
@@ -64,6 +68,8 @@ impl Passage<Decided> {
             return Err(self.refuse(Refusal::of(refusal::APPROVAL_OVER, Stage::Decided)));
         }
         let digest = Digest(*sha256(&freeze.bytes).as_bytes());
+        let task = self.stage.read.who().credential().principal.task;
+        let reads = freeze.reads.map(|label| Effect::Join { label, task });
         let now = self.common.closer.now();
         match self.common.closer.memory().reserve(&freeze.budgets, now) {
             Ok(reservation) => Ok(Passage {
@@ -72,7 +78,7 @@ impl Passage<Decided> {
                     decided: self.stage,
                     freeze,
                     digest,
-                    reservation: reservation.spending(taken),
+                    reservation: reservation.spending(taken).reading(reads),
                 },
             }),
             Err(full) => {

@@ -15,6 +15,7 @@ mod endings;
 mod failover;
 mod house;
 mod kills;
+mod labels;
 mod leases;
 mod messages;
 mod policy;
