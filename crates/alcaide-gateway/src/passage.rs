@@ -107,6 +107,7 @@ impl<S: Describe> Passage<S> {
         if S::STAGE != Stage::Arrived {
             let mut refused = Refused {
                 action: None,
+                alike: 0,
                 approval: refusal.approval(),
                 call: self.common.call,
                 code: refusal.code.to_owned(),
@@ -118,7 +119,10 @@ impl<S: Describe> Passage<S> {
                 who: None,
             };
             self.stage.describe(&mut refused);
-            self.common.closer.refused(refused);
+            // INVARIANT: from `Known` on a stage says who.
+            if let Some(actor) = refused.who.as_ref().map(|who| who.actor) {
+                self.common.closer.refused(actor, refusal.code, refused);
+            }
         }
         refusal
     }

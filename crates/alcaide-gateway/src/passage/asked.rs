@@ -78,6 +78,7 @@ impl Passage<Read> {
     fn draft(&self, weighed: &Weighed, asked: &Asked) -> Refused {
         let mut refused = Refused {
             action: None,
+            alike: 0,
             approval: None,
             call: self.common.call,
             code: refusal::APPROVAL_NEEDED.code.to_owned(),

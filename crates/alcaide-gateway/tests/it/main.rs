@@ -13,6 +13,7 @@ mod authorities;
 mod budgets;
 mod endings;
 mod failover;
+mod full_record;
 mod house;
 mod kills;
 mod labels;
