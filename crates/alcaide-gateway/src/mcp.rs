@@ -49,6 +49,7 @@ use crate::passage::{Arrived, Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 
 use plan::ServerPlan;
+pub(crate) use reach::LISTEN;
 use refuse::Denied;
 pub(crate) use seal::Sealer;
 use seal::{Place, Session};

@@ -240,6 +240,8 @@ pub enum End {
     Killed,
     /// The gate is shutting down.
     Drained,
+    /// The gate cut a stream that listens: the caller's token or the right to listen had ended.
+    Lapsed,
     /// No connection to the upstream; no byte left us.
     Unreachable,
     /// The upstream's answer broke its protocol or ended too soon.

@@ -24,6 +24,7 @@ mod protocols;
 mod rebuild;
 mod servers;
 mod strangers;
+mod streams;
 mod strict;
 mod survival;
 mod tool_servers;
