@@ -105,8 +105,8 @@ pub enum Matter {
         /// Path and query, as they came.
         target: PathAndQuery,
     },
-    /// These parts of the body under the name of a method, such as the name and the arguments of a tool call; ids and
-    /// progress tokens around them differ in a retry.
+    /// These parts of the body under the name of a method: the parameters of a message to a tool server. Ids and progress
+    /// tokens around them differ in a retry.
     Parts {
         /// The method.
         method: Box<str>,
@@ -133,7 +133,6 @@ impl Matter {
             Self::Parts { method, parts } => {
                 part(b"parts");
                 part(method.as_bytes());
-                // A part that is not there is as good as an empty one: nothing of it acts.
                 parts.iter().for_each(|span| part(body.get(span.clone()).unwrap_or_default()));
             }
         }

@@ -18,6 +18,7 @@ mod house;
 mod kills;
 mod labels;
 mod leases;
+mod matter;
 mod messages;
 mod policy;
 mod protocols;
