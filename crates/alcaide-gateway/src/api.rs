@@ -36,7 +36,7 @@ pub(crate) async fn handle(
     let known = passage.identify(&head.headers, head.method.as_str(), head.uri.path(), &shared.registry())?;
     let (service, path) = service_of(&known, head.uri.path())?;
     let operation = operation_of(&known, &service, &head.method, &path)?;
-    let bytes = body::any(&known, &head.headers, incoming, &shared.limits).await?;
+    let bytes = body::any(&known, &head.headers, incoming, shared).await?;
     let is_json = body::is_json(&head.headers);
     let matter = body::whole(&head.method, &head.uri);
     let read = read(shared, known, &service, &operation, &bytes, is_json, (head.uri.query(), matter))?;

@@ -19,6 +19,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OfferedLeaf, OutcomeLeaf, RefusedLeaf};
 use crate::metrics::{Metrics, Open, What};
+use crate::passage::Seat;
+use queue::{CrowdKey, Crowds, Way};
 
 /// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
 const CLOSING_MAX: usize = 4_096;
@@ -404,6 +406,8 @@ pub struct Attempt {
     fallback: Option<Usage>,
     /// Counts the attempt while it has no outcome.
     _open: Open,
+    /// The call's place among those of its actor: an answer that streams is still a call.
+    seat: Option<Arc<Seat>>,
 }
 
 impl Attempt {
@@ -430,7 +434,15 @@ impl Attempt {
             sent: false,
             told: Told::default(),
             fallback,
+            seat: None,
         }
+    }
+
+    /// The same, which keeps the call's place among those of its actor.
+    #[must_use]
+    pub(crate) fn seated(mut self, seat: Option<Arc<Seat>>) -> Self {
+        self.seat = seat;
+        self
     }
 
     /// The intent's ledger index, once it is known.

@@ -45,7 +45,7 @@ pub(crate) async fn handle(
     if !operation.has_body() {
         return list(&known, operation, head.uri.path());
     }
-    let bytes = body::json(&known, &head.headers, body, &shared.limits).await?;
+    let bytes = body::json(&known, &head.headers, body, shared).await?;
     let matter = body::whole(&head.method, &head.uri);
     let (read, asked) = read(shared, known, operation, &bytes, matter)?;
     let own = read.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();

@@ -136,7 +136,7 @@ async fn post_body(
     if !accept.fits_post() {
         return Err(known.refuse(Refusal::of(refusal::NOT_ACCEPTABLE, Stage::Known)));
     }
-    body::json(known, headers, incoming, &shared.limits).await
+    body::json(known, headers, incoming, shared).await
 }
 
 async fn post(

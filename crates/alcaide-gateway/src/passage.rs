@@ -49,6 +49,7 @@ pub use arrived::{Arrived, Presented, presented};
 pub use asked::QUESTION_LIFE;
 pub use bound::{Bound, Freeze};
 pub use decided::{Allowed, Decided};
+pub(crate) use known::Seat;
 pub use known::{Known, KnownAs, Origin};
 pub(crate) use recorded::{ChildForm, STOP_TICK};
 pub use recorded::{Failed, Recorded};

@@ -126,7 +126,8 @@ impl Passage<Bound> {
             reservation,
             Arc::clone(&freeze.meter),
             freeze.fallback,
-        );
+        )
+        .seated(decided.read.who().seat());
         let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| match error {
             RecordError::Append(AppendError::AlreadySpent { .. }) => {
                 Refusal::of(refusal::APPROVAL_OVER, Stage::Bound)

@@ -11,6 +11,7 @@
 mod asks;
 mod authorities;
 mod budgets;
+mod crowds;
 mod endings;
 mod failover;
 mod full_record;
