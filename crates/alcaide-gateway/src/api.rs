@@ -22,13 +22,14 @@ use crate::passage::{Arrived, Freeze, Known, Matter, OwnedResource, Passage, Req
 use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
+use crate::worked::worked;
 
 /// Where plain APIs are.
 pub(crate) const PREFIX: &str = "/api/";
 
 /// One call to a plain API.
 pub(crate) async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     passage: Passage<Arrived>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
@@ -39,7 +40,12 @@ pub(crate) async fn handle(
     let bytes = body::any(&known, &head.headers, incoming, shared).await?;
     let is_json = body::is_json(&head.headers);
     let matter = body::whole(&head.method, &head.uri);
-    let read = read(shared, known, &service, &operation, &bytes, is_json, (head.uri.query(), matter))?;
+    let read = {
+        let (gate, service, body) = (Arc::clone(shared), Arc::clone(&service), bytes.clone());
+        let uri = head.uri.clone();
+        let work = move || read(&gate, known, &service, &operation, &body, is_json, (uri.query(), matter));
+        worked(bytes.len(), work).await?
+    };
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(read.common.closer.memory(), own.iter(), read.arrived());
     let decided = read.decided(shared, used).await?;
@@ -64,7 +70,7 @@ pub(crate) async fn handle(
         fallback: None,
         reads: None,
     };
-    let recorded = decided.bind(freeze)?.record().await?;
+    let recorded = decided.bind(freeze).await?.record().await?;
     let headers = passed(&head.headers);
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {

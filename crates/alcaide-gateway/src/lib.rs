@@ -30,6 +30,7 @@ pub mod plan;
 pub mod refusal;
 pub mod reply;
 pub mod upstream;
+mod worked;
 
 pub use gate::{Gate, GateParts};
 pub use plan::{GatePlan, PlanFault};

@@ -25,6 +25,7 @@ use crate::plan::ModelPlan;
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
 use crate::upstream::passed_headers;
+use crate::worked::worked;
 
 /// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
 const BYTES_PER_TOKEN: u64 = 3;
@@ -35,7 +36,7 @@ const MODEL_NAME_BYTES_MAX: usize = 128;
 
 /// One call to a model API.
 pub(crate) async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     passage: Passage<Arrived>,
     operation: Operation,
     request: Request<Incoming>,
@@ -47,7 +48,9 @@ pub(crate) async fn handle(
     }
     let bytes = body::json(&known, &head.headers, body, shared).await?;
     let matter = body::whole(&head.method, &head.uri);
-    let (read, asked) = read(shared, known, operation, &bytes, matter)?;
+    let gate = Arc::clone(shared);
+    let read = worked(bytes.len(), move || read(&gate, known, operation, &bytes, matter));
+    let (read, asked) = read.await?;
     let own = read.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
     let used =
         budget::used(read.common.closer.memory(), own.iter().chain(&asked.model.budgets), read.arrived());
@@ -272,7 +275,7 @@ async fn attempts(
             reads: None,
         };
         let who = decided.who().clone();
-        let recorded = decided.bind(freeze)?.record().await?;
+        let recorded = decided.bind(freeze).await?.record().await?;
         match recorded.forward(Method::POST, passed_headers(headers), &shared.client).await {
             Ok((reply, back)) => {
                 let status = reply.status().as_u16();

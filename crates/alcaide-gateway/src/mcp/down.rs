@@ -141,7 +141,7 @@ async fn passage(
         fallback: None,
         reads: None,
     };
-    decided.bind(freeze)?.record().await?.hand_down()
+    decided.bind(freeze).await?.record().await?.hand_down()
 }
 
 /// What the obligations demand, and what they make of the texts.

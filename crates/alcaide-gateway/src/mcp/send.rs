@@ -352,7 +352,7 @@ pub(crate) async fn send(
         reads: label,
     };
     let who = decided.who().clone();
-    let recorded = decided.bind(freeze)?.record().await?;
+    let recorded = decided.bind(freeze).await?.record().await?;
     // A tool is called once: whether it acted is not known.
     let reply = match server.upstream.child() {
         Some(plan) => {

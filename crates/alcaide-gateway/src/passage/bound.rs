@@ -14,6 +14,7 @@ use crate::attempt::{Attempt, Meter, RecordError};
 use crate::leaf::IntentLeaf;
 use crate::refusal::{self, Refusal};
 use crate::upstream::UpstreamPlan;
+use crate::worked::worked;
 
 /// What a protocol's handler fixes for one attempt.
 pub struct Freeze {
@@ -61,13 +62,17 @@ impl Passage<Decided> {
     ///
     /// # Errors
     /// A budget has not enough left; nothing is set aside then.
-    pub(crate) fn bind(mut self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+    ///
+    /// # Cancel safety
+    /// Dropped while the bytes are hashed, nothing is set aside.
+    pub(crate) async fn bind(mut self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+        let bytes = freeze.bytes.clone();
+        let digest = worked(bytes.len(), move || Digest(*sha256(&bytes).as_bytes())).await;
         let taken = self.stage.taken.take();
         if self.stage.allowed.record.approval.is_some() && taken.is_none() {
             // An answer is good for one intent: a second attempt of the call would be a second effect.
             return Err(self.refuse(Refusal::of(refusal::APPROVAL_OVER, Stage::Decided)));
         }
-        let digest = Digest(*sha256(&freeze.bytes).as_bytes());
         let task = self.stage.read.who().credential().principal.task;
         let reads = freeze.reads.map(|label| Effect::Join { label, task });
         let now = self.common.closer.now();
