@@ -27,13 +27,14 @@ use crate::plan::{OperationPlan, ServicePlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
 use crate::target;
+use crate::worked::worked;
 
 /// Where plain APIs are.
 pub(crate) const PREFIX: &str = "/api/";
 
 /// One call to a plain API.
 pub(crate) async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     passage: Passage<Arrived>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
@@ -41,11 +42,18 @@ pub(crate) async fn handle(
     let known = passage.identify(&head.headers, head.method.as_str(), head.uri.path(), &shared.registry())?;
     let (service, path) = service_of(&known, head.uri.path())?;
     let operation = operation_of(&known, &service, &head.method, &path)?;
-    let bytes = body::any(&known, &head.headers, incoming, &shared.limits).await?;
+    let bytes = body::any(&known, &head.headers, incoming, shared).await?;
     let kind = BodyKind::of(&head.headers);
     let matter = body::whole(&head.method, &head.uri);
-    let looked = look(shared, &known, &bytes, kind, &target::texts(&path, head.uri.query()))?;
-    let read = read(known, &service, &operation, &bytes, looked, matter);
+    let read = {
+        let (gate, service, body) = (Arc::clone(shared), Arc::clone(&service), bytes.clone());
+        let target = target::texts(&path, head.uri.query());
+        let work = move || {
+            let looked = look(&gate, &known, &body, kind, &target)?;
+            Ok(read(known, &service, &operation, &body, looked, matter))
+        };
+        worked(bytes.len(), work).await?
+    };
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(read.common.closer.memory(), own.iter(), read.arrived());
     let decided = read.decided(shared, used).await?;
@@ -74,18 +82,13 @@ pub(crate) async fn handle(
         budgets: asks,
         meter,
         fallback: None,
+        reads: None,
     };
     let headers = passed(&head.headers);
-    let recorded = decided.bind_whole(freeze, &head.method, &headers)?.record().await?;
+    let recorded = decided.bind_whole(freeze, &head.method, &headers).await?.record().await?;
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {
-            let lens = Lens {
-                reader: Reader::Plain,
-                engine: Arc::clone(&shared.engine),
-                demands,
-                who,
-                effects: Vec::new(),
-            };
+            let lens = Lens { reader: Reader::Plain, engine: Arc::clone(&shared.engine), demands, who };
             let released = reply.label(lens).release().await?;
             Ok(released.into_response().map(Body::from))
         }

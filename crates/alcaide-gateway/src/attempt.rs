@@ -4,19 +4,23 @@
 //! Outcomes are queued, not waited for; the [`Closer`], one task, waits for their receipts in order and only then
 //! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
 
+mod queue;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use alcaide_inventory::Moment;
 use alcaide_inventory::id::{BudgetId, CallId};
+use alcaide_inventory::{Actor, Moment};
 use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
-use alcaide_record::{Digest, Effect, End, FindingCount, Outcome, Refused, Settlement, Usage};
+use alcaide_record::{Digest, End, FindingCount, Outcome, Refused, Settlement, Usage};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::leaf::{IntentLeaf, OutcomeLeaf, RefusedLeaf};
+use crate::leaf::{IntentLeaf, OfferedLeaf, OutcomeLeaf, RefusedLeaf};
 use crate::metrics::{Metrics, Open, What};
+use crate::passage::Seat;
+use queue::{CrowdKey, Crowds, Way};
 
 /// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
 const CLOSING_MAX: usize = 4_096;
@@ -48,6 +52,7 @@ pub struct Closer {
     metrics: Arc<Metrics>,
     /// Somebody waits for what is queued to be settled.
     hurry: Arc<Notify>,
+    crowds: Arc<Crowds>,
 }
 
 /// How long receipts gather before budgets are settled with them; until then what was set aside stays so.
@@ -55,16 +60,13 @@ const SETTLE_AFTER: Duration = Duration::from_millis(2);
 
 enum Closing {
     /// An outcome whose receipt settles a reservation.
-    Outcome {
-        pending: Pending<OutcomeLeaf>,
-        reservation: Reservation,
-        settled: Vec<Settlement>,
-        effects: Vec<Effect>,
-    },
+    Outcome { way: Way<OutcomeLeaf>, reservation: Reservation, settled: Vec<Settlement> },
     /// An intent that nobody waits for any more: its call was dropped while it was being written.
     Intent { pending: Pending<IntentLeaf>, attempt: Box<Attempt> },
     /// A refusal.
-    Refused { pending: Pending<RefusedLeaf> },
+    Refused { way: Way<RefusedLeaf>, key: CrowdKey },
+    /// What a tool server offers, whether or not its call still waits.
+    Offered { way: Way<OfferedLeaf>, told: oneshot::Sender<Result<(), AppendError>> },
     /// A refusal that asks people something, whether or not its call still waits.
     Question {
         pending: Pending<RefusedLeaf>,
@@ -83,19 +85,27 @@ impl Closer {
         let (queue, mut receipts) = mpsc::channel(CLOSING_MAX);
         let late = Arc::new(AtomicBool::new(false));
         let hurry = Arc::new(Notify::new());
-        let closer =
-            Self { ledger, memory, clock, queue, late, metrics: Arc::default(), hurry: Arc::clone(&hurry) };
-        let memory = Arc::clone(&closer.memory);
+        let closer = Self {
+            ledger,
+            memory,
+            clock,
+            queue,
+            late,
+            metrics: Arc::default(),
+            hurry: Arc::clone(&hurry),
+            crowds: Arc::default(),
+        };
+        let desk = closer.desk();
         tokio::spawn(async move {
             while let Some(first) = receipts.recv().await {
                 // Nobody is woken for a single receipt: by then most have come, those of other calls too.
                 let _ = tokio::time::timeout(SETTLE_AFTER, hurry.notified()).await;
                 // What comes meanwhile gathers for the next time.
                 let gathered = receipts.len();
-                close(first, &memory).await;
+                close(first, &desk).await;
                 for _ in 0..gathered {
                     let Ok(closing) = receipts.try_recv() else { break };
-                    close(closing, &memory).await;
+                    close(closing, &desk).await;
                 }
             }
         });
@@ -143,15 +153,46 @@ impl Closer {
         came
     }
 
-    /// Queues a refusal; when the ledger cannot take it the call stays refused all the same.
-    pub fn refused(&self, refused: Refused) {
-        let pending = RefusedLeaf::new(self.now(), refused)
-            .map_err(|error| error.to_string())
-            .and_then(|leaf| self.ledger.enqueue(leaf).map_err(|error| error.to_string()));
-        match pending {
-            Ok(pending) => self.hand(Closing::Refused { pending }),
-            Err(error) => tracing::error!(error, "a refusal was not recorded"),
+    /// What closing needs, without what keeps its task alive.
+    fn desk(&self) -> Arc<Desk> {
+        Arc::new(Desk {
+            ledger: self.ledger.clone(),
+            memory: Arc::clone(&self.memory),
+            clock: Arc::clone(&self.clock),
+            crowds: Arc::clone(&self.crowds),
+            queue: self.queue.downgrade(),
+        })
+    }
+
+    /// Queues a refusal of `actor`, or counts it with those that are on their way; when the ledger cannot take it the
+    /// call stays refused all the same.
+    pub(crate) fn refused(&self, actor: Actor, code: &'static str, refused: Refused) {
+        let key = (actor, code);
+        if let Some(refused) = self.crowds.join(key, refused) {
+            match refusal(&self.ledger, self.now(), refused) {
+                Ok(way) => self.hand(Closing::Refused { way, key }),
+                Err(error) => self.desk().lost(key, &error),
+            }
         }
+    }
+
+    /// Queues what a tool server offers; the answer says whether it is on disk and in memory.
+    ///
+    /// # Errors
+    /// The ledger takes nothing any more.
+    ///
+    /// # Cancel safety
+    /// Memory takes it in all the same if nobody waits for the answer.
+    pub(crate) fn offered(
+        &self,
+        leaf: OfferedLeaf,
+    ) -> Result<oneshot::Receiver<Result<(), AppendError>>, AppendError> {
+        let (told, hear) = oneshot::channel();
+        let way = Way::into(&self.ledger, leaf)?;
+        self.hand(Closing::Offered { way, told });
+        // Its call waits for it.
+        self.hurry.notify_one();
+        Ok(hear)
     }
 
     /// Queues a question; the answer says whether it is on disk, and from then on it can be found and answered.
@@ -191,24 +232,67 @@ impl Closer {
     }
 
     fn hand(&self, closing: Closing) {
-        if let Err(error) = self.queue.try_send(closing) {
-            let closing = match error {
-                mpsc::error::TrySendError::Full(closing) | mpsc::error::TrySendError::Closed(closing) => {
-                    closing
-                }
-            };
-            let memory = Arc::clone(&self.memory);
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { close(closing, &memory).await });
-            }
+        if let Some(closing) = put(&self.queue, closing) {
+            self.desk().wait(closing);
         }
     }
 }
 
-async fn close(closing: Closing, memory: &Memory) {
+/// Puts something into the queue of what is to be closed; gives it back where that is full.
+fn put(queue: &mpsc::Sender<Closing>, closing: Closing) -> Option<Closing> {
+    match queue.try_send(closing) {
+        Ok(()) => None,
+        Err(mpsc::error::TrySendError::Full(closing) | mpsc::error::TrySendError::Closed(closing)) => {
+            Some(closing)
+        }
+    }
+}
+
+/// What closing needs.
+struct Desk {
+    ledger: Ledger,
+    memory: Arc<Memory>,
+    clock: crate::gate::Clock,
+    crowds: Arc<Crowds>,
+    /// Weak, as the task that closes ends with the last closer.
+    queue: mpsc::WeakSender<Closing>,
+}
+
+impl Desk {
+    fn hand(self: &Arc<Self>, closing: Closing) {
+        let left = match self.queue.upgrade() {
+            Some(queue) => put(&queue, closing),
+            None => Some(closing),
+        };
+        if let Some(closing) = left {
+            Arc::clone(self).wait(closing);
+        }
+    }
+
+    /// Closes something in a task of its own.
+    fn wait(self: Arc<Self>, closing: Closing) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { close(closing, &self).await });
+        }
+    }
+
+    /// A refusal cannot be written, nor what waits to be summed up after it: the ledger takes nothing any more.
+    fn lost(&self, key: CrowdKey, error: &str) {
+        tracing::error!(error, "a refusal was not recorded");
+        while self.crowds.leave(key).is_some() {}
+    }
+}
+
+/// Puts a refusal on its way.
+fn refusal(ledger: &Ledger, now: Moment, refused: Refused) -> Result<Way<RefusedLeaf>, String> {
+    let leaf = RefusedLeaf::new(now, refused).map_err(|error| error.to_string())?;
+    Way::into(ledger, leaf).map_err(|error| error.to_string())
+}
+
+async fn close(closing: Closing, desk: &Arc<Desk>) {
     match closing {
-        Closing::Outcome { pending, reservation, settled, effects } => match pending.await {
-            Ok(receipt) => reservation.settle(receipt.index(), &settled, &effects),
+        Closing::Outcome { way, reservation, settled } => match way.receipt(&desk.ledger).await {
+            Ok(receipt) => reservation.settle(receipt.index(), &settled),
             Err(error) => {
                 tracing::error!(%error, "an outcome was not recorded; its reservation stays charged")
             }
@@ -219,10 +303,27 @@ async fn close(closing: Closing, memory: &Memory) {
                 attempt.finish(End::Withdrawn, Told::default());
             }
         }
-        Closing::Refused { pending } => match pending.await {
-            Ok(receipt) => memory.noted(receipt.index()),
-            Err(error) => tracing::error!(%error, "a refusal was not recorded"),
-        },
+        Closing::Refused { way, key } => {
+            match way.receipt(&desk.ledger).await {
+                Ok(receipt) => desk.memory.noted(receipt.index()),
+                Err(error) => tracing::error!(%error, "a refusal was not recorded"),
+            }
+            // Those that came meanwhile, in one entry.
+            if let Some(more) = desk.crowds.leave(key) {
+                match refusal(&desk.ledger, (desk.clock)(), more) {
+                    Ok(way) => desk.hand(Closing::Refused { way, key }),
+                    Err(error) => desk.lost(key, &error),
+                }
+            }
+        }
+        Closing::Offered { way, told } => {
+            let written = way.receipt(&desk.ledger).await;
+            if let Ok(receipt) = &written {
+                desk.memory.apply(receipt.index(), receipt.get().entry());
+            }
+            // Nobody may be waiting any more.
+            let _ = told.send(written.map(drop));
+        }
         Closing::Question { pending, refused, opening, told } => {
             let written = match pending.await {
                 Ok(receipt) => {
@@ -258,8 +359,6 @@ pub struct Told {
     pub usage: Option<Usage>,
     /// Whether `usage` is what a stream told so far, and not its last word.
     pub partial: bool,
-    /// What memory must know.
-    pub effects: Vec<Effect>,
 }
 
 /// How much of each budget a call used.
@@ -307,6 +406,8 @@ pub struct Attempt {
     fallback: Option<Usage>,
     /// Counts the attempt while it has no outcome.
     _open: Open,
+    /// The call's place among those of its actor: an answer that streams is still a call.
+    seat: Option<Arc<Seat>>,
 }
 
 impl Attempt {
@@ -333,7 +434,15 @@ impl Attempt {
             sent: false,
             told: Told::default(),
             fallback,
+            seat: None,
         }
+    }
+
+    /// The same, which keeps the call's place among those of its actor.
+    #[must_use]
+    pub(crate) fn seated(mut self, seat: Option<Arc<Seat>>) -> Self {
+        self.seat = seat;
+        self
     }
 
     /// The intent's ledger index, once it is known.
@@ -430,7 +539,8 @@ impl Attempt {
             call: self.call,
             digest: told.digest,
             duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            effects: told.effects.clone(),
+            // What the answer makes of the task stands in the intent.
+            effects: Vec::new(),
             end,
             findings: told.findings,
             intent,
@@ -439,13 +549,11 @@ impl Attempt {
             status: told.status,
             usage,
         };
-        let pending = OutcomeLeaf::new(now, outcome)
+        let way = OutcomeLeaf::new(now, outcome)
             .map_err(|error| error.to_string())
-            .and_then(|leaf| self.closer.ledger.enqueue(leaf).map_err(|error| error.to_string()));
-        match pending {
-            Ok(pending) => {
-                self.closer.hand(Closing::Outcome { pending, reservation, settled, effects: told.effects });
-            }
+            .and_then(|leaf| Way::into(&self.closer.ledger, leaf).map_err(|error| error.to_string()));
+        match way {
+            Ok(way) => self.closer.hand(Closing::Outcome { way, reservation, settled }),
             // Journalled and not settled: it stays charged in full, and the record says unknown.
             Err(error) => tracing::error!(error, call = %self.call, "an outcome was not recorded"),
         }

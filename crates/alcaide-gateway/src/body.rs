@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use alcaide_inspect::Engine;
 use alcaide_record::Stage;
-use alcaide_serve::{BodyError, Limits, collect_limited};
+use alcaide_serve::{BodyError, collect_within};
 use alcaide_wire::json::edit::Splice;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Uri, header};
 use hyper::body::Incoming;
 
 use crate::content::Demands;
+use crate::gate::Shared;
 pub(crate) use crate::passage::FoundText;
 use crate::passage::{Known, Matter, Passage, Request};
 use crate::refusal::{self, Refusal};
@@ -25,36 +26,38 @@ pub(crate) fn whole(method: &Method, uri: &Uri) -> Matter {
 /// Collects a body that must be JSON without content encoding.
 ///
 /// # Errors
-/// Another content type, too many bytes, broken off; recorded.
+/// Another content type, too many bytes, no room, broken off; recorded.
 pub(crate) async fn json(
     known: &Passage<Known>,
     headers: &HeaderMap,
     body: Incoming,
-    limits: &Limits,
+    shared: &Shared,
 ) -> Result<Bytes, Refusal> {
     if !is_json(headers) {
         return Err(known.refuse(Refusal::of(refusal::CONTENT_TYPE, Stage::Known)));
     }
-    any(known, headers, body, limits).await
+    any(known, headers, body, shared).await
 }
 
 /// Collects a body of any type without content encoding.
 ///
 /// # Errors
-/// Too many bytes, broken off, encoded; recorded.
+/// Too many bytes, no room, broken off, encoded; recorded.
 pub(crate) async fn any(
     known: &Passage<Known>,
     headers: &HeaderMap,
     body: Incoming,
-    limits: &Limits,
+    shared: &Shared,
 ) -> Result<Bytes, Refusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(known.refuse(Refusal::of(refusal::CONTENT_TYPE, Stage::Known)));
     }
-    let collected = collect_limited(body, limits.body_bytes(), limits.body_idle_timeout()).await;
+    let (limits, room) = (&shared.limits, &shared.bodies);
+    let collected = collect_within(body, limits.body_bytes(), limits.body_idle_timeout(), room).await;
     collected.map_err(|error| {
         let code = match error {
             BodyError::TooLarge { .. } => refusal::BODY_TOO_LARGE,
+            BodyError::NoRoom => refusal::BODY_NO_ROOM,
             _ => refusal::BODY_BROKEN,
         };
         known.refuse(Refusal::of(code, Stage::Known).saying(error.to_string()))

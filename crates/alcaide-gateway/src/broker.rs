@@ -3,7 +3,8 @@
 //! No token of a caller passes through: whatever a caller sent as a credential is removed, and the upstream's own
 //! is put in its place. Secrets are header values marked sensitive, so that no log and no `Debug` prints them.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alcaide_inventory::declare::CredentialUse;
@@ -12,10 +13,11 @@ use alcaide_seal::envelope::{self, MasterKey};
 use alcaide_seal::secret::SecretText;
 use base64::Engine as _;
 use bytes::Bytes;
+use futures_util::future::{FutureExt as _, Shared};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::link::HttpClient;
 
@@ -23,6 +25,8 @@ use crate::link::HttpClient;
 const TOKEN_REPLY_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait for a token endpoint.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a failure to get one is told to those who come after it: an endpoint that is down is not asked by every call.
+const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// A token is fetched anew when it has less than this left.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
@@ -66,11 +70,29 @@ pub enum Credential {
 
 /// OAuth 2.0 client credentials (RFC 6749, section 4.4).
 pub struct Fetched {
+    endpoint: Arc<Endpoint>,
+    held: Mutex<Held>,
+}
+
+struct Endpoint {
     token_url: http::Uri,
     client_id: String,
     secret: SecretText,
     scope: String,
-    held: Mutex<Option<(HeaderValue, Moment)>>,
+}
+
+/// A header with a token, and until when it is good.
+type Token = (HeaderValue, Moment);
+/// One fetch, which all who need it wait for; it ends by itself, whoever leaves.
+type Fetch = Shared<Pin<Box<dyn Future<Output = Result<Token, BrokerError>> + Send>>>;
+
+enum Held {
+    Nothing,
+    Token(Token),
+    /// Begun then.
+    Fetching(Fetch, Moment),
+    /// Told until then.
+    Failed(BrokerError, Instant),
 }
 
 impl Broker {
@@ -106,13 +128,9 @@ impl Broker {
                     let token_url = token_url.parse::<http::Uri>().map_err(|error| {
                         BrokerError::Endpoint { why: format!("its URL cannot be used: {error}") }
                     })?;
-                    Ok(Fetched {
-                        token_url,
-                        client_id: client_id.clone(),
-                        secret,
-                        scope: scope.clone(),
-                        held: Mutex::new(None),
-                    })
+                    let (client_id, scope) = (client_id.clone(), scope.clone());
+                    let endpoint = Arc::new(Endpoint { token_url, client_id, secret, scope });
+                    Ok(Fetched { endpoint, held: Mutex::new(Held::Nothing) })
                 });
                 match made {
                     Ok(fetched) => Credential::Fetched(Box::new(fetched)),
@@ -141,7 +159,7 @@ impl Credential {
     /// [`BrokerError`] if there is none to show.
     ///
     /// # Cancel safety
-    /// A token fetched and not yet kept is fetched again.
+    /// Cancel safe: a fetch that was begun goes on for those who come after.
     pub async fn put(
         &self,
         headers: &mut HeaderMap,
@@ -172,26 +190,56 @@ struct TokenReply {
 }
 
 impl Fetched {
-    /// One fetch at a time; the others wait for it.
+    /// One fetch at a time; the others wait for it, and hear of its failure.
     async fn token(&self, client: &HttpClient, now: Moment) -> Result<HeaderValue, BrokerError> {
-        let mut held = self.held.lock().await;
-        if let Some((value, until)) = held.as_ref()
-            && now + TOKEN_MARGIN < *until
-        {
-            return Ok(value.clone());
+        let fetch = {
+            let mut held = self.held();
+            match &*held {
+                Held::Token((value, until)) if now + TOKEN_MARGIN < *until => return Ok(value.clone()),
+                Held::Failed(error, until) if Instant::now() < *until => return Err(error.clone()),
+                // One that nobody waited for to the end says nothing of now.
+                Held::Fetching(fetch, begun) if now.since(*begun) <= TOKEN_TIMEOUT => fetch.clone(),
+                _ => {
+                    let fetch = self.begin(client, now);
+                    *held = Held::Fetching(fetch.clone(), now);
+                    fetch
+                }
+            }
+        };
+        let fetched = fetch.clone().await;
+        let mut held = self.held();
+        if matches!(&*held, Held::Fetching(known, _) if known.ptr_eq(&fetch)) {
+            *held = match &fetched {
+                Ok(token) => Held::Token(token.clone()),
+                Err(error) => Held::Failed(error.clone(), Instant::now() + FAILURE_KEPT),
+            };
         }
-        let fetched = tokio::time::timeout(TOKEN_TIMEOUT, self.fetch(client))
-            .await
-            .map_err(|_| BrokerError::Endpoint { why: "it did not answer within 15 s".into() })??;
-        let until = now + Duration::from_secs(fetched.expires_in.unwrap_or(60).min(24 * 60 * 60));
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", fetched.access_token)).map_err(|_| {
-            BrokerError::Endpoint { why: "its token has characters that no header takes".into() }
-        })?;
-        value.set_sensitive(true);
-        *held = Some((value.clone(), until));
-        Ok(value)
+        fetched.map(|(value, _)| value)
     }
 
+    fn begin(&self, client: &HttpClient, now: Moment) -> Fetch {
+        let (endpoint, client) = (Arc::clone(&self.endpoint), client.clone());
+        let why = |why: &str| BrokerError::Endpoint { why: why.to_owned() };
+        let task = tokio::spawn(async move {
+            let fetched = tokio::time::timeout(TOKEN_TIMEOUT, endpoint.fetch(&client))
+                .await
+                .map_err(|_| why("it did not answer within 15 s"))??;
+            let until = now + Duration::from_secs(fetched.expires_in.unwrap_or(60).min(24 * 60 * 60));
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", fetched.access_token))
+                .map_err(|_| why("its token has characters that no header takes"))?;
+            value.set_sensitive(true);
+            Ok((value, until))
+        });
+        async move { task.await.unwrap_or_else(|_| Err(why("the fetch was broken off"))) }.boxed().shared()
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        // What is held is replaced as a whole.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Endpoint {
     async fn fetch(&self, client: &HttpClient) -> Result<TokenReply, BrokerError> {
         let fail = |why: String| BrokerError::Endpoint { why };
         let mut form = "grant_type=client_credentials".to_owned();

@@ -14,7 +14,7 @@ use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::MasterKey;
 use alcaide_seal::random::Entropy;
-use alcaide_serve::{Body, Limits, Peer, Problem, Service};
+use alcaide_serve::{Body, Limits, Peer, Problem, Room, Service};
 use alcaide_wire::llm::{Operation, Provider};
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body as _;
@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
+    /// Room for the bodies of all calls.
+    pub(crate) bodies: Room,
     pub(crate) since: Moment,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mcp: Arc<McpState>,
@@ -108,7 +110,13 @@ pub(crate) struct Shared {
 impl Shared {
     /// What identification needs.
     pub(crate) fn registry(&self) -> Registry<'_> {
-        Registry { verifier: &self.verifier, cache: &self.cache, since: self.since, origins: &self.origins }
+        Registry {
+            verifier: &self.verifier,
+            cache: &self.cache,
+            since: self.since,
+            origins: &self.origins,
+            calls_per_actor: self.limits.calls_per_actor(),
+        }
     }
 
     /// An id for a call.
@@ -171,6 +179,7 @@ impl Gate {
                 engine: Arc::new(Engine::builtin()),
                 client: parts.client,
                 limits: parts.limits,
+                bodies: Room::new(parts.limits.bodies_bytes()),
                 since,
                 mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
                 children: parts.children,

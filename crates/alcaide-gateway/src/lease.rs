@@ -10,9 +10,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use alcaide_identity::Credential;
 use alcaide_inventory::Moment;
-use alcaide_memory::NotGood;
-use alcaide_record::{ActionKind, Stage};
+use alcaide_memory::{Memory, NotGood};
+use alcaide_record::{ActionKind, End, Stage};
 
 use crate::passage::{OwnedResource, Request};
 use crate::plan::GatePlan;
@@ -66,6 +67,40 @@ pub(crate) fn orders_within(plan: &GatePlan, request: &Request) -> Duration {
         _ => false,
     };
     if reads { ORDERS_READING } else { ORDERS }
+}
+
+/// Why a credential that was let in may not act any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lapsed {
+    /// An order stops its holder, or nobody knows whether one does.
+    NotGood(NotGood),
+    /// Its time is over.
+    Ended,
+}
+
+impl Lapsed {
+    /// What the record says of an attempt of which nothing had left.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::NotGood(_) => End::Killed,
+            Self::Ended => End::Withdrawn,
+        }
+    }
+
+    pub(crate) fn refusal(self, stage: Stage) -> Refusal {
+        match self {
+            Self::NotGood(why) => not_good(why, stage),
+            Self::Ended => Refusal::of(refusal::BAD_CREDENTIAL, stage)
+                .saying("the access token ended before the call could be sent"),
+        }
+    }
+}
+
+/// Whether a credential that was let in may still act: bodies drip, disks and token endpoints take their time, and
+/// meanwhile its holder may have been stopped, or its time run out.
+pub(crate) fn may_act(memory: &Memory, held: &Credential, now: Moment) -> Result<(), Lapsed> {
+    memory.is_good(&held.epochs, held.principal.token, &held.ancestors).map_err(Lapsed::NotGood)?;
+    if now >= held.expires { Err(Lapsed::Ended) } else { Ok(()) }
 }
 
 /// The code for a credential that is not good: stopped by an order, or nobody knows.

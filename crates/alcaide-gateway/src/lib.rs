@@ -32,6 +32,7 @@ pub mod refusal;
 pub mod reply;
 mod target;
 pub mod upstream;
+mod worked;
 
 pub use gate::{Gate, GateParts};
 pub use plan::{GatePlan, PlanFault};

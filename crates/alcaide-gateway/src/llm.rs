@@ -26,6 +26,7 @@ use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
 use crate::target;
 use crate::upstream::passed_headers;
+use crate::worked::worked;
 
 /// Bytes of text that one token has at least, on average: what a reservation reckons with. Real text has about four.
 const BYTES_PER_TOKEN: u64 = 3;
@@ -36,7 +37,7 @@ const MODEL_NAME_BYTES_MAX: usize = 128;
 
 /// One call to a model API.
 pub(crate) async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     passage: Passage<Arrived>,
     operation: Operation,
     request: Request<Incoming>,
@@ -46,9 +47,11 @@ pub(crate) async fn handle(
     if !operation.has_body() {
         return list(&known, operation, head.uri.path());
     }
-    let bytes = body::json(&known, &head.headers, body, &shared.limits).await?;
+    let bytes = body::json(&known, &head.headers, body, shared).await?;
     let matter = body::whole(&head.method, &head.uri);
-    let (read, asked) = read(shared, known, operation, &bytes, matter)?;
+    let gate = Arc::clone(shared);
+    let read = worked(bytes.len(), move || read(&gate, known, operation, &bytes, matter));
+    let (read, asked) = read.await?;
     let own = read.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
     let used =
         budget::used(read.common.closer.memory(), own.iter().chain(&asked.model.budgets), read.arrived());
@@ -296,9 +299,10 @@ async fn attempts(
             budgets: asks.clone(),
             meter: Arc::clone(&meter),
             fallback: Some(reserved),
+            reads: None,
         };
         let who = decided.who().clone();
-        let recorded = decided.bind(freeze)?.record().await?;
+        let recorded = decided.bind(freeze).await?.record().await?;
         match recorded.forward(Method::POST, headers.clone(), &shared.client).await {
             Ok((reply, back)) => {
                 let status = reply.status().as_u16();
@@ -318,16 +322,14 @@ async fn attempts(
                     engine: Arc::clone(&shared.engine),
                     demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine)),
                     who: Arc::clone(who.verified()),
-                    effects: Vec::new(),
                 };
                 let released = reply.label(lens).release().await?;
                 return Ok(released.into_response().map(Body::from));
             }
             Err(failed) => {
-                let stopped = failed.refusal.code == refusal::STOPPED.code;
                 last = failed.refusal;
                 decided = failed.again;
-                if stopped {
+                if failed.lapsed {
                     break;
                 }
                 if at + 1 < count {

@@ -53,6 +53,7 @@ use crate::passage::{Arrived, Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 
 use plan::ServerPlan;
+pub(crate) use reach::LISTEN;
 use refuse::Denied;
 pub(crate) use seal::Sealer;
 use seal::{Place, Session};
@@ -155,7 +156,7 @@ async fn post_body(
     if !accept.fits_post() {
         return Err(known.refuse(Refusal::of(refusal::NOT_ACCEPTABLE, Stage::Known)));
     }
-    body::json(known, headers, incoming, &shared.limits).await
+    body::json(known, headers, incoming, shared).await
 }
 
 async fn post(

@@ -49,6 +49,7 @@ pub use arrived::{Arrived, Presented, presented};
 pub use asked::QUESTION_LIFE;
 pub use bound::{Bound, Freeze};
 pub use decided::{Allowed, Decided};
+pub(crate) use known::Seat;
 pub use known::{Known, KnownAs, Origin};
 pub(crate) use recorded::{ChildForm, STOP_TICK};
 pub use recorded::{Failed, Recorded};
@@ -107,6 +108,7 @@ impl<S: Describe> Passage<S> {
         if S::STAGE != Stage::Arrived {
             let mut refused = Refused {
                 action: None,
+                alike: 0,
                 approval: refusal.approval(),
                 call: self.common.call,
                 code: refusal.code.to_owned(),
@@ -118,7 +120,10 @@ impl<S: Describe> Passage<S> {
                 who: None,
             };
             self.stage.describe(&mut refused);
-            self.common.closer.refused(refused);
+            // INVARIANT: from `Known` on a stage says who.
+            if let Some(actor) = refused.who.as_ref().map(|who| who.actor) {
+                self.common.closer.refused(actor, refusal.code, refused);
+            }
         }
         refusal
     }

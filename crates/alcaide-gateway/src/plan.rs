@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use alcaide_inventory::declare::{
@@ -76,7 +77,7 @@ pub struct BudgetPlan {
 }
 
 /// Someone who may come to the gate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ActorPlan {
     /// The name.
     pub name: Name,
@@ -90,6 +91,8 @@ pub struct ActorPlan {
     pub dpop: DpopRule,
     /// Budgets over it, its owner and its units.
     pub budgets: Vec<Arc<BudgetPlan>>,
+    /// Its calls in flight under this plan.
+    pub(crate) in_flight: AtomicUsize,
 }
 
 /// One upstream of a model.
@@ -353,6 +356,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 standing: agent.standing,
                 dpop: agent.dpop,
                 budgets: over,
+                in_flight: AtomicUsize::new(0),
             }),
         );
     }
@@ -369,6 +373,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 standing: workload.standing,
                 dpop: DpopRule::Accepted,
                 budgets: over,
+                in_flight: AtomicUsize::new(0),
             }),
         );
     }
@@ -382,6 +387,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 standing: placed.spec.standing,
                 dpop: DpopRule::Accepted,
                 budgets: budgets.over_unit(plan, &placed.spec.unit),
+                in_flight: AtomicUsize::new(0),
             }),
         );
     }

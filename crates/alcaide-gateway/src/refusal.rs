@@ -123,6 +123,14 @@ codes! {
         "this actor, or all together, have as many questions open as the gate keeps",
         "a question is never forgotten early, so there is a bound on how many there are",
         "let the open questions be answered, or wait until they end";
+    TOO_MANY_CALLS = "ALC-GATE-0025", 429, "too many calls at once",
+        "this actor has as many calls in flight as one may",
+        "one agent that runs wild takes no connection and no memory from others",
+        "wait for calls to end, or raise `gate.calls_per_actor`";
+    BODY_NO_ROOM = "ALC-GATE-0029", 503, "no room for the body",
+        "the bodies of other calls have taken all the memory that there is for them",
+        "a bound on the memory of all calls together",
+        "try again in a moment, send less, or raise `gate.bodies_bytes`";
     LEDGER = "ALC-GATE-0030", 503, "the record cannot be written",
         "the ledger is full, busy or failed; without a durable record nothing passes",
         "nothing passes without a durable record of it",

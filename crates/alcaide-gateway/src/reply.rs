@@ -18,7 +18,7 @@ use std::time::Duration;
 use alcaide_identity::{Credential, Verified};
 use alcaide_inspect::Engine;
 use alcaide_inventory::declare::Price;
-use alcaide_record::{Effect, Usage as UsageRecord};
+use alcaide_record::Usage as UsageRecord;
 use alcaide_serve::Body as ServeBody;
 use alcaide_wire::llm::{Operation, Usage};
 use bytes::Bytes;
@@ -131,8 +131,6 @@ pub struct Lens {
     pub demands: Demands,
     /// Whose call it is: asked again and again whether it was stopped.
     pub who: Arc<Verified<Credential>>,
-    /// What memory must know of the answer.
-    pub effects: Vec<Effect>,
 }
 
 impl Reply<Raw> {
@@ -178,7 +176,6 @@ impl Reply<Raw> {
     #[must_use]
     pub fn label(mut self, lens: Lens) -> Reply<Labelled> {
         self.stage.attempt.told.status = Some(self.stage.head.status.as_u16());
-        self.stage.attempt.told.effects.clone_from(&lens.effects);
         Reply { stage: Labelled { raw: self.stage, lens } }
     }
 

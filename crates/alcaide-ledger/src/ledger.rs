@@ -152,7 +152,7 @@ impl Ledger {
     /// Dropping the future before the entry is queued leaves no trace; after that the entry is written all
     /// the same, and only the receipt is lost.
     pub async fn append<T: Leaf>(&self, leaf: T) -> Result<Durable<T>, AppendError> {
-        let prepared = Prepared::new(leaf)?;
+        let prepared = Prepared::new(leaf).map_err(|(_, error)| error)?;
         let prepared = match self.push(prepared) {
             Ok(pending) => return pending.await,
             Err((prepared, AppendError::Busy)) => prepared,
@@ -169,7 +169,26 @@ impl Ledger {
     /// [`AppendError::Busy`] if the queue is full, [`AppendError::TooLong`], [`AppendError::Failed`],
     /// [`AppendError::Closed`]. The others come from awaiting.
     pub fn enqueue<T: Leaf>(&self, leaf: T) -> Result<Pending<T>, AppendError> {
-        self.push(Prepared::new(leaf)?).map_err(|(_, error)| error)
+        self.try_enqueue(leaf).map_err(|(_, error)| error)
+    }
+
+    /// The same, which gives an entry back that was not queued.
+    ///
+    /// # Errors
+    /// As [`Ledger::enqueue`].
+    pub fn try_enqueue<T: Leaf>(&self, leaf: T) -> Result<Pending<T>, (T, AppendError)> {
+        self.push(Prepared::new(leaf)?).map_err(|(prepared, error)| (prepared.leaf, error))
+    }
+
+    /// Queues an entry that must not be lost: waits for room for as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Ledger::enqueue`], without [`AppendError::Busy`].
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, the entry is not queued.
+    pub async fn enqueue_when_room<T: Leaf>(&self, leaf: T) -> Result<Pending<T>, AppendError> {
+        self.push_when_room(Prepared::new(leaf).map_err(|(_, error)| error)?).await
     }
 
     /// Puts nothing off any longer that is queued now ([`Leaf::may_wait`]).
@@ -439,11 +458,10 @@ struct Prepared<T> {
 }
 
 impl<T: Leaf> Prepared<T> {
-    fn new(leaf: T) -> Result<Self, AppendError> {
-        let bytes = leaf.bytes();
-        let leaf_bytes =
-            u16::try_from(bytes.len()).map_err(|_| AppendError::TooLong { bytes: bytes.len() })?;
-        let hash = leaf_hash(bytes);
+    fn new(leaf: T) -> Result<Self, (T, AppendError)> {
+        let bytes = leaf.bytes().len();
+        let Ok(leaf_bytes) = u16::try_from(bytes) else { return Err((leaf, AppendError::TooLong { bytes })) };
+        let hash = leaf_hash(leaf.bytes());
         Ok(Self { leaf, leaf_bytes, hash })
     }
 }

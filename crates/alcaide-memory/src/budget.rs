@@ -94,7 +94,7 @@ pub(crate) struct Held {
     pub(crate) amount: u64,
 }
 
-/// Amounts set aside for one attempt of one call, and the answer of people that it uses.
+/// Amounts set aside for one attempt of one call, the answer of people that it uses, and what its task will have read.
 ///
 /// Dropped before [`Reservation::journalled`], it gives everything back. After that only [`Reservation::settle`] turns
 /// it into what was used; dropped unsettled, it stays charged.
@@ -103,12 +103,13 @@ pub struct Reservation {
     memory: Arc<Memory>,
     held: Vec<Held>,
     taken: Option<Taken>,
+    reads: Option<Effect>,
     journalled: Option<(CallId, u32)>,
 }
 
 impl Reservation {
     pub(crate) const fn new(memory: Arc<Memory>, held: Vec<Held>) -> Self {
-        Self { memory, held, taken: None, journalled: None }
+        Self { memory, held, taken: None, reads: None, journalled: None }
     }
 
     /// The call uses an answer: it is spent by the intent, or given back with the amounts.
@@ -117,19 +118,26 @@ impl Reservation {
         self
     }
 
+    /// The answer has at least the label of this [`Effect::Join`]: the task has read it from the intent on.
+    pub fn reading(mut self, reads: Option<Effect>) -> Self {
+        self.reads = reads;
+        self
+    }
+
     /// What the intent must say.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
         let effect =
             |held: &Held| Effect::Reserve { amount: held.amount, budget: held.budget, period: held.period };
-        self.held.iter().map(effect).chain(self.taken.as_ref().map(Taken::effect)).collect()
+        let more = self.taken.as_ref().map(Taken::effect).into_iter().chain(self.reads.clone());
+        self.held.iter().map(effect).chain(more).collect()
     }
 
     /// The intent was given ledger index `index`: from here on the reservation survives a restart.
     pub fn journalled(&mut self, index: u64, call: CallId, attempt: u32) {
         self.journalled = Some((call, attempt));
         let spent = self.taken.as_ref().map(Taken::effect);
-        self.memory.open_reservation(index, call, attempt, &self.held, spent);
+        self.memory.open_reservation(index, (call, attempt), &self.held, spent, self.reads.take());
         if let Some(mut taken) = self.taken.take() {
             taken.spend();
         }
@@ -147,10 +155,10 @@ impl Reservation {
         self.held.iter().map(settle).collect()
     }
 
-    /// Turns the reservation into what was used, and takes in what else the outcome says; `index` is the outcome's.
-    pub fn settle(mut self, index: u64, settled: &[Settlement], effects: &[Effect]) {
+    /// Turns the reservation into what was used; `index` is the outcome's.
+    pub fn settle(mut self, index: u64, settled: &[Settlement]) {
         if let Some((call, attempt)) = self.journalled.take() {
-            self.memory.settle(index, call, attempt, settled, effects);
+            self.memory.settle(index, call, attempt, settled);
         }
         self.held.clear();
     }

@@ -190,16 +190,17 @@ impl Memory {
     pub(crate) fn open_reservation(
         &self,
         index: u64,
-        call: CallId,
-        attempt: u32,
+        (call, attempt): (CallId, u32),
         held: &[Held],
         spent: Option<Effect>,
+        reads: Option<Effect>,
     ) {
         let mut state = self.state();
         if state.applied.note(index) {
             if !held.is_empty() {
                 state.open.insert((call, attempt), held.to_vec());
             }
+            state.labels(reads.as_slice(), index);
             self.spent(spent.as_slice());
         }
     }
@@ -212,18 +213,10 @@ impl Memory {
         }
     }
 
-    pub(crate) fn settle(
-        &self,
-        index: u64,
-        call: CallId,
-        attempt: u32,
-        settled: &[Settlement],
-        effects: &[Effect],
-    ) {
+    pub(crate) fn settle(&self, index: u64, call: CallId, attempt: u32, settled: &[Settlement]) {
         let mut state = self.state();
         if state.applied.note(index) {
             state.close(call, attempt, settled);
-            state.labels(effects, index);
         }
     }
 

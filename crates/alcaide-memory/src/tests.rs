@@ -149,7 +149,7 @@ fn sixty_four_in_flight_never_pass_the_limit() {
                     let call = CallId::from_bits(u128::from(index));
                     held.journalled(index, call, 1);
                     let settled = held.settlement(|_| 3);
-                    held.settle(index + 1, &settled, &[]);
+                    held.settle(index + 1, &settled);
                     passed += 3;
                 }
             }
@@ -258,7 +258,7 @@ proptest! {
                         let (call, held) = open.swap_remove(pick % open.len());
                         let settled = held.settlement(|_| used);
                         entries.push(outcome(call, settled.clone(), vec![]));
-                        held.settle(index, &settled, &[]);
+                        held.settle(index, &settled);
                     }
                 }
                 Act::Taint(task) => {

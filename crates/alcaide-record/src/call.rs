@@ -241,6 +241,8 @@ pub enum End {
     Killed,
     /// The gate is shutting down.
     Drained,
+    /// The gate cut a stream that listens: the caller's token or the right to listen had ended.
+    Lapsed,
     /// No connection to the upstream; no byte left us.
     Unreachable,
     /// The upstream's answer broke its protocol or ended too soon.
@@ -392,6 +394,10 @@ pub struct Question {
     pub roles: Vec<Approver>,
 }
 
+const fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A call was refused; nothing was sent.
 ///
 /// With `question`, it is the entry that asks: if people say yes in time, the same call goes on after it.
@@ -400,6 +406,10 @@ pub struct Question {
 pub struct Refused {
     /// What was asked for, where that was understood.
     pub action: Option<ActionKind>,
+    /// How many refusals of the same actor with the same code this entry stands for beside its own: those before it
+    /// that came faster than the record took them. Absent where there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub alike: u64,
     /// The question that it waits for, or that was answered with no.
     pub approval: Option<ApprovalId>,
     /// The call.

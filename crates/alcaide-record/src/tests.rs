@@ -80,6 +80,7 @@ fn target() -> Target {
 fn asking() -> Refused {
     Refused {
         action: Some(ActionKind::CallTool),
+        alike: 0,
         approval: Some(ApprovalId::from_bits(9)),
         call: CallId::from_bits(14),
         code: "ALC-GATE-0022".into(),
@@ -139,6 +140,7 @@ fn all_kinds() -> Vec<Event> {
         })),
         Event::Refused(Box::new(Refused {
             action: Some(ActionKind::UseModel),
+            alike: 0,
             approval: Some(approval),
             call: CallId::from_bits(14),
             code: "ALC-POLICY-0031".into(),

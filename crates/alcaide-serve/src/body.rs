@@ -18,6 +18,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
+use crate::room::{Room, Taken};
+
 /// Body of an answer.
 #[derive(Default)]
 #[non_exhaustive]
@@ -205,6 +207,9 @@ pub enum BodyError {
     /// No byte came for too long.
     #[error("no byte of the body came in time")]
     Idle,
+    /// Other bodies have taken all the room there is for them.
+    #[error("there is no room for the body now")]
+    NoRoom,
     /// Other bytes than `content-length` announced.
     #[error("the body has {got} bytes, but {announced} were announced")]
     Length {
@@ -231,6 +236,7 @@ impl BodyError {
         match self {
             Self::TooLarge { .. } => &crate::codes::BODY_TOO_LARGE,
             Self::Idle => &crate::codes::BODY_IDLE,
+            Self::NoRoom => &crate::codes::BODY_NO_ROOM,
             Self::Length { .. } | Self::Broken { .. } | Self::Unfinished => &crate::codes::BODY_BROKEN,
         }
     }
@@ -267,7 +273,42 @@ impl From<hyper::Error> for BodyError {
 ///
 /// # Cancel safety
 /// Not cancel safe: what was read is lost.
-pub async fn collect_limited<B>(mut body: B, limit: usize, idle: Duration) -> Result<Bytes, BodyError>
+pub async fn collect_limited<B>(body: B, limit: usize, idle: Duration) -> Result<Bytes, BodyError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    collect(body, limit, idle, &mut None).await
+}
+
+/// The same within the room that all bodies share; the bytes hold their room until the last clone of them is dropped.
+///
+/// `idle` bounds the wait for room as well.
+///
+/// # Errors
+/// As [`collect_limited`]; [`BodyError::NoRoom`] if others do not give room back in time.
+///
+/// # Cancel safety
+/// Not cancel safe: what was read is lost; its room is given back.
+pub async fn collect_within<B>(body: B, limit: usize, idle: Duration, room: &Room) -> Result<Bytes, BodyError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    let mut taken = Some(Taken::none(room));
+    let bytes = collect(body, limit, idle, &mut taken).await?;
+    Ok(match taken {
+        Some(taken) => taken.keep(bytes),
+        None => bytes,
+    })
+}
+
+async fn collect<B>(
+    mut body: B,
+    limit: usize,
+    idle: Duration,
+    room: &mut Option<Taken<'_>>,
+) -> Result<Bytes, BodyError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyError>,
@@ -287,6 +328,9 @@ where
         }
         if piece.is_empty() {
             continue;
+        }
+        if let Some(room) = room {
+            room.grow(got, idle).await?;
         }
         if first.is_empty() && rest.is_empty() {
             first = piece;

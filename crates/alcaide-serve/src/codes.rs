@@ -110,4 +110,8 @@ codes! {
         "a part of this server failed on the request",
         "a defect: it is in the log with its time",
         "tell the operators the time of the call";
+    BODY_NO_ROOM = "ALC-SERVE-0023", 503, "no room for the body",
+        "the bodies of other requests have taken all the memory that there is for them",
+        "a bound on the memory of all requests together",
+        "try again after `retry-after`, send less at once, or raise `bodies_bytes`";
 }

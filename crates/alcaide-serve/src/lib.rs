@@ -25,15 +25,17 @@ mod frame;
 pub mod limits;
 pub mod listen;
 pub mod problem;
+pub mod room;
 pub mod serve;
 pub mod tls;
 mod watch;
 
-pub use body::{Body, BodyError, BodySender, ClientGone, collect_limited};
+pub use body::{Body, BodyError, BodySender, ClientGone, collect_limited, collect_within};
 pub use check::{Checked, HostRule, Refusal, check_request, hop_by_hop};
 pub use limits::{LimitError, Limits};
 pub use listen::{ListenError, Listener, Peer, PeerAddr};
 pub use problem::{Catalogue, CatalogueError, CodeEntry, Problem};
+pub use room::Room;
 pub use serve::{Drain, Routed, Service, serve};
 pub use tls::{Tls, TlsError, TlsFeed};
 

@@ -13,6 +13,8 @@ pub struct Limits {
     headers: usize,
     uri_bytes: usize,
     body_bytes: usize,
+    bodies_bytes: usize,
+    calls_per_actor: usize,
     header_timeout: Duration,
     body_idle_timeout: Duration,
     body_timeout: Duration,
@@ -29,6 +31,8 @@ impl Default for Limits {
             headers: HEADERS,
             uri_bytes: URI_BYTES,
             body_bytes: BODY_BYTES,
+            bodies_bytes: BODIES_BYTES,
+            calls_per_actor: CALLS_PER_ACTOR,
             header_timeout: HEADER_TIMEOUT,
             body_idle_timeout: BODY_IDLE_TIMEOUT,
             body_timeout: BODY_TIMEOUT,
@@ -80,6 +84,10 @@ bounds! {
     with_uri_bytes uri_bytes: usize = 256, 65_534;
     /// Most bytes of a request body; 1 to 1 GiB.
     with_body_bytes body_bytes: usize = 1, 1_024 * 1_024 * 1_024;
+    /// Most bytes in memory of all request bodies together, beyond the first 64 KiB of each; 1 MiB to 64 GiB.
+    with_bodies_bytes bodies_bytes: usize = 1 << 20, 64 << 30;
+    /// Most calls of one caller at one time, where callers are told apart; 1 to 65,536.
+    with_calls_per_actor calls_per_actor: usize = 1, 65_536;
     /// Longest time for a request head, and for a TLS handshake; 10 ms to 120 s.
     with_header_timeout header_timeout: Duration = Duration::from_millis(10), Duration::from_secs(120);
     /// Longest time between two bytes of a request body that somebody waits for; 10 ms to 10 min.
@@ -130,6 +138,11 @@ pub const HEADERS: usize = 100;
 pub const URI_BYTES: usize = 8 * 1_024;
 /// 16 MiB: long transcripts with images in base64; a body is in memory while policy reads it.
 pub const BODY_BYTES: usize = 16 * 1_024 * 1_024;
+/// 256 MiB: sixteen of the longest bodies at one time, or some thousand of a usual conversation; as much again as the
+/// buffers of all connections.
+pub const BODIES_BYTES: usize = 256 << 20;
+/// 1,024: one agent that runs wild leaves three quarters of the connections to others.
+pub const CALLS_PER_ACTOR: usize = 1_024;
 /// 10 s: three retransmissions on a bad line; a slow loris holds a connection no longer.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// 30 s: a client that is alive sends something within that.
@@ -141,7 +154,8 @@ pub const WRITE_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// 75 s: longer than the 60 s after which common client pools and balancers drop idle connections, so that
 /// they close first and no request meets a closing connection.
 pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
-/// 4,096: with 64 KiB of buffer each, at worst 256 MiB and far below usual file limits.
+/// 4,096: with 64 KiB of buffer and as much of a body that takes no room each, at worst 512 MiB beside [`BODIES_BYTES`],
+/// and far below usual file limits.
 pub const CONNECTIONS: usize = 4_096;
 /// 25 s: within the 30 s that process supervisors commonly grant.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
@@ -158,6 +172,8 @@ mod tests {
             .and_then(|l| l.with_headers(d.headers()))
             .and_then(|l| l.with_uri_bytes(d.uri_bytes()))
             .and_then(|l| l.with_body_bytes(d.body_bytes()))
+            .and_then(|l| l.with_bodies_bytes(d.bodies_bytes()))
+            .and_then(|l| l.with_calls_per_actor(d.calls_per_actor()))
             .and_then(|l| l.with_header_timeout(d.header_timeout()))
             .and_then(|l| l.with_body_idle_timeout(d.body_idle_timeout()))
             .and_then(|l| l.with_body_timeout(d.body_timeout()))
@@ -195,6 +211,20 @@ mod tests {
                 d.with_body_bytes(0),
                 d.with_body_bytes(1 << 30),
                 d.with_body_bytes((1 << 30) + 1),
+            ),
+            (
+                "bodies_bytes",
+                d.with_bodies_bytes(1 << 20),
+                d.with_bodies_bytes((1 << 20) - 1),
+                d.with_bodies_bytes(64 << 30),
+                d.with_bodies_bytes((64 << 30) + 1),
+            ),
+            (
+                "calls_per_actor",
+                d.with_calls_per_actor(1),
+                d.with_calls_per_actor(0),
+                d.with_calls_per_actor(65_536),
+                d.with_calls_per_actor(65_537),
             ),
             (
                 "header_timeout",

@@ -49,8 +49,15 @@ pub(crate) struct GateSettings {
     /// Longest body of a request, in bytes. Default 16 MiB: a long conversation with a few pictures. Whoever can
     /// raise it can make the gate use more memory.
     pub(crate) body_bytes: usize,
+    /// Most bytes in memory of all bodies together, beyond the first 64 KiB of each: 1 MiB to 64 GiB, no less than
+    /// `body_bytes`. Default 256 MiB. Whoever can raise it can make the gate use more memory; whoever can lower it can
+    /// have long calls refused.
+    pub(crate) bodies_bytes: usize,
     /// Most connections at one time. Default 4,096.
     pub(crate) connections: usize,
+    /// Most calls of one agent, workload or person at one time: 1 to 65,536. Default 1,024: one that runs wild leaves
+    /// three quarters of the connections to others.
+    pub(crate) calls_per_actor: usize,
     /// How long a call waits for people to answer, in milliseconds: 0 (never) to 600,000. Default 25,000: below the
     /// 30 seconds after which many clients and proxies give a silent call up. Whoever can raise it keeps calls, and
     /// their bodies, in memory for longer; an answer that comes later is found by the next call.
@@ -107,7 +114,9 @@ impl Default for GateSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7100)),
             names: Vec::new(),
             body_bytes: limits.body_bytes(),
+            bodies_bytes: limits.bodies_bytes(),
             connections: limits.connections(),
+            calls_per_actor: limits.calls_per_actor(),
             approval_wait_ms: 25_000,
             public_url: None,
             upstream_roots: None,
@@ -220,9 +229,13 @@ impl Settings {
 
     /// Limits of the gate's listener.
     pub(crate) fn gate_limits(&self) -> Result<Limits> {
+        let (one, all) = (self.gate.body_bytes, self.gate.bodies_bytes);
+        anyhow::ensure!(all >= one, "`gate.bodies_bytes` is {all}, less than `gate.body_bytes` with {one}");
         Ok(Limits::default()
-            .with_body_bytes(self.gate.body_bytes)?
-            .with_connections(self.gate.connections)?)
+            .with_body_bytes(one)?
+            .with_bodies_bytes(all)?
+            .with_connections(self.gate.connections)?
+            .with_calls_per_actor(self.gate.calls_per_actor)?)
     }
 
     /// How long a call waits for people.

@@ -311,6 +311,7 @@ pub(crate) fn outcome(call: u128, attempt: u32, intent: u64, end: End, tokens: u
 pub(crate) fn refused(call: u128, who: Option<Chain>, approval: Option<ApprovalId>) -> Refused {
     Refused {
         action: Some(ActionKind::CallTool),
+        alike: 0,
         approval,
         call: CallId::from_bits(call),
         code: "ALC-POLICY-0031".into(),

@@ -139,8 +139,9 @@ async fn passage(
         budgets: Vec::new(),
         meter: Arc::new(Meter::default()),
         fallback: None,
+        reads: None,
     };
-    Ok(decided.bind(freeze)?.record().await?.hand_down())
+    decided.bind(freeze).await?.record().await?.hand_down()
 }
 
 /// What the obligations demand, and what they make of the texts.

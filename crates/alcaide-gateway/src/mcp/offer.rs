@@ -27,7 +27,7 @@ pub(crate) enum OfferError {
     Ledger(#[from] alcaide_ledger::AppendError),
     #[error("what a server offers has no form in the record: {0}")]
     Entry(#[from] alcaide_record::EntryError),
-    #[error("the task that writes to the shelf has ended")]
+    #[error("the task that writes it has ended")]
     Ended,
     #[error("the disk did not answer within {} s", RECEIPT_WAIT.as_secs())]
     Late,
@@ -66,7 +66,7 @@ impl Offer {
 /// [`OfferError`].
 ///
 /// # Cancel safety
-/// Dropped, what was queued for the ledger is written all the same, and memory learns of it at the next look.
+/// Dropped, what was queued for the ledger is written and taken into memory all the same.
 pub(crate) async fn fates(
     shared: &Arc<Shared>,
     origin: &Origin,
@@ -187,9 +187,9 @@ pub(super) async fn record(
             route: server.route,
             tool: offer.tool,
         };
-        let written = closer.ledger().append(OfferedLeaf::new(closer.now(), offered)?);
-        let receipt = closer.in_time(written).await.ok_or(OfferError::Late)??;
-        closer.memory().apply(receipt.index(), receipt.get().entry());
+        // Handed to the closer as a whole: memory learns of what is written, whoever still waits for it.
+        let written = closer.offered(OfferedLeaf::new(closer.now(), offered)?)?;
+        closer.in_time(written).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
     }
     Ok(())
 }

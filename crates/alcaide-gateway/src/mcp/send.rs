@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
-use alcaide_record::{ActionKind, Digest, Effect, Stage, Target, Usage};
-use alcaide_wire::json::Document;
+use alcaide_record::{ActionKind, Digest, Stage, Target, Usage};
 use alcaide_wire::json::edit::{self, Splice};
+use alcaide_wire::json::{Document, Kind, Value};
 use alcaide_wire::jsonrpc::{self, code};
 use alcaide_wire::mcp::{
-    CallView, Era, Method, OpaqueKind, ResultView, Revision, Segment, header_name, headers_for,
+    CallView, Era, Method, OpaqueKind, ResultView, Revision, Segment, header_name, headers_for, meta_key,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -30,6 +30,8 @@ pub(crate) struct Letter {
     pub(crate) bytes: Bytes,
     /// What it does, to what.
     pub(crate) act: Act,
+    /// What of it acts.
+    pub(crate) matter: Matter,
     /// Texts in which something was found.
     pub(crate) found: Vec<FoundText>,
     /// Whether a part could not be looked into.
@@ -48,12 +50,10 @@ pub(crate) struct Act {
     resource: OwnedResource,
     target: Target,
     args: Option<std::ops::Range<usize>>,
-    /// What of the body acts.
-    matter: Matter,
     /// The accepted pin of the tool.
     pin: Option<Digest>,
     tool_changed: bool,
-    /// What reading its answer makes of a task.
+    /// The label that its answer has at least.
     label: Option<Label>,
 }
 
@@ -80,7 +80,6 @@ impl Act {
             resource: OwnedResource::Method { server: Some(server.route), name: name.into() },
             target: target(shared, server, name),
             args: None,
-            matter: Matter::Parts { method: name.into(), parts: Vec::new() },
             pin: None,
             tool_changed: false,
             label,
@@ -107,7 +106,6 @@ impl Act {
             resource,
             target: target(shared, server, &name),
             args: view.arguments.clone(),
-            matter: matter(view),
             pin: None,
             tool_changed: false,
             label: Some(Label::MISSING),
@@ -137,16 +135,6 @@ impl Act {
         })
     }
 
-    /// The same, where nothing is addressed: then all of the message acts.
-    fn whole(mut self, bytes: &Bytes) -> Self {
-        if let Matter::Parts { parts, .. } = &mut self.matter
-            && parts.is_empty()
-        {
-            parts.push(0..bytes.len());
-        }
-        self
-    }
-
     fn tool(shared: &Shared, server: &ServerPlan, view: &CallView<'_>, name: &str) -> Self {
         let target = target(shared, server, name);
         let declared = server.tool(name);
@@ -162,22 +150,50 @@ impl Act {
             },
             target: Target { tool: declared.map(|tool| tool.id), ..target },
             args: view.arguments.clone(),
-            matter: matter(view),
             pin: declared.and_then(|tool| tool.pin),
             tool_changed: changed,
-            label: Some(declared.map_or(Label::MISSING, |tool| tool.label)),
+            // What is declared of a tool says nothing once its definition is another one than was accepted.
+            label: Some(declared.filter(|_| !changed).map_or(Label::MISSING, |tool| tool.label)),
         }
     }
 }
 
-/// What of a call acts: what is addressed, with what. Ids and progress tokens differ in a retry.
-fn matter(view: &CallView<'_>) -> Matter {
-    let addressed = view.target.as_ref().map(|target| target.span.clone());
-    let parts = [addressed, view.arguments.clone(), view.input_responses.clone()];
-    Matter::Parts {
-        method: (*view.word).into(),
-        parts: parts.into_iter().map(Option::unwrap_or_default).collect(),
+/// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry.
+/// The server reads the rest, whether or not this gate knows what for.
+fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
+    let own = |key: &str| {
+        matches!(
+            key,
+            meta_key::PROGRESS_TOKEN
+                | meta_key::PROTOCOL_VERSION
+                | meta_key::CLIENT_INFO
+                | meta_key::CLIENT_CAPABILITIES
+                | meta_key::LOG_LEVEL
+        )
+    };
+    let mut parts = Vec::with_capacity(8);
+    let params = document.root().get("params");
+    parts.extend(params.filter(|params| params.kind() != Kind::Object).map(Value::span));
+    for entry in params.into_iter().flat_map(Value::entries) {
+        if entry.key != "_meta" || entry.value.kind() != Kind::Object {
+            parts.extend([entry.key_span, entry.value.span()]);
+            continue;
+        }
+        let before = parts.len();
+        let rest = entry.value.entries().filter(|inner| !own(&inner.key));
+        parts.extend(rest.flat_map(|inner| [inner.key_span, inner.value.span()]));
+        if parts.len() > before {
+            // No key is empty: what stands in `_meta` is not taken for what stands beside it.
+            parts.insert(before, 0..0);
+            parts.push(0..0);
+        }
     }
+    Matter::Parts { method: (*view.word).into(), parts }
+}
+
+/// All of a message acts.
+fn all(bytes: &Bytes, method: &str) -> Matter {
+    Matter::Parts { method: method.into(), parts: vec![0..bytes.len()] }
 }
 
 fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {
@@ -206,10 +222,10 @@ impl Letter {
         {
             mirrored.extend(tool.headers.write(document));
         }
-        let act = Act::of(shared, server, view)?.whole(bytes);
         Ok(Self {
             bytes: bytes.clone(),
-            act,
+            act: Act::of(shared, server, view)?,
+            matter: matter(document, view),
             found: found(shared, &view.segments),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices,
@@ -230,7 +246,8 @@ impl Letter {
         let version = (header_name::PROTOCOL_VERSION.to_owned(), agreed.as_str().to_owned());
         Self {
             bytes: bytes.clone(),
-            act: Act::method(shared, server, method.as_str(), None).whole(bytes),
+            act: Act::method(shared, server, method.as_str(), None),
+            matter: all(bytes, method.as_str()),
             found: found(shared, &view.segments),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices: Vec::new(),
@@ -250,6 +267,7 @@ impl Letter {
         Self {
             bytes: Bytes::new(),
             act: Act::method(shared, server, name, label),
+            matter: Matter::Parts { method: name.into(), parts: Vec::new() },
             found: Vec::new(),
             uninspected: false,
             splices: Vec::new(),
@@ -296,8 +314,8 @@ pub(crate) async fn send(
     reading: Reading,
 ) -> Result<Passed, Refusal> {
     let server = Arc::clone(&reading.server);
-    let Letter { bytes, act, found, uninspected, splices, verb, headers } = letter;
-    let Act { action, kind, resource, target, args, matter, pin, tool_changed, label } = act;
+    let Letter { bytes, act, matter, found, uninspected, splices, verb, headers } = letter;
+    let Act { action, kind, resource, target, args, pin, tool_changed, label } = act;
     let body = bytes.clone();
     let request = ReadRequest {
         action,
@@ -336,10 +354,10 @@ pub(crate) async fn send(
         budgets,
         meter,
         fallback: None,
+        reads: label,
     };
     let who = decided.who().clone();
-    let task = who.credential().principal.task;
-    let recorded = decided.bind(freeze)?.record().await?;
+    let recorded = decided.bind(freeze).await?.record().await?;
     // A tool is called once: whether it acted is not known.
     let reply = match server.upstream.child() {
         Some(plan) => {
@@ -366,7 +384,6 @@ pub(crate) async fn send(
         engine: Arc::clone(&shared.engine),
         demands,
         who: Arc::clone(who.verified()),
-        effects: label.map(|label| Effect::Join { label, task }).into_iter().collect(),
     };
     let released = reply.label(lens).release().await?;
     Ok(Passed { response: released.into_response(), session })

@@ -13,10 +13,14 @@ use super::ending::Ends;
 use super::era::Eras;
 use super::kept::Keeping;
 use super::seal::{Place, Sealer};
+use crate::content::Demands;
 use crate::reply::Reading;
 
 /// Most entries of each list; past it the oldest is forgotten.
 const HELD_MAX: usize = 10_000;
+
+/// How an answer is read, and what was demanded of its call.
+pub(crate) type Parked = (Arc<Reading>, Demands);
 
 /// One request in one session of one caller.
 pub(crate) type Key = (Place, Arc<str>, Id<'static>);
@@ -32,7 +36,7 @@ pub(crate) struct McpState {
     /// What servers asked of callers.
     asked: Mutex<Recent<Key, Method>>,
     /// How answers are to be read whose stream ended before they came.
-    parked: Mutex<Recent<Key, Arc<Reading>>>,
+    parked: Mutex<Recent<Key, Parked>>,
 }
 
 impl McpState {
@@ -85,12 +89,12 @@ impl McpState {
     }
 
     /// An answer will come on another stream.
-    pub(crate) fn park(&self, key: Key, reading: Arc<Reading>) {
-        lock(&self.parked).put(key, reading);
+    pub(crate) fn park(&self, key: Key, parked: Parked) {
+        lock(&self.parked).put(key, parked);
     }
 
     /// How the answer to a parked call is to be read.
-    pub(crate) fn unpark(&self, key: &Key) -> Option<Arc<Reading>> {
+    pub(crate) fn unpark(&self, key: &Key) -> Option<Parked> {
         lock(&self.parked).take(key)
     }
 }

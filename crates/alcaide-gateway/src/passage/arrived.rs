@@ -83,6 +83,8 @@ pub(crate) struct Registry<'a> {
     pub(crate) since: Moment,
     /// What callers call the gate: scheme and authority each. A proof may name any of them.
     pub(crate) origins: &'a [String],
+    /// Most calls of one actor at one time.
+    pub(crate) calls_per_actor: usize,
 }
 
 impl Passage<Arrived> {
@@ -98,7 +100,8 @@ impl Passage<Arrived> {
     /// query.
     ///
     /// # Errors
-    /// A refusal per rule that does not hold; strangers learn no more than that.
+    /// A refusal per rule that does not hold; strangers learn no more than that. One who is known may have too many calls
+    /// in flight.
     pub(crate) fn identify(
         self,
         headers: &HeaderMap,
@@ -135,7 +138,11 @@ impl Passage<Arrived> {
         };
         let actor = self.common.plan.actor(held.principal.actor).cloned();
         let known = Passage { common: self.common, stage: Known::new(credential, actor, bound) };
-        known.good()
+        let mut known = known.good()?;
+        if !known.stage.take_seat(registry.calls_per_actor) {
+            return Err(known.refuse(Refusal::of(refusal::TOO_MANY_CALLS, Stage::Known)));
+        }
+        Ok(known)
     }
 }
 

@@ -17,7 +17,7 @@ use super::recorded::STOP_TICK;
 use super::request::{Asked, Weighed};
 use super::{Decided, Describe, Passage, Read};
 use crate::gate::Shared;
-use crate::lease;
+use crate::lease::{self, Lapsed};
 use crate::refusal::{self, Refusal};
 
 /// How long a question can be answered: long enough for a person to come to a desk, short enough that what was shown is
@@ -35,12 +35,16 @@ impl Passage<Read> {
     ///
     /// # Errors
     /// The refusal of the policies or of people, recorded; or that nobody has answered yet; before anybody is asked, that
-    /// the gate has not heard of orders for too long.
+    /// the caller was stopped or its token ended while the body came, or that the gate has not heard of orders for too
+    /// long.
     ///
     /// # Cancel safety
     /// Dropped while it waits, the question stays open, nothing is taken, and the record says that the call ended.
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
-        if let Err(refusal) = self.hears() {
+        let held = self.stage.who().credential();
+        let now = self.common.closer.now();
+        let may_act = lease::may_act(self.common.closer.memory(), held, now);
+        if let Err(refusal) = may_act.map_err(|why| why.refusal(Stage::Read)).and_then(|()| self.hears(now)) {
             return Err(self.refuse(refusal));
         }
         let weighed = self.weigh(budget_used, &[], self.common.arrived);
@@ -74,6 +78,7 @@ impl Passage<Read> {
     fn draft(&self, weighed: &Weighed, asked: &Asked) -> Refused {
         let mut refused = Refused {
             action: None,
+            alike: 0,
             approval: None,
             call: self.common.call,
             code: refusal::APPROVAL_NEEDED.code.to_owned(),
@@ -99,16 +104,17 @@ impl Passage<Read> {
     /// Why the call may not go on waiting: what it was judged by is not what it was.
     fn moved(&self, shared: &Shared) -> Option<Refusal> {
         let held = self.stage.who().credential();
-        let memory = self.common.closer.memory();
+        let (memory, now) = (self.common.closer.memory(), self.common.closer.now());
         let over = |why: &'static str| Refusal::of(refusal::APPROVAL_OVER, Stage::Decided).saying(why);
-        if let Err(error) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
-            return Some(lease::not_good(error, Stage::Decided));
+        match lease::may_act(memory, held, now) {
+            Err(Lapsed::Ended) => {
+                return Some(over("the access token ended while the call waited for an answer"));
+            }
+            Err(stopped) => return Some(stopped.refusal(Stage::Decided)),
+            Ok(()) => {}
         }
-        if let Err(refusal) = self.hears() {
+        if let Err(refusal) = self.hears(now) {
             return Some(refusal);
-        }
-        if self.common.closer.now() >= held.expires {
-            return Some(over("the access token ended while the call waited for an answer"));
         }
         if !shared.is_in_force(&self.common.plan) {
             return Some(over("another plan came into force while the call waited for an answer"));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use alcaide_label::Label;
 use alcaide_ledger::AppendError;
 use alcaide_memory::{BudgetAsk, Reservation};
-use alcaide_record::{Attempt as AttemptRecord, Digest, Intent, Refused, Stage, Usage};
+use alcaide_record::{Attempt as AttemptRecord, Digest, Effect, Intent, Refused, Stage, Usage};
 use alcaide_seal::digest::{Hasher, sha256};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -14,6 +15,7 @@ use crate::attempt::{Attempt, Meter, RecordError};
 use crate::leaf::IntentLeaf;
 use crate::refusal::{self, Refusal};
 use crate::upstream::UpstreamPlan;
+use crate::worked::worked;
 
 /// What a protocol's handler fixes for one attempt.
 pub struct Freeze {
@@ -33,6 +35,9 @@ pub struct Freeze {
     pub meter: Arc<Meter>,
     /// What is charged where the upstream never tells its usage.
     pub fallback: Option<Usage>,
+    /// The label that the answer has at least: the task has read it from the intent on, so that no call can be judged
+    /// without it, and no crash forgets it.
+    pub reads: Option<Label>,
 }
 
 /// A call whose bytes are frozen.
@@ -58,8 +63,12 @@ impl Passage<Decided> {
     ///
     /// # Errors
     /// A budget has not enough left; nothing is set aside then.
-    pub(crate) fn bind(self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
-        let digest = Digest(*sha256(&freeze.bytes).as_bytes());
+    ///
+    /// # Cancel safety
+    /// Dropped while the bytes are hashed, nothing is set aside.
+    pub(crate) async fn bind(self, freeze: Freeze) -> Result<Passage<Bound>, Refusal> {
+        let bytes = freeze.bytes.clone();
+        let digest = worked(bytes.len(), move || Digest(*sha256(&bytes).as_bytes())).await;
         self.bind_as(freeze, digest)
     }
 
@@ -68,13 +77,18 @@ impl Passage<Decided> {
     ///
     /// # Errors
     /// As [`Passage::bind`].
-    pub(crate) fn bind_whole(
+    ///
+    /// # Cancel safety
+    /// As [`Passage::bind`].
+    pub(crate) async fn bind_whole(
         self,
         freeze: Freeze,
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Passage<Bound>, Refusal> {
-        let digest = whole(method, &freeze.path, headers, &freeze.bytes);
+        let (method, path, headers) = (method.clone(), freeze.path.clone(), headers.clone());
+        let bytes = freeze.bytes.clone();
+        let digest = worked(bytes.len(), move || whole(&method, &path, &headers, &bytes)).await;
         self.bind_as(freeze, digest)
     }
 
@@ -84,6 +98,8 @@ impl Passage<Decided> {
             // An answer is good for one intent: a second attempt of the call would be a second effect.
             return Err(self.refuse(Refusal::of(refusal::APPROVAL_OVER, Stage::Decided)));
         }
+        let task = self.stage.read.who().credential().principal.task;
+        let reads = freeze.reads.map(|label| Effect::Join { label, task });
         let now = self.common.closer.now();
         match self.common.closer.memory().reserve(&freeze.budgets, now) {
             Ok(reservation) => Ok(Passage {
@@ -92,7 +108,7 @@ impl Passage<Decided> {
                     decided: self.stage,
                     freeze,
                     digest,
-                    reservation: reservation.spending(taken),
+                    reservation: reservation.spending(taken).reading(reads),
                 },
             }),
             Err(full) => {
@@ -163,7 +179,8 @@ impl Passage<Bound> {
             reservation,
             Arc::clone(&freeze.meter),
             freeze.fallback,
-        );
+        )
+        .seated(decided.read.who().seat());
         let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| match error {
             RecordError::Append(AppendError::AlreadySpent { .. }) => {
                 Refusal::of(refusal::APPROVAL_OVER, Stage::Bound)

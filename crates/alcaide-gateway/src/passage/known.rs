@@ -1,6 +1,7 @@
 //! The caller is known and good now; nothing of the body was read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use alcaide_identity::{Credential, Verified};
@@ -18,6 +19,27 @@ pub struct KnownAs {
     credential: Arc<Verified<Credential>>,
     actor: Option<Arc<ActorPlan>>,
     bound: bool,
+    /// Kept by all that the call leads to, until its answer is over.
+    seat: Option<Arc<Seat>>,
+}
+
+/// One of the calls that an actor has in flight, until it is dropped.
+///
+/// The count is of a plan: under a new one it begins anew, beside the calls that still go by the former.
+pub(crate) struct Seat(Arc<ActorPlan>);
+
+impl Seat {
+    fn take(actor: &Arc<ActorPlan>, most: usize) -> Option<Self> {
+        let seat = Self(Arc::clone(actor));
+        // The one that is one too many counts until it is dropped, which is here.
+        (actor.in_flight.fetch_add(1, Ordering::Relaxed) < most).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A call of a known caller.
@@ -29,11 +51,17 @@ impl Known {
         actor: Option<Arc<ActorPlan>>,
         bound: bool,
     ) -> Self {
-        Self(KnownAs { credential, actor, bound })
+        Self(KnownAs { credential, actor, bound, seat: None })
     }
 
     pub(super) fn credential(&self) -> &Credential {
         self.0.credential()
+    }
+
+    /// Counts the call among those of its actor; false if there are `most` of them already.
+    pub(super) fn take_seat(&mut self, most: usize) -> bool {
+        self.0.seat = self.0.actor.as_ref().and_then(|actor| Seat::take(actor, most)).map(Arc::new);
+        self.0.seat.is_some()
     }
 
     pub(super) fn actor_plan(&self) -> Option<&Arc<ActorPlan>> {
@@ -68,6 +96,11 @@ impl KnownAs {
     #[must_use]
     pub const fn is_bound(&self) -> bool {
         self.bound
+    }
+
+    /// The call's place among those of its actor.
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// How sure it is what the user said.

@@ -1,11 +1,12 @@
 //! The intent is on disk. Only from here bytes leave.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use alcaide_ledger::Durable;
-use alcaide_memory::NotGood;
 use alcaide_record::{End, Stage};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
@@ -15,7 +16,7 @@ use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
-use crate::lease;
+use crate::lease::{self, Lapsed};
 use crate::link::{Answer, HttpClient, LinkError};
 use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
@@ -38,6 +39,8 @@ pub struct Failed {
     pub again: Passage<Decided>,
     /// True if no byte left us.
     pub unsent: bool,
+    /// True if the caller may not act any more: nothing else is to be tried.
+    pub lapsed: bool,
 }
 
 impl Recorded {
@@ -74,11 +77,23 @@ impl Passage<Recorded> {
         let again = Passage { common, stage: decided };
         let fail = |attempt: Attempt, end: End, refusal: Refusal, unsent: bool, again: Passage<Decided>| {
             attempt.finish(end, Told::default());
-            Box::new(Failed { refusal, again, unsent })
+            Box::new(Failed { refusal, again, unsent, lapsed: false })
+        };
+        let stopped = |attempt: Attempt, stop: Stop, unsent: bool, again: Passage<Decided>| {
+            attempt.finish(stop.end(), Told::default());
+            Box::new(Failed { refusal: stop.refusal(), again, unsent, lapsed: true })
         };
         let upstream = &freeze.upstream;
         let now = attempt.closer().now();
-        if let Err(error) = upstream.credential.put(&mut headers, client, now).await {
+        let put = {
+            let put = pin!(upstream.credential.put(&mut headers, client, now));
+            looked_after(put, &attempt, &again.stage, || false).await
+        };
+        let put = match put {
+            Ok(put) => put,
+            Err(stop) => return Err(stopped(attempt, stop, true, again)),
+        };
+        if let Err(error) = put {
             let refusal = Refusal::of(refusal::NO_SECRET, Stage::Bound).because(error.to_string());
             return Err(fail(attempt, End::Withdrawn, refusal, true, again));
         }
@@ -96,6 +111,10 @@ impl Passage<Recorded> {
                 return Err(fail(attempt, End::Withdrawn, refusal, true, again));
             }
         };
+        // The last look before a byte leaves: the intent and the credential may have taken their time.
+        if let Err(why) = again.stage.may_act(&attempt) {
+            return Err(stopped(attempt, Stop::Lapsed(why), true, again));
+        }
         attempt.sending();
         let answer = pin!(client.request(request));
         let answered = wait_for_head(answer, &again.stage, &attempt, upstream.first_byte_timeout).await;
@@ -117,10 +136,7 @@ impl Passage<Recorded> {
                 let refusal = Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound);
                 Err(fail(attempt, End::UpstreamTimeout, refusal, false, again))
             }
-            Waited::Stopped(why) => {
-                let refusal = lease::not_good(why, Stage::Bound);
-                Err(fail(attempt, End::Killed, refusal, false, again))
-            }
+            Waited::Stopped(why) => Err(stopped(attempt, Stop::Lapsed(why), false, again)),
         }
     }
 }
@@ -142,36 +158,41 @@ impl Passage<Recorded> {
     ) -> Result<Reply<Raw>, Refusal> {
         let Recorded { bound: (decided, freeze), mut attempt } = self.stage;
         let actor = decided.read.who().credential().principal.actor;
-        let asked = async {
-            let child = children.child(plan, actor).await?;
-            match form {
-                ChildForm::Hello(answer) => Ok(ChildReply::Whole(answer(child.hello()))),
-                ChildForm::Tell => child.tell(freeze.bytes.clone()).await.map(|()| ChildReply::Taken),
-                ChildForm::Ask => {
-                    let mut answers = child.ask(freeze.bytes.clone()).await?;
-                    let first = answers.next().await.transpose()?.unwrap_or_default();
-                    Ok(ChildReply::Messages(first, Box::new(answers)))
-                }
-            }
+        let stopped = |attempt: Attempt, stop: Stop| {
+            attempt.finish(stop.end(), Told::default());
+            stop.refusal()
         };
-        attempt.sending();
-        // The child's own times bound the wait; this one is only asked again and again whether it is to go on.
-        tokio::pin!(asked);
-        let answered: Result<ChildReply, StdioError> = loop {
-            if let Ok(answered) = tokio::time::timeout(STOP_TICK, &mut asked).await {
-                break answered;
-            }
-            if cancelled() {
-                attempt.finish(End::Cancelled, Told::default());
-                return Err(
-                    Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back")
-                );
-            }
-            let held = decided.read.who().credential();
-            let memory = attempt.closer().memory();
-            if let Err(error) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
-                attempt.finish(End::Killed, Told::default());
-                return Err(lease::not_good(error, Stage::Bound));
+        if let Err(why) = decided.may_act(&attempt) {
+            return Err(stopped(attempt, Stop::Lapsed(why)));
+        }
+        // The child's own times bound the waits; they are only looked after.
+        let started = pin!(children.child(plan, actor));
+        let child = match looked_after(started, &attempt, &decided, &cancelled).await {
+            Ok(child) => child,
+            Err(stop) => return Err(stopped(attempt, stop)),
+        };
+        let answered: Result<ChildReply, StdioError> = match child {
+            Err(error) => Err(error),
+            Ok(child) => {
+                if let Err(why) = decided.may_act(&attempt) {
+                    return Err(stopped(attempt, Stop::Lapsed(why)));
+                }
+                attempt.sending();
+                let asked = pin!(async {
+                    match form {
+                        ChildForm::Hello(answer) => Ok(ChildReply::Whole(answer(child.hello()))),
+                        ChildForm::Tell => child.tell(freeze.bytes.clone()).await.map(|()| ChildReply::Taken),
+                        ChildForm::Ask => {
+                            let mut answers = child.ask(freeze.bytes.clone()).await?;
+                            let first = answers.next().await.transpose()?.unwrap_or_default();
+                            Ok(ChildReply::Messages(first, Box::new(answers)))
+                        }
+                    }
+                });
+                match looked_after(asked, &attempt, &decided, &cancelled).await {
+                    Ok(answered) => answered,
+                    Err(stop) => return Err(stopped(attempt, stop)),
+                }
             }
         };
         match answered {
@@ -194,11 +215,17 @@ impl Passage<Recorded> {
 
     /// Hands the frozen bytes to the caller instead of an upstream: a server asks something of it. Whoever releases them
     /// finishes the attempt.
-    #[must_use]
-    pub(crate) fn hand_down(self) -> (Bytes, Attempt) {
-        let Recorded { bound: (_, freeze), mut attempt } = self.stage;
+    ///
+    /// # Errors
+    /// The caller may not act any more; the outcome is written.
+    pub(crate) fn hand_down(self) -> Result<(Bytes, Attempt), Refusal> {
+        let Recorded { bound: (decided, freeze), mut attempt } = self.stage;
+        if let Err(why) = decided.may_act(&attempt) {
+            attempt.finish(why.end(), Told::default());
+            return Err(why.refusal(Stage::Bound));
+        }
         attempt.sending();
-        (freeze.bytes, attempt)
+        Ok((freeze.bytes, attempt))
     }
 }
 
@@ -212,10 +239,69 @@ pub(crate) enum ChildForm {
     Tell,
 }
 
+impl Decided {
+    /// Whether the caller may still act.
+    fn may_act(&self, attempt: &Attempt) -> Result<(), Lapsed> {
+        let closer = attempt.closer();
+        lease::may_act(closer.memory(), self.read.who().credential(), closer.now())
+    }
+}
+
+/// Why a wait is ended.
+enum Stop {
+    /// The caller may not act any more.
+    Lapsed(Lapsed),
+    /// The caller took the call back.
+    Cancelled,
+}
+
+impl Stop {
+    const fn end(&self) -> End {
+        match self {
+            Self::Lapsed(why) => why.end(),
+            Self::Cancelled => End::Cancelled,
+        }
+    }
+
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Lapsed(why) => why.refusal(Stage::Bound),
+            Self::Cancelled => {
+                Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back")
+            }
+        }
+    }
+}
+
+/// Waits for something that ends by itself; looks again and again whether the call may go on.
+async fn looked_after<F: Future>(
+    mut awaited: Pin<&mut F>,
+    attempt: &Attempt,
+    decided: &Decided,
+    cancelled: impl Fn() -> bool,
+) -> Result<F::Output, Stop> {
+    // What need not be waited for costs no timer.
+    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(awaited.as_mut().poll(context))).await {
+        return Ok(done);
+    }
+    loop {
+        if let Ok(done) = tokio::time::timeout(STOP_TICK, awaited.as_mut()).await {
+            return Ok(done);
+        }
+        if cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        // A token that ends cuts nothing that has begun; before something is sent it is looked at again.
+        if let Err(why @ Lapsed::NotGood(_)) = decided.may_act(attempt) {
+            return Err(Stop::Lapsed(why));
+        }
+    }
+}
+
 enum Waited<T> {
     Answered(T),
     TimedOut,
-    Stopped(NotGood),
+    Stopped(Lapsed),
 }
 
 /// Waits for an answer, a deadline, or an order that stops the caller.
@@ -238,11 +324,8 @@ where
         if waited >= limit {
             return Waited::TimedOut;
         }
-        let held = decided.read.who().credential();
-        if let Err(error) =
-            attempt.closer().memory().is_good(&held.epochs, held.principal.token, &held.ancestors)
-        {
-            return Waited::Stopped(error);
+        if let Err(why @ Lapsed::NotGood(_)) = decided.may_act(attempt) {
+            return Waited::Stopped(why);
         }
     }
 }

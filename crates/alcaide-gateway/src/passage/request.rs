@@ -106,8 +106,8 @@ pub enum Matter {
         /// Path and query, as they came.
         target: PathAndQuery,
     },
-    /// These parts of the body under the name of a method, such as the name and the arguments of a tool call; ids and
-    /// progress tokens around them differ in a retry.
+    /// These parts of the body under the name of a method: the parameters of a message to a tool server. Ids and progress
+    /// tokens around them differ in a retry.
     Parts {
         /// The method.
         method: Box<str>,
@@ -134,7 +134,6 @@ impl Matter {
             Self::Parts { method, parts } => {
                 part(b"parts");
                 part(method.as_bytes());
-                // A part that is not there is as good as an empty one: nothing of it acts.
                 parts.iter().for_each(|span| part(body.get(span.clone()).unwrap_or_default()));
             }
         }
@@ -246,10 +245,9 @@ impl Passage<Read> {
     }
 
     /// Refuses where the gate has not heard of orders for too long.
-    pub(super) fn hears(&self) -> Result<(), Refusal> {
-        let closer = &self.common.closer;
+    pub(super) fn hears(&self, now: Moment) -> Result<(), Refusal> {
         let within = lease::orders_within(&self.common.plan, &self.stage.request);
-        closer.memory().hears(closer.now(), within).map_err(|why| lease::not_good(why, Stage::Read))
+        self.common.closer.memory().hears(now, within).map_err(|why| lease::not_good(why, Stage::Read))
     }
 
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has

@@ -21,6 +21,7 @@ use crate::lease;
 use crate::link::Answer;
 use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
+use crate::worked::worked;
 
 /// Numbers of a reply decide nothing; a log probability need not be exact.
 pub(super) fn reply_limits() -> Limits {
@@ -51,11 +52,16 @@ pub(super) async fn release(labelled: Labelled) -> Result<Bytes, Refusal> {
         Err((ended, refusal)) => return Err(end(attempt, ended, refusal)),
     };
     let told_end = if head.status.is_success() { End::Complete } else { End::UpstreamRefused };
-    match look(&bytes, &lens, &mut attempt) {
-        Ok(released) => {
+    let looked = worked(bytes.len(), move || {
+        let looked = look(&bytes, &lens, &mut attempt);
+        (looked.map(|released| (Digest(*sha256(&released).as_bytes()), released)), attempt)
+    });
+    let (looked, mut attempt) = looked.await;
+    match looked {
+        Ok((digest, released)) => {
             let mut told = std::mem::take(&mut attempt.told);
             told.released_bytes = u64::try_from(released.len()).unwrap_or(u64::MAX);
-            told.digest = Some(Digest(*sha256(&released).as_bytes()));
+            told.digest = Some(digest);
             attempt.finish(told_end, told);
             Ok(released)
         }

@@ -6,6 +6,7 @@
 //! up again, is searched like its message. The gate keeps an open stream alive by comments of its own.
 
 mod judge;
+mod life;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -27,11 +28,11 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
+use self::life::Life;
 use super::json::{broken, collect, edits, end, reply_limits};
 use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
 use crate::attempt::Attempt;
 use crate::gate::Shared;
-use crate::lease;
 use crate::link::Answer;
 use crate::mcp::down;
 use crate::mcp::kept::Kept;
@@ -47,8 +48,6 @@ use crate::refusal::{self, Refusal};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Longest single event that is taken.
 const EVENT_BYTES_MAX: usize = 8 << 20;
-/// Longest stream that answers one call, in bytes released.
-const STREAM_BYTES_MAX: u64 = 256 << 20;
 
 /// How the result is brought into the form of the caller's generation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -190,8 +189,7 @@ struct Feed {
     attempt: Option<Attempt>,
     lens: Lens,
     reading: Arc<Reading>,
-    idle: Duration,
-    heard: Instant,
+    life: Life,
     looked: Instant,
     spoke: Instant,
     /// Whether the server gave an event an id: the stream may be taken up again.
@@ -269,6 +267,7 @@ impl Feed {
             Source::Whole(first) => Upstream::Child(Some(first), None),
             Source::Child(first, rest) => Upstream::Child(Some(first), Some(rest)),
         };
+        let life = Life::new(now, idle, &lens.demands, reading.listens());
         Self {
             upstream: Some(upstream),
             reader: SseReader::new(EVENT_BYTES_MAX),
@@ -276,8 +275,7 @@ impl Feed {
             attempt: Some(attempt),
             lens,
             reading,
-            idle,
-            heard: now,
+            life,
             looked: now,
             spoke: now,
             resumable: false,
@@ -299,51 +297,59 @@ impl Feed {
         };
         loop {
             match self.piece().await {
-                Ok(Some(Piece::Result(bytes))) => {
-                    self.finish(End::Complete, &bytes);
-                    return Ok(bytes);
-                }
+                Ok(Some(Piece::Result(bytes))) => match self.may_carry(&bytes) {
+                    Ok(()) => {
+                        self.finish(End::Complete, &bytes);
+                        return Ok(bytes);
+                    }
+                    Err(cut) => return Err(self.given_up(cut)),
+                },
                 Ok(Some(_)) => {}
                 Ok(None) => return Err(broken()),
-                Err(cut) => {
-                    if let Some(attempt) = self.attempt.take() {
-                        attempt.finish_as_told(cut.end);
-                    }
-                    return Err(cut.refusal);
-                }
+                Err(cut) => return Err(self.given_up(cut)),
             }
         }
+    }
+
+    fn given_up(&mut self, cut: Cut) -> Refusal {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.finish_as_told(cut.end);
+        }
+        cut.refusal
     }
 
     /// What goes to the caller next.
     async fn next(&mut self) -> Option<Bytes> {
         let piece = match self.piece().await {
             Ok(piece) => piece?,
+            // Who listened is told nothing but the end: it may come again.
+            Err(cut) if cut.end == End::Lapsed => {
+                self.finish(cut.end, &Bytes::new());
+                return None;
+            }
             Err(cut) => return Some(self.cut(cut)),
         };
         self.spoke = Instant::now();
-        let bytes = match piece {
-            Piece::Event(bytes) | Piece::Comment(bytes) => {
-                self.count(&bytes);
-                bytes
-            }
-            Piece::Result(data) => {
-                let bytes = SseFrame::unnamed(&data).write();
-                self.finish(End::Complete, &bytes);
-                bytes
-            }
-            Piece::Last(event) => {
-                self.finish(End::Complete, &event);
-                event
-            }
+        let (bytes, last) = match piece {
+            Piece::Event(bytes) | Piece::Comment(bytes) => (bytes, false),
+            Piece::Result(data) => (SseFrame::unnamed(&data).write(), true),
+            Piece::Last(event) => (event, true),
         };
-        let released = self.attempt.as_ref().map_or(0, |attempt| attempt.told.released_bytes);
-        if released > STREAM_BYTES_MAX && self.reading.channel != Channel::Listen {
-            let refusal =
-                Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the stream is too long");
-            return Some(self.cut(Cut { end: End::TooLong, refusal }));
+        if let Err(cut) = self.may_carry(&bytes) {
+            return Some(self.cut(cut));
+        }
+        if last {
+            self.finish(End::Complete, &bytes);
+        } else {
+            self.count(&bytes);
         }
         Some(bytes)
+    }
+
+    /// Whether these bytes may be released beside what was.
+    fn may_carry(&self, bytes: &Bytes) -> Result<(), Cut> {
+        let released = self.attempt.as_ref().map_or(0, |attempt| attempt.told.released_bytes);
+        self.life.may_carry(released.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
     }
 
     fn count(&mut self, bytes: &Bytes) {
@@ -398,7 +404,6 @@ impl Feed {
                 Ok(None) => self.upstream = None,
                 Ok(Some(Err(cut))) => return Err(cut),
                 Ok(Some(Ok(chunk))) => {
-                    self.heard = Instant::now();
                     let mut events = Vec::new();
                     self.reader.push(chunk, &mut events).map_err(|error| Cut::from(broken(&error)))?;
                     self.queue.extend(events);
@@ -407,12 +412,7 @@ impl Feed {
         }
     }
 
-    fn may_go_on(&self, now: Instant) -> Result<(), Cut> {
-        let held = self.lens.who.get();
-        let memory = self.reading.origin.closer().memory();
-        if let Err(why) = memory.is_good(&held.epochs, held.principal.token, &held.ancestors) {
-            return Err(Cut { end: End::Killed, refusal: lease::not_good(why, Stage::Bound) });
-        }
+    fn may_go_on(&mut self, now: Instant) -> Result<(), Cut> {
         // A child hears of it by the end of its call, a stateless server by that of its stream; others were told.
         if self.reading.open.as_ref().is_some_and(Open::is_cancelled)
             && (self.reading.shape == Shape::Handshake || matches!(self.upstream, Some(Upstream::Child(..))))
@@ -420,11 +420,7 @@ impl Feed {
             let refusal = Refusal::of(refusal::STOPPED, Stage::Bound).saying("the caller took the call back");
             return Err(Cut { end: End::Cancelled, refusal });
         }
-        if self.reading.channel != Channel::Listen && now.duration_since(self.heard) >= self.idle {
-            let refusal = Refusal::of(refusal::UPSTREAM_TIMEOUT, Stage::Bound);
-            return Err(Cut { end: End::UpstreamTimeout, refusal });
-        }
-        Ok(())
+        self.life.may_go_on(&self.reading, now)
     }
 
     /// The server has ended its stream.
@@ -438,7 +434,8 @@ impl Feed {
             Channel::Answer if self.resumable => {
                 // Where the gate keeps the server's side, the caller opens no stream on which it could come.
                 if let (Some(open), None) = (&self.reading.open, &self.reading.kept) {
-                    self.reading.shared.mcp.park(open.key().clone(), Arc::clone(&self.reading));
+                    let parked = (Arc::clone(&self.reading), self.lens.demands.clone());
+                    self.reading.shared.mcp.park(open.key().clone(), parked);
                 }
                 End::Complete
             }
@@ -464,11 +461,13 @@ impl Feed {
         let data = match event_message(&event) {
             EventMessage::Message(data) => Bytes::copy_from_slice(data),
             EventMessage::Priming => {
+                self.life.heard();
                 self.resumable = true;
                 return Ok(Some(Piece::Event(event.raw().clone())));
             }
             EventMessage::Nothing | EventMessage::Foreign => return Ok(None),
         };
+        self.life.heard();
         self.resumable |= event.id().is_some();
         let document = Document::parse(&data, &reply_limits())
             .map_err(|error| Cut::from(broken(&error.without_keys())))?;
@@ -504,12 +503,24 @@ impl Feed {
         // Only what somebody waits for: an answer that is not known is not read, so it does not pass.
         let (Some(id), Some(session)) = (id, &self.reading.session) else { return Ok(None) };
         let key = (self.reading.place, Arc::clone(session), id.clone().into_owned());
-        let Some(reading) = self.reading.shared.mcp.unpark(&key) else { return Ok(None) };
-        let judged = judge::judge(&reading, &self.lens, attempt, data).await?;
+        let Some((reading, demands)) = self.reading.shared.mcp.unpark(&key) else { return Ok(None) };
+        // What was demanded of the call is demanded of its answer, on whatever stream it comes.
+        let most = demands.reply_bytes.unwrap_or(u64::MAX);
+        let lens = Lens {
+            reader: Reader::Mcp(Arc::clone(&reading)),
+            engine: Arc::clone(&self.lens.engine),
+            demands,
+            who: Arc::clone(&self.lens.who),
+        };
+        let judged = judge::judge(&reading, &lens, attempt, data).await?;
+        if u64::try_from(judged.len()).unwrap_or(u64::MAX) > most {
+            return Err((End::TooLong, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound)).into());
+        }
         Ok(Some(Piece::Event(event.with_data(&judged))))
     }
 
     async fn request(&mut self, event: &SseEvent, data: &Bytes) -> Result<Option<Piece>, Cut> {
+        self.life.asked()?;
         match down::ask(&self.reading, data).await {
             Some((bytes, attempt)) => {
                 let out = event.with_data(&bytes);

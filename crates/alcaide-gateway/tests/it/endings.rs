@@ -85,20 +85,20 @@ async fn a_caller_that_leaves_before_the_answer_ends_the_call_upstream() {
 
 /// A disk whose syncs wait while it is held.
 #[derive(Clone, Default)]
-struct Held(Arc<(Mutex<(bool, u64)>, Condvar)>);
+pub(crate) struct Held(Arc<(Mutex<(bool, u64)>, Condvar)>);
 
 impl Held {
-    fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.0.0.lock().unwrap().0 = true;
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         self.0.0.lock().unwrap().0 = false;
         self.0.1.notify_all();
     }
 
     /// Syncs that wait now.
-    fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         self.0.0.lock().unwrap().1
     }
 }

@@ -1,6 +1,7 @@
 //! A house in a temporary folder: ledger, memory, issuer, plan, and the gate behind its own listener.
 
 mod blunt;
+mod puppet;
 mod scripted;
 mod setup;
 
@@ -47,6 +48,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use blunt::{Blunt, dead_url};
+pub(crate) use puppet::{Puppet, Says, Then, text_result};
 pub(crate) use scripted::{Scripted, Speaks};
 pub(crate) use setup::Setup;
 

@@ -344,7 +344,6 @@ async fn reading_a_tools_result_labels_the_task() {
     for _ in 0..2 {
         let params = json!({ "name": "add", "arguments": { "a": 1, "b": 2 } });
         said(send(house.address, stateless(SMALL, &token, "tools/call", params)).await).await;
-        house.gate.settled().await;
     }
     // Offered tools are shown as accepted and label nothing; a result without declared facts is untrusted.
     assert_eq!(label(0), alcaide_label::Label::CLEAN);

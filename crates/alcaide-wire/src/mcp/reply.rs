@@ -257,7 +257,7 @@ impl<'a> ResultView<'a> {
         if !matches!(self.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) {
             return Vec::new();
         }
-        let uris = self.segments.iter().filter(|one| one.part == Part::Uri && one.pointer.ends_with("/uri"));
+        let uris = self.segments.iter().filter(|one| one.part == Part::Uri);
         uris.map(|one| Splice::text(one.span.clone(), &to(&one.text))).collect()
     }
 

@@ -56,6 +56,12 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// The URI of a resource; what is no string is none.
+    fn uri(&mut self, value: Value<'_, 'a>) {
+        let part = if value.kind() == Kind::String { Part::Uri } else { Part::Other };
+        self.text(value, part);
+    }
+
     fn segment(&mut self, span: Range<usize>, text: Cow<'a, str>, part: Part) {
         self.segments.push(Segment { span, part, text });
     }
@@ -188,7 +194,7 @@ impl<'a> Walker<'a> {
             ("audio", "data") => at.blob(entry.value, OpaqueKind::Audio),
             ("image" | "audio", "mimeType") => at.word(entry.value),
             ("resource", "resource") => at.resource(entry.value),
-            ("resource_link", "uri") => at.text(entry.value, Part::Uri),
+            ("resource_link", "uri") => at.uri(entry.value),
             ("resource_link", "mimeType") => at.word(entry.value),
             ("resource_link", "name" | "title" | "description" | "icons" | "size") => {
                 at.definition(entry.value);
@@ -211,7 +217,7 @@ impl<'a> Walker<'a> {
     /// The contents of a resource.
     pub(super) fn resource(&mut self, value: Value<'_, 'a>) {
         self.entries(value, Part::Resource, |at, entry| match entry.key.as_ref() {
-            "uri" => at.text(entry.value, Part::Uri),
+            "uri" => at.uri(entry.value),
             "mimeType" => at.word(entry.value),
             "text" => at.text(entry.value, Part::Resource),
             "blob" => at.blob(entry.value, OpaqueKind::Blob),

@@ -409,6 +409,7 @@ fn asked(house: &mut House, approval: u128) -> String {
     };
     let refused = Refused {
         action: Some(ActionKind::CallTool),
+        alike: 0,
         approval: Some(ApprovalId::from_bits(approval)),
         call: CallId::from_bits(approval),
         code: "ALC-POLICY-0034".into(),

@@ -23,7 +23,16 @@ impl Drop for Blunt {
 
 impl Blunt {
     pub(crate) async fn start(says: impl Into<Bytes>, holds: bool) -> Self {
-        let says = says.into();
+        // Bodies of most tests end in `}`, and nothing before them does at the end of a read.
+        Self::asked_with(b"}", says.into(), holds).await
+    }
+
+    /// One that is asked with the form of a token endpoint.
+    pub(crate) async fn asked_in_form(says: &'static [u8], holds: bool) -> Self {
+        Self::asked_with(b"grant_type=client_credentials", Bytes::from_static(says), holds).await
+    }
+
+    async fn asked_with(end: &'static [u8], says: Bytes, holds: bool) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicU64::new(0));
@@ -33,8 +42,7 @@ impl Blunt {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut heard = Vec::new();
-                // Bodies of these tests end in `}`, and nothing before them does at the end of a read.
-                while !heard.ends_with(b"}") && stream.read_buf(&mut heard).await.unwrap() > 0 {}
+                while !heard.ends_with(end) && stream.read_buf(&mut heard).await.unwrap() > 0 {}
                 counter.fetch_add(1, Ordering::SeqCst);
                 stream.write_all(&says).await.unwrap();
                 if holds {

@@ -46,6 +46,7 @@ pub(crate) struct Setup {
     policies: Vec<(String, String)>,
     limits: Limits,
     layer: Option<Arc<dyn Layer>>,
+    queue: Option<usize>,
     approval_wait: Duration,
     origins: Vec<String>,
     unheard: bool,
@@ -60,6 +61,7 @@ impl Setup {
             policies: Vec::new(),
             limits: Limits::default(),
             layer: None,
+            queue: None,
             approval_wait: Duration::ZERO,
             origins: Vec::new(),
             unheard: false,
@@ -139,6 +141,12 @@ impl Setup {
         self
     }
 
+    /// How many entries may wait for the ledger's disk.
+    pub(crate) fn queue(mut self, entries: usize) -> Self {
+        self.queue = Some(entries);
+        self
+    }
+
     /// Nobody follows the ledger, and nobody says so.
     pub(crate) fn unheard(mut self) -> Self {
         self.unheard = true;
@@ -191,6 +199,9 @@ impl Setup {
         let mut options = Options { segment_bytes: 1 << 20, raise_priority: false, ..Options::default() };
         if let Some(layer) = self.layer {
             options.layer = layer;
+        }
+        if let Some(entries) = self.queue {
+            options.queue_entries = entries;
         }
         let note = Arc::new(NoteSigner::generate(ORIGIN.parse().unwrap(), &*entropy).unwrap());
         let dir = folder.path().join("ledger");
