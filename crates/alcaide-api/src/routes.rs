@@ -1,21 +1,10 @@
 //! The table of all paths.
 
+use alcaide_serve::Door;
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::{Map, Value, json};
 
 use crate::{Api, activity, declarations, enrolment, health, log, oauth, people, tools};
-
-/// Who may come to a path at all; what they may do there is the operation's own question.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Door {
-    /// Anyone.
-    Public,
-    /// Whoever brings a credential of their own in the request.
-    Proof,
-    /// Callers whom the office knows.
-    Known,
-}
 
 /// One path.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +28,7 @@ macro_rules! routes {
 
         pub(crate) fn router(api: Api) -> Router {
             let mut router: Router<Api> = Router::new();
-            $( router = router.route($path, on(stringify!($method), $handler)); )*
+            $( router = router.route($path, axum::routing::$method($handler)); )*
             router.with_state(api)
         }
     };
@@ -94,19 +83,6 @@ routes! {
     post "/api/v1/approvals/{approval}/deny" Known activity::deny, "answer a question with no";
     get "/api/v1/log/entries" Known log::entries, "entries of the ledger";
     get "/api/v1/log/proofs/{index}" Known log::proof, "inclusion proof of an entry";
-}
-
-fn on<H, T>(method: &str, handler: H) -> MethodRouter<Api>
-where
-    H: axum::handler::Handler<T, Api>,
-    T: 'static,
-{
-    match method {
-        "post" => post(handler),
-        "put" => put(handler),
-        "delete" => delete(handler),
-        _ => get(handler),
-    }
 }
 
 /// The OpenAPI 3.1 document of the table.

@@ -11,6 +11,8 @@ pub(crate) mod plans;
 pub(crate) mod stages;
 pub(crate) mod tools;
 
+use alcaide_control::{Cursor, Paging};
+use maud::{Markup, html};
 use serde::Deserialize;
 
 /// What a page is asked for beside its path.
@@ -21,4 +23,16 @@ pub(crate) struct After {
     pub(crate) done: Option<String>,
     /// Where a list goes on.
     pub(crate) cursor: Option<String>,
+}
+
+impl After {
+    /// The part of a list that is asked for.
+    pub(crate) fn paging(&self) -> Paging {
+        Paging { limit: None, after: self.cursor.as_deref().map(Cursor::from_text) }
+    }
+}
+
+/// The way to the older part of the list at `path`, where there is one.
+pub(crate) fn older(path: &str, next: Option<&Cursor>, what: &str) -> Markup {
+    html! { @if let Some(next) = next { p { a rel="next" href={ (path) "?cursor=" (next.as_str()) } { "Older " (what) } } } }
 }

@@ -1,24 +1,13 @@
 //! The table of all pages.
 
 use alcaide_control::Operation;
+use alcaide_serve::Door;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, get, post};
 
 use crate::door::FORM_BYTES_MAX;
 use crate::pages::{activity, agents, approvals, call, enter, log, overview, plans, tools};
 use crate::{Console, assets, page};
-
-/// Who may come to a page at all; what they may do there is the operation's own question.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Door {
-    /// Anyone.
-    Public,
-    /// Whoever brings a one-time link.
-    Proof,
-    /// Whoever has a session.
-    Known,
-}
 
 /// One page.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +33,7 @@ macro_rules! routes {
 
         pub(crate) fn router(console: Console) -> Router {
             let mut router: Router<Console> = Router::new();
-            $( router = router.route($path, on(stringify!($method), $handler)); )*
+            $( router = router.route($path, axum::routing::$method($handler)); )*
             router
                 .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
                 .layer(axum::middleware::map_response(page::headers))
@@ -87,17 +76,6 @@ routes! {
     get "/assets/console.css" Public None, assets::style, "style";
     get "/assets/console.js" Public None, assets::script, "script";
     get "/assets/mark.svg" Public None, assets::mark, "the mark";
-}
-
-fn on<H, T>(method: &str, handler: H) -> MethodRouter<Console>
-where
-    H: axum::handler::Handler<T, Console>,
-    T: 'static,
-{
-    match method {
-        "post" => post(handler),
-        _ => get(handler),
-    }
 }
 
 #[cfg(test)]

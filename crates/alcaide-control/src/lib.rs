@@ -69,6 +69,7 @@ pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
 pub use office::{Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
+pub use place::plan_apart;
 pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};

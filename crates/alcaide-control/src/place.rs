@@ -17,7 +17,7 @@ use alcaide_store::Transaction;
 
 use crate::error::OfficeError;
 use crate::sql::parsed;
-use crate::view::Kind;
+use crate::view::{Fault, Kind};
 
 /// Ids by kind and name, with those that were drawn just now.
 #[derive(Debug, Default)]
@@ -32,6 +32,35 @@ impl Ids {
         let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
         let known = rows.collect::<Result<_, _>>()?;
         Ok(Self { known, fresh: Vec::new() })
+    }
+
+    /// The ids that stand in a plan.
+    fn of_plan(plan: &Plan) -> Self {
+        let mut known = BTreeMap::new();
+        fn add<I: Display, T>(
+            known: &mut BTreeMap<(String, String), String>,
+            kind: Kind,
+            all: &PlanKind<I, T>,
+        ) {
+            known.extend(
+                all.iter().map(|(name, placed)| {
+                    ((kind.as_str().to_owned(), name.to_string()), placed.id.to_string())
+                }),
+            );
+        }
+        add(&mut known, Kind::Unit, &plan.units);
+        add(&mut known, Kind::Human, &plan.humans);
+        add(&mut known, Kind::Agent, &plan.agents);
+        add(&mut known, Kind::Workload, &plan.workloads);
+        add(&mut known, Kind::Upstream, &plan.upstreams);
+        add(&mut known, Kind::Route, &plan.routes);
+        add(&mut known, Kind::Budget, &plan.budgets);
+        add(&mut known, Kind::Policy, &plan.policies);
+        known.extend(plan.tools.iter().map(|tool| {
+            let name = format!("{}/{}", tool.spec.server, tool.spec.name);
+            ((Kind::Tool.as_str().to_owned(), name), tool.id.to_string())
+        }));
+        Self { known, fresh: Vec::new() }
     }
 
     /// Keeps what was drawn; a name that has an id already keeps it.
@@ -120,6 +149,31 @@ pub(crate) fn plan_of(
         policies: placed(&declared.policies, Kind::Policy, PolicyId::from_bits, ids, entropy)?,
         secrets: rest.secrets.clone(),
     })
+}
+
+/// The plan that declarations make away from an office: to be looked at, never to be served.
+///
+/// Ids and accepted tools are those of `base`, which may be [`Plan::default`]; what `base` does not know gets ids of its
+/// own. There are no secrets in it. Policies are not compiled.
+///
+/// # Errors
+/// [`OfficeError::Faults`] if the declarations break rules; [`OfficeError`] if ids cannot be drawn.
+pub fn plan_apart(
+    base: &Plan,
+    mut declared: Declarations,
+    entropy: &dyn Entropy,
+) -> Result<Plan, OfficeError> {
+    crate::change::settle(&declarations_of(base), &mut declared);
+    let faults: Vec<Fault> = declared.check().into_iter().map(crate::plans::broken).collect();
+    if !faults.is_empty() {
+        return Err(OfficeError::Faults { faults });
+    }
+    let mut rest = Rest::default();
+    for tool in &base.tools {
+        let accepted = Accepted { pin: tool.pin.clone(), input_schema: tool.input_schema.clone() };
+        rest.accepted.insert(tool.id, accepted);
+    }
+    plan_of(&declared, base.number, base.made, &rest, &mut Ids::of_plan(base), entropy)
 }
 
 fn placed<I: FromStr<Err: Display> + Display + Copy, T: Clone>(

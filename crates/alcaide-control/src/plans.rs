@@ -508,7 +508,7 @@ pub(crate) fn secret_of(upstream: &alcaide_inventory::declare::Upstream) -> Opti
     })
 }
 
-fn broken(one: alcaide_inventory::declare::Broken) -> Fault {
+pub(crate) fn broken(one: alcaide_inventory::declare::Broken) -> Fault {
     Fault { code: CODE_DECLARED.into(), place: one.place, why: one.why, fix: one.fix }
 }
 

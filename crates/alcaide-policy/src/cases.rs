@@ -19,12 +19,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use alcaide_finding::Class;
-use alcaide_inventory::{Actor, HumanId, Moment};
+use alcaide_inventory::{Actor, HumanId, Moment, RouteId};
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 use serde::Deserialize;
 
 use crate::ask::{Action, Ask, Context, Resource, UserWords};
 use crate::compile::Compiled;
+use crate::explain::Explanation;
 use crate::fault::{line_column, one_line};
 use crate::house::RouteKind;
 use crate::outcome::Outcome;
@@ -55,6 +56,16 @@ pub enum CaseError {
         /// What was given.
         given: String,
     },
+    /// A file holds no such case, or several.
+    #[error("`{file}` holds {count} cases, and not exactly one {given}")]
+    Unnamed {
+        /// The file.
+        file: String,
+        /// Which was looked for, in words.
+        given: String,
+        /// How many the file holds.
+        count: usize,
+    },
     /// A case names no caller, or more than one.
     #[error("case `{case}` must name one of `agent`, `workload` and `human`")]
     Caller {
@@ -82,6 +93,27 @@ pub struct CaseResult {
     pub outcome: Outcome,
     /// Cedar ids of the policies that decided.
     pub determining: Vec<String>,
+}
+
+/// A call as people describe it, by names.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// What errors call it.
+    pub name: String,
+    /// Who calls: `agent`, `workload` or `human`.
+    pub kind: &'static str,
+    /// The caller's name.
+    pub caller: String,
+    /// A human on whose behalf; the caller itself where none is named.
+    pub on_behalf_of: Option<String>,
+    /// What is to be done.
+    pub action: Action,
+    /// To what, as [`Compiled::resource`] reads it.
+    pub resource: String,
+    /// The exact bytes of a tool's arguments, in place of those of `context`.
+    pub args: Option<String>,
+    /// All else.
+    pub context: CaseContext,
 }
 
 impl CaseResult {
@@ -162,7 +194,7 @@ enum Expect {
     Refuse,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Words {
     #[default]
@@ -171,9 +203,10 @@ enum Words {
     Attested,
 }
 
-#[derive(Deserialize)]
+/// What is told of a call besides who, what and whereto, by the names that people use: the table `[case.context]`.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct CaseContext {
+pub struct CaseContext {
     integrity: Integrity,
     confidentiality: Confidentiality,
     findings: BTreeMap<Class, u32>,
@@ -214,11 +247,7 @@ impl Compiled {
     /// [`CaseError`] if the file cannot be read or names what the plan does not hold; a case that comes out otherwise
     /// than expected is no error but stands in the report.
     pub fn test(&self, file: &str, cases: &str) -> Result<CaseReport, CaseError> {
-        let read: CaseFile = toml::from_str(cases).map_err(|error| {
-            let (line, column) = line_column(cases, error.span().map_or(0, |span| span.start));
-            CaseError::Syntax { file: cut(file), line, column, why: one_line(error.message()) }
-        })?;
-        let results = read.cases.iter().map(|case| self.run(case)).collect::<Result<_, _>>()?;
+        let results = read(file, cases)?.cases.iter().map(|case| self.run(case)).collect::<Result<_, _>>()?;
         Ok(CaseReport { results })
     }
 
@@ -286,6 +315,16 @@ impl Compiled {
         }
     }
 
+    /// Names of the operations of a service, in order.
+    #[must_use]
+    pub fn operations(&self, service: RouteId) -> Vec<String> {
+        let found = self.house.routes.get(&service);
+        let mut names: Vec<String> =
+            found.iter().flat_map(|route| route.operations.keys()).map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
     /// The actor of this kind (`agent`, `human` or `workload`) and name.
     #[must_use]
     pub fn actor(&self, kind: &str, name: &str) -> Option<Actor> {
@@ -299,51 +338,7 @@ impl Compiled {
     }
 
     fn run(&self, case: &Case) -> Result<CaseResult, CaseError> {
-        let unknown = |kind: &'static str, given: &str| CaseError::Unknown {
-            case: cut(&case.name),
-            kind,
-            given: cut(given),
-        };
-        let human = |name: &String| match self.actor("human", name) {
-            Some(Actor::Human(id)) => Ok(id),
-            _ => Err(unknown("human", name)),
-        };
-        let (kind, name) = match (&case.agent, &case.workload, &case.human) {
-            (Some(name), None, None) => ("agent", name),
-            (None, Some(name), None) => ("workload", name),
-            (None, None, Some(name)) => ("human", name),
-            _ => return Err(CaseError::Caller { case: cut(&case.name) }),
-        };
-        let actor = self.actor(kind, name).ok_or_else(|| unknown(kind, name))?;
-        let subject = case.on_behalf_of.as_ref().map(human).transpose()?.map_or(actor, Actor::Human);
-        let action = case.action.0;
-        let resource =
-            self.resource(action, &case.resource).ok_or_else(|| unknown("resource", &case.resource))?;
-        let given = &case.context;
-        let findings: Vec<(Class, u32)> =
-            given.findings.iter().map(|(class, count)| (*class, *count)).collect();
-        let approvals: Vec<HumanId> = given.approvals.iter().map(human).collect::<Result<_, _>>()?;
-        let provenance: Vec<(&str, Provenance)> =
-            given.provenance.iter().map(|(name, from)| (name.as_str(), *from)).collect();
-        let args = given.args.as_ref().map(|args| serde_json::Value::Object(args.clone()).to_string());
-        let context = Context {
-            task: Label { integrity: given.integrity, confidentiality: given.confidentiality },
-            findings: &findings,
-            approvals: &approvals,
-            budget_used: given.budget_used,
-            user_words: match given.user_words {
-                Words::None => UserWords::None,
-                Words::Asserted => UserWords::Asserted,
-                Words::Attested => UserWords::Attested,
-            },
-            now: Moment::from_secs(given.unix_time),
-            args: args.as_deref().map(str::as_bytes),
-            provenance: &provenance,
-            uninspected: given.uninspected,
-            key_bound: given.key_bound,
-            tool_changed: given.tool_changed,
-        };
-        let decision = self.decide_alone(&Ask { actor, subject, earlier: &[], action, resource, context });
+        let decision = self.posed(&case.described()?, |ask| self.decide_alone(ask))?;
         Ok(CaseResult {
             name: case.name.clone(),
             expected: match case.expect {
@@ -355,6 +350,115 @@ impl Compiled {
             outcome: decision.outcome,
         })
     }
+
+    /// Explains a call that is described by names.
+    ///
+    /// # Errors
+    /// [`CaseError::Unknown`] for a name that the plan does not hold.
+    pub fn explain_described(&self, described: &Described) -> Result<Explanation, CaseError> {
+        self.posed(described, |ask| self.explain(ask))
+    }
+
+    /// Puts a described call as a question.
+    fn posed<T>(&self, described: &Described, then: impl FnOnce(&Ask<'_>) -> T) -> Result<T, CaseError> {
+        let unknown = |kind: &'static str, given: &str| CaseError::Unknown {
+            case: cut(&described.name),
+            kind,
+            given: cut(given),
+        };
+        let human = |name: &String| match self.actor("human", name) {
+            Some(Actor::Human(id)) => Ok(id),
+            _ => Err(unknown("human", name)),
+        };
+        let (kind, name) = (described.kind, &described.caller);
+        let actor = self.actor(kind, name).ok_or_else(|| unknown(kind, name))?;
+        let subject = described.on_behalf_of.as_ref().map(human).transpose()?.map_or(actor, Actor::Human);
+        let action = described.action;
+        let resource = self
+            .resource(action, &described.resource)
+            .ok_or_else(|| unknown("resource", &described.resource))?;
+        let given = &described.context;
+        let findings: Vec<(Class, u32)> =
+            given.findings.iter().map(|(class, count)| (*class, *count)).collect();
+        let approvals: Vec<HumanId> = given.approvals.iter().map(human).collect::<Result<_, _>>()?;
+        let provenance: Vec<(&str, Provenance)> =
+            given.provenance.iter().map(|(name, from)| (name.as_str(), *from)).collect();
+        let own = given.args.as_ref().map(|args| serde_json::Value::Object(args.clone()).to_string());
+        let args = described.args.as_deref().or(own.as_deref());
+        let context = Context {
+            task: Label { integrity: given.integrity, confidentiality: given.confidentiality },
+            findings: &findings,
+            approvals: &approvals,
+            budget_used: given.budget_used,
+            user_words: match given.user_words {
+                Words::None => UserWords::None,
+                Words::Asserted => UserWords::Asserted,
+                Words::Attested => UserWords::Attested,
+            },
+            now: Moment::from_secs(given.unix_time),
+            args: args.map(str::as_bytes),
+            provenance: &provenance,
+            uninspected: given.uninspected,
+            key_bound: given.key_bound,
+            tool_changed: given.tool_changed,
+        };
+        Ok(then(&Ask { actor, subject, earlier: &[], action, resource, context }))
+    }
+}
+
+impl Case {
+    fn described(&self) -> Result<Described, CaseError> {
+        let (kind, caller) = match (&self.agent, &self.workload, &self.human) {
+            (Some(name), None, None) => ("agent", name),
+            (None, Some(name), None) => ("workload", name),
+            (None, None, Some(name)) => ("human", name),
+            _ => return Err(CaseError::Caller { case: cut(&self.name) }),
+        };
+        Ok(Described {
+            name: self.name.clone(),
+            kind,
+            caller: caller.clone(),
+            on_behalf_of: self.on_behalf_of.clone(),
+            action: self.action.0,
+            resource: self.resource.clone(),
+            args: None,
+            context: self.context.clone(),
+        })
+    }
+}
+
+impl Described {
+    /// The arguments of the call, where there are any.
+    #[must_use]
+    pub fn given_args(&self) -> Option<serde_json::Value> {
+        match &self.args {
+            Some(text) => serde_json::from_str(text).ok(),
+            None => self.context.args.clone().map(serde_json::Value::Object),
+        }
+    }
+
+    /// The example of this name in a file of examples; without a name, the only one.
+    ///
+    /// # Errors
+    /// [`CaseError`]: the file cannot be read, or it holds no such example, or several.
+    pub fn of_case(file: &str, text: &str, name: Option<&str>) -> Result<Self, CaseError> {
+        let cases = read(file, text)?.cases;
+        let given = name.map_or_else(|| "in it".to_owned(), |name| format!("called `{}`", cut(name)));
+        let none = || CaseError::Unnamed { file: cut(file), given, count: cases.len() };
+        let mut found = cases.iter().filter(|case| name.is_none_or(|name| case.name == name));
+        match (found.next(), found.next()) {
+            (Some(case), None) => case.described(),
+            _ => Err(none()),
+        }
+    }
+}
+
+/// Reads a file of examples.
+fn read(file: &str, text: &str) -> Result<CaseFile, CaseError> {
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = line_column(text, error.span().map_or(0, |span| span.start));
+        CaseError::Syntax { file: cut(file), line, column, why: one_line(error.message()) }
+    })
 }
 
 fn cut(text: &str) -> String {

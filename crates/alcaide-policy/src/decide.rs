@@ -123,7 +123,7 @@ impl Compiled {
     }
 
     /// Whether one of the counted approvals is one of this kind.
-    fn is_approved(&self, ask: &Ask<'_>, counted: &[HumanId], by: Approver) -> bool {
+    pub(crate) fn is_approved(&self, ask: &Ask<'_>, counted: &[HumanId], by: Approver) -> bool {
         let facts = |actor: &Actor| self.house.actors.get(actor);
         let with_role = |role: Role| {
             counted.iter().map(|id| Actor::Human(*id)).any(|human| {
@@ -237,7 +237,7 @@ impl Compiled {
     }
 
     /// The type of the tool's arguments: only calls of declared tools have one.
-    fn args_kind(&self, ask: &Ask<'_>) -> Option<&crate::args::ArgType> {
+    pub(crate) fn args_kind(&self, ask: &Ask<'_>) -> Option<&crate::args::ArgType> {
         match (ask.action, ask.resource) {
             (crate::ask::Action::CallTool, Resource::Tool(id)) => self.house.tools.get(&id)?.args.as_ref(),
             _ => None,
@@ -398,16 +398,16 @@ fn is_uninspected(ask: &Ask<'_>) -> bool {
 }
 
 /// Weighs matching policies against each other.
-struct Scale<'a> {
-    compiled: &'a Compiled,
-    slice: &'a Slice,
-    ask: &'a Ask<'a>,
-    counted: &'a [HumanId],
+pub(crate) struct Scale<'a> {
+    pub(crate) compiled: &'a Compiled,
+    pub(crate) slice: &'a Slice,
+    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) counted: &'a [HumanId],
 }
 
 impl Scale<'_> {
     /// The outcome, and the policies that made it; each given with whether it failed.
-    fn weigh<'s>(&self, given: &[(&'s Statute, bool)]) -> (Outcome, Vec<&'s Statute>) {
+    pub(crate) fn weigh<'s>(&self, given: &[(&'s Statute, bool)]) -> (Outcome, Vec<&'s Statute>) {
         let hard: Vec<(&Statute, bool)> = given
             .iter()
             .filter(|(statute, erred)| !statute.permits && (*erred || statute.notes.ask.is_empty()))

@@ -38,9 +38,12 @@ mod slice;
 mod source;
 
 pub use ask::{Action, Ask, Context, Resource, UserWords};
-pub use cases::{CaseError, CaseReport, CaseResult};
+pub use cases::{CaseContext, CaseError, CaseReport, CaseResult, Described};
 pub use compile::{Compiled, check};
-pub use explain::{Considered, Effect, Explanation, Verdict, Who};
+pub use explain::{
+    Article, Change, Clause, ClauseKind, Considered, Effect, Explanation, Hindsight, Lost, Near, Reading,
+    Recorded, Remedy, Seen, Verdict, Who,
+};
 pub use fault::{Notice, PolicyFault, Report, Rule};
 pub use outcome::{
     Approver, CODE_FORBIDDEN, CODE_NOT_PERMITTED, CODE_UNCLEAR, CODE_UNKNOWN, Cap, Decision, EvalError,

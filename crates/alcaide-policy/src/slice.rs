@@ -360,6 +360,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// What an expression comes to; `None` if it comes to nothing.
+    pub(crate) fn value(&self, expr: &Expr) -> Option<Value> {
+        self.evaluator.interpret(expr, &self.slots).ok()
+    }
+
     /// Whether a condition holds.
     pub(crate) fn holds(&self, expr: &Expr) -> Result<bool, Arc<str>> {
         match self.evaluator.interpret(expr, &self.slots) {

@@ -365,6 +365,14 @@ fn statute(
     Statute { reference, permits, shadow, notes, principal, action, resource, conditions, policy, file }
 }
 
+/// One policy that stands in no file.
+pub(crate) fn permit_of(text: &str) -> Option<Statute> {
+    let policy = Policy::parse(None, text).ok()?;
+    let reference =
+        PolicyRef { id: derived_id(text), cedar_id: text.into(), place: text.into(), controls: Arc::new([]) };
+    Some(statute(reference, false, Notes::default(), &policy, None))
+}
+
 /// Action, resource and condition of a grant's `permit`; `None` if it names what the plan does not hold.
 fn head_of(plan: &Plan, grant: &Grant) -> Option<String> {
     let when = |name: &str| format!(" when {{ resource.name == {} }}", cedar_string(name));

@@ -2,6 +2,7 @@
 
 mod against_cedar;
 mod behaviour;
+mod explained;
 mod faults;
 
 use alcaide_inventory::declare::{Declarations, Named};

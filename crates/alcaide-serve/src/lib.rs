@@ -21,6 +21,7 @@
 pub mod body;
 pub mod check;
 pub mod codes;
+mod door;
 mod frame;
 pub mod limits;
 pub mod listen;
@@ -32,6 +33,7 @@ mod watch;
 
 pub use body::{Body, BodyError, BodySender, ClientGone, collect_limited, collect_within};
 pub use check::{Checked, HostRule, Refusal, check_request, hop_by_hop};
+pub use door::Door;
 pub use limits::{LimitError, Limits};
 pub use listen::{ListenError, Listener, Peer, PeerAddr};
 pub use problem::{Catalogue, CatalogueError, CodeEntry, Problem};

@@ -117,7 +117,7 @@ enum Noun {
     /// Orders to the gate
     #[command(subcommand)]
     Order(order::Verb),
-    /// Policies: check, test, ask who can
+    /// Policies: check, test, explain, ask who can
     #[command(subcommand)]
     Policy(policy::Verb),
     /// Serve the practice ground: a small firm's mail, files and payments as an MCP server, with planted traps

@@ -211,9 +211,7 @@ pub(crate) async fn kill(
     Path(name): Path<String>,
     sent: Sent,
 ) -> Result<Response, Fault> {
-    let agent = agent(&console, &sent.session, &name).await?;
-    console.office.kill(sent.by(), Actor::Agent(agent.id)).await?;
-    Ok(see_other(&format!("/agents/{}?done=killed", agent.name)))
+    ordered(&console, &name, &sent, Ordered::Kill).await
 }
 
 pub(crate) async fn unkill(
@@ -221,9 +219,23 @@ pub(crate) async fn unkill(
     Path(name): Path<String>,
     sent: Sent,
 ) -> Result<Response, Fault> {
-    let agent = agent(&console, &sent.session, &name).await?;
-    console.office.unkill(sent.by(), Actor::Agent(agent.id)).await?;
-    Ok(see_other(&format!("/agents/{}?done=unkilled", agent.name)))
+    ordered(&console, &name, &sent, Ordered::Unkill).await
+}
+
+/// What is ordered of an agent.
+enum Ordered {
+    Kill,
+    Unkill,
+}
+
+async fn ordered(console: &Console, name: &str, sent: &Sent, what: Ordered) -> Result<Response, Fault> {
+    let agent = agent(console, &sent.session, name).await?;
+    let (by, actor) = (sent.by(), Actor::Agent(agent.id));
+    let done = match what {
+        Ordered::Kill => console.office.kill(by, actor).await.map(|_| "killed")?,
+        Ordered::Unkill => console.office.unkill(by, actor).await.map(|_| "unkilled")?,
+    };
+    Ok(see_other(&format!("/agents/{}?done={done}", agent.name)))
 }
 
 async fn agent(console: &Console, session: &Session, name: &str) -> Result<AgentView, Fault> {

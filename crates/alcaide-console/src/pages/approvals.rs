@@ -1,6 +1,6 @@
 //! Questions of the gate. A decision is about exactly what the page shows: the order names the digest of it.
 
-use alcaide_control::{ApprovalState, ApprovalView, Approver, Cursor, Operation, Paging, Session};
+use alcaide_control::{ApprovalState, ApprovalView, Approver, Operation, Session};
 use alcaide_inventory::{ApprovalId, Moment};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, stages};
+use crate::pages::{After, older, stages};
 use crate::words::{badge, facts, far, somebody, when, word};
 
 pub(crate) async fn list(
@@ -17,8 +17,7 @@ pub(crate) async fn list(
     visitor: Visitor,
     Query(after): Query<After>,
 ) -> Result<Page, Fault> {
-    let paging = Paging { limit: None, after: after.cursor.as_deref().map(Cursor::from_text) };
-    let page = console.office.approvals(visitor.by(), paging).await?;
+    let page = console.office.approvals(visitor.by(), after.paging()).await?;
     let names = console.office.names(visitor.by()).await?;
     let now = (console.clock)();
     let (open, closed): (Vec<_>, Vec<_>) = page.items.iter().partition(|one| is_open(one, now));
@@ -50,7 +49,7 @@ pub(crate) async fn list(
             @if open.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (rows(&open)) }
         }
         @if !closed.is_empty() { section aria-labelledby="closed" { h2 #closed { "Answered or too old" } (rows(&closed)) } }
-        @if let Some(next) = &page.next { p { a rel="next" href={ "/approvals?cursor=" (next.as_str()) } { "Older questions" } } }
+        (older("/approvals", page.next.as_ref(), "questions"))
     };
     Ok(Page::of(&visitor.0, "/approvals", "Approvals", body))
 }

@@ -1,6 +1,6 @@
 //! Plans: what each changed, two side by side, and the way back.
 
-use alcaide_control::{Change, Cursor, Operation, Paging, PlanDifference, PlanView, Session, What};
+use alcaide_control::{Change, Operation, PlanDifference, PlanView, Session, What};
 use alcaide_inventory::PlanNumber;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -11,7 +11,7 @@ use crate::Console;
 use crate::difference;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::After;
+use crate::pages::{After, older};
 use crate::words::{badge, id, named, when};
 
 pub(crate) async fn list(
@@ -19,8 +19,7 @@ pub(crate) async fn list(
     visitor: Visitor,
     Query(after): Query<After>,
 ) -> Result<Page, Fault> {
-    let paging = Paging { limit: None, after: after.cursor.as_deref().map(Cursor::from_text) };
-    let page = console.office.plans(visitor.by(), paging).await?;
+    let page = console.office.plans(visitor.by(), after.paging()).await?;
     let names = console.office.names(visitor.by()).await?;
     let now = (console.clock)();
     let row = |plan: &PlanView| {
@@ -44,7 +43,7 @@ pub(crate) async fn list(
                 tbody { @for plan in &page.items { (row(plan)) } }
             }
         }
-        @if let Some(next) = &page.next { p { a rel="next" href={ "/plans?cursor=" (next.as_str()) } { "Older plans" } } }
+        (older("/plans", page.next.as_ref(), "plans"))
         section.card { h2 { "To change something" } p { "Edit the folder of declarations, then " code { "alcaide plan FOLDER" } " shows what would change and " code { "alcaide apply FOLDER" } " does it." } }
     };
     Ok(Page::of(&visitor.0, "/plans", "Plans", body).after(after.done.as_deref()))

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use alcaide_identity::{Credential, Verified};
+use alcaide_inventory::Moment;
 use alcaide_inventory::id::CallId;
 use alcaide_record::{Chain, Refused, Stage, WordsGrade};
 
 use super::{Common, Describe, Passage, Read, Request};
 use crate::attempt::Closer;
+use crate::lease::{self, Lapsed};
 use crate::plan::{ActorPlan, GatePlan};
 use crate::refusal::Refusal;
 
@@ -21,6 +23,8 @@ pub struct KnownAs {
     bound: bool,
     /// Kept by all that the call leads to, until its answer is over.
     seat: Option<Arc<Seat>>,
+    /// The gate takes its leave of a server in this caller's name ([`Passage::farewell`]).
+    farewell: bool,
 }
 
 /// One of the calls that an actor has in flight, until it is dropped.
@@ -51,7 +55,7 @@ impl Known {
         actor: Option<Arc<ActorPlan>>,
         bound: bool,
     ) -> Self {
-        Self(KnownAs { credential, actor, bound, seat: None })
+        Self(KnownAs { credential, actor, bound, seat: None, farewell: false })
     }
 
     pub(super) fn credential(&self) -> &Credential {
@@ -84,6 +88,11 @@ impl KnownAs {
     #[must_use]
     pub const fn verified(&self) -> &Arc<Verified<Credential>> {
         &self.credential
+    }
+
+    /// Whether the caller may still act; the gate may always take its leave.
+    pub(super) fn may_act(&self, closer: &Closer, now: Moment) -> Result<(), Lapsed> {
+        if self.farewell { Ok(()) } else { lease::may_act(closer.memory(), self.credential(), now) }
     }
 
     /// Budgets over the actor, and its name.
@@ -142,6 +151,13 @@ impl Origin {
         &self.who
     }
 
+    /// The same for what outlasts the call: the call's seat is free again when its answer is over.
+    pub(crate) fn outlasting(&self) -> Self {
+        let mut origin = self.clone();
+        origin.who.seat = None;
+        origin
+    }
+
     /// The plan that the call is judged under.
     #[must_use]
     pub const fn plan(&self) -> &Arc<GatePlan> {
@@ -177,7 +193,8 @@ impl Passage<Known> {
     /// # Errors
     /// The caller was stopped meanwhile; recorded.
     pub(crate) fn aside(origin: &Origin, call: CallId) -> Result<Self, Refusal> {
-        Self::farewell(origin, call).good()
+        let Self { common, stage: Known(who) } = Self::farewell(origin, call);
+        Passage { common, stage: Known(KnownAs { farewell: false, ..who }) }.good()
     }
 
     /// The same for the one message that is sent for somebody who may have been stopped since: the end of a session that
@@ -191,7 +208,7 @@ impl Passage<Known> {
             plan: Arc::clone(&origin.plan),
             closer: origin.closer.clone(),
         };
-        Passage { common, stage: Known(origin.who.clone()) }
+        Passage { common, stage: Known(KnownAs { farewell: true, ..origin.who.clone() }) }
     }
 
     /// Who calls.

@@ -16,7 +16,7 @@ use super::bound::Freeze;
 use super::{Decided, Passage};
 use crate::attempt::{Attempt, Told};
 use crate::leaf::IntentLeaf;
-use crate::lease::{self, Lapsed};
+use crate::lease::Lapsed;
 use crate::link::{Answer, HttpClient, LinkError};
 use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
@@ -243,7 +243,7 @@ impl Decided {
     /// Whether the caller may still act.
     fn may_act(&self, attempt: &Attempt) -> Result<(), Lapsed> {
         let closer = attempt.closer();
-        lease::may_act(closer.memory(), self.read.who().credential(), closer.now())
+        self.read.who().may_act(closer, closer.now())
     }
 }
 

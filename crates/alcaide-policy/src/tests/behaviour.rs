@@ -334,8 +334,12 @@ fn everything_of_the_context_is_seen() {
             earlier: &[agent(OPS_BOT)],
             ..with(Ask::alone(agent(INVOICE_BOT), Action::UseHosted, hosted), full)
         };
-        let said =
-            compiled.explain(&ask).considered.into_iter().find(|one| &*one.policy.cedar_id == "c/1").unwrap();
+        let said = compiled
+            .explain(&ask)
+            .considered
+            .into_iter()
+            .find(|one| &*one.article.policy.cedar_id == "c/1")
+            .unwrap();
         assert_eq!(said.verdict, Verdict::Matched, "{condition}");
         let empty = with(ask, Context::default());
         let lone = Ask { subject: ask.actor, earlier: &[], ..empty };
@@ -343,7 +347,7 @@ fn everything_of_the_context_is_seen() {
             .explain(&lone)
             .considered
             .into_iter()
-            .find(|one| &*one.policy.cedar_id == "c/1")
+            .find(|one| &*one.article.policy.cedar_id == "c/1")
             .unwrap();
         assert!(matches!(said.verdict, Verdict::Failed { .. }), "{condition}");
     }
@@ -358,17 +362,28 @@ fn an_explanation_names_the_condition_that_failed() {
     )]);
     let of = |ask: &Ask<'_>| {
         let said = compiled.explain(ask);
-        said.considered.into_iter().find(|one| &*one.policy.cedar_id == "why/1").unwrap().verdict.to_string()
+        said.considered
+            .into_iter()
+            .find(|one| &*one.article.policy.cedar_id == "why/1")
+            .unwrap()
+            .verdict
+            .to_string()
     };
     let ask = Ask::alone(agent(OPS_BOT), Action::UseModel, GPT);
     assert_eq!(of(&ask), "matched");
     let used = with(ask, Context { budget_used: 10, ..Context::default() });
-    assert_eq!(of(&used), "does not hold: `context.budget_used < 10`");
+    assert_eq!(of(&used), "`when` does not hold: `context.budget_used < 10`");
     let opaque = with(ask, Context { uninspected: true, ..Context::default() });
-    assert!(of(&opaque).contains("context.uninspected"), "{}", of(&opaque));
-    assert_eq!(of(&Ask { resource: SMALL, ..ask }), "does not hold: `resource.name == \"gpt\"`");
-    assert_eq!(of(&Ask { actor: human(ANA), subject: human(ANA), ..ask }), "is about another principal");
-    assert_eq!(of(&Ask::alone(agent(OPS_BOT), Action::CallTool, READ_FILE)), "is about another action");
+    assert_eq!(of(&opaque), "`unless` holds: `context.uninspected`");
+    assert_eq!(of(&Ask { resource: SMALL, ..ask }), "`when` does not hold: `resource.name == \"gpt\"`");
+    assert_eq!(
+        of(&Ask { actor: human(ANA), subject: human(ANA), ..ask }),
+        "is about another principal: agent"
+    );
+    assert_eq!(
+        of(&Ask::alone(agent(OPS_BOT), Action::CallTool, READ_FILE)),
+        "is about another action: `use_model`"
+    );
 }
 
 #[test]

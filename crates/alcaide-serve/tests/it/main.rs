@@ -8,5 +8,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod doors;
+mod echo;
+mod lasting;
 mod second_reader;
 mod sockets;

@@ -26,7 +26,7 @@ pub(crate) enum Call {
         paged: Paged,
     },
     /// Show one call
-    #[command(after_help = "Example: alcaide call show call_01jd9z0000000000000000000")]
+    #[command(after_help = "Example: alcaide call show cal_01jd9z00000000000000000000")]
     Show {
         /// Id of the call
         id: String,

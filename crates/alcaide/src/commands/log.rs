@@ -84,10 +84,11 @@ struct Entries {
     next: u64,
 }
 
+/// An entry and its place.
 #[derive(Deserialize, Serialize)]
-struct Indexed {
-    index: u64,
-    entry: Value,
+pub(crate) struct Indexed {
+    pub(crate) index: u64,
+    pub(crate) entry: Value,
 }
 
 #[derive(Deserialize)]
@@ -154,7 +155,8 @@ async fn show(desk: &Desk, what: &str) -> Result<Exit, Failure> {
     Ok(Exit::Clean)
 }
 
-async fn entry(client: &Client, index: u64) -> Result<Indexed, Failure> {
+/// The entry at this place.
+pub(crate) async fn entry(client: &Client, index: u64) -> Result<Indexed, Failure> {
     let read: Entries = client.get(&format!("/api/v1/log/entries?from={index}&limit=1")).await?;
     let found = read.entries.into_iter().find(|one| one.index == index);
     found.ok_or_else(|| {

@@ -202,7 +202,7 @@ pub(crate) fn confirmed(yes: bool, what: &str) -> Result<(), Failure> {
 }
 
 /// Reads a folder; everything that is wrong with it is told at once.
-fn read(folder: &Path) -> Result<Declarations, Failure> {
+pub(crate) fn read(folder: &Path) -> Result<Declarations, Failure> {
     read_folder(folder).map_err(|wrong| {
         let part = |error: &FolderError| match error {
             FolderError::File { .. } => part(error, FILE.cure, FILE.code),

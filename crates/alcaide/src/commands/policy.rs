@@ -1,9 +1,10 @@
-//! Policies: check a Cedar text, run declared examples, ask who can.
+//! Policies: check a Cedar text, run declared examples, explain a decision, ask who can.
+
+mod explain;
 
 use std::path::{Path, PathBuf};
 
 use alcaide_control::{Fault, FolderError, read_folder};
-use alcaide_inventory::Plan;
 use alcaide_policy::{Action, Compiled, Who};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FOLDER")]
         folder: Option<PathBuf>,
     },
+    /// Explain a decision: of a recorded call, or of a call that nobody has made yet
+    Explain(Box<explain::Explain>),
     /// Say what is decided for everybody, each on their own, about one thing
     #[command(name = "who-can", after_help = "Example: alcaide policy who-can call_tool files/read_file")]
     WhoCan {
@@ -76,16 +79,12 @@ struct Can {
     policies: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Status {
-    plan: u64,
-}
-
 impl Verb {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
         match self {
             Self::Check { files } => check(desk, &files).await,
             Self::Test { file, folder } => test(desk, &file, folder.as_deref()).await,
+            Self::Explain(explain) => explain.run(desk).await,
             Self::WhoCan { action, resource } => who_can(desk, &action, &resource).await,
         }
     }
@@ -134,14 +133,8 @@ fn line(case: &TestedCase) -> String {
 
 /// Computed here, from the plan in force: who may see the plan may know what it decides.
 async fn who_can(desk: &Desk, action: &str, resource: &str) -> Result<Exit, Failure> {
-    let action = Action::from_word(action).ok_or_else(|| {
-        let known = Action::ALL.map(Action::as_str).join(", ");
-        let cut: String = action.chars().take(80).collect();
-        Failure::new(&WORD, format!("there is no action `{cut}`")).fix(format!("the actions are {known}"))
-    })?;
-    let client = desk.client()?;
-    let Status { plan } = client.get("/api/v1/status").await?;
-    let plan: Plan = client.get(&format!("/api/v1/plans/{plan}")).await?;
+    let action = action_of(action)?;
+    let plan = explain::plan_in_force(&desk.client()?).await?;
     let compiled = Compiled::compile(&plan).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         Failure::new(&crate::fail::INTERNAL, "the plan in force cannot be compiled here").why(first)
@@ -158,6 +151,15 @@ async fn who_can(desk: &Desk, action: &str, resource: &str) -> Result<Exit, Fail
         desk.out.table(&["DECISION", "WHO", "BY"], &rows, "the plan holds nobody")
     })?;
     Ok(Exit::Clean)
+}
+
+/// The action with this word.
+fn action_of(word: &str) -> Result<Action, Failure> {
+    Action::from_word(word).ok_or_else(|| {
+        let known = Action::ALL.map(Action::as_str).join(", ");
+        let cut: String = word.chars().take(80).collect();
+        Failure::new(&WORD, format!("there is no action `{cut}`")).fix(format!("the actions are {known}"))
+    })
 }
 
 fn can(who: Who) -> Can {

@@ -3,12 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use alcaide_console::routes::{Door, ROUTES};
+use alcaide_console::routes::ROUTES;
 use alcaide_inventory::declare::Role;
 use alcaide_inventory::id::{ApprovalId, CallId, TaskId, TokenId};
 use alcaide_inventory::{Actor, AgentId, HumanId, Moment, UnitId};
 use alcaide_ledger::{Ledger, Options};
 use alcaide_record::{ActionKind, Approver, Chain, Digest, Entry, Event, Question, Refused, Stage};
+use alcaide_serve::Door;
 use alcaide_testkit::{ModelServer, Script, node, python};
 use serde_json::Value;
 

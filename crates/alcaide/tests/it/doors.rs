@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use alcaide_api::routes::{Door, ROUTES};
+use alcaide_api::routes::ROUTES;
+use alcaide_serve::Door;
 use serde_json::{Value, json};
 
 use crate::console;
@@ -65,7 +66,7 @@ fn a_stranger_is_told_nothing_but_that() {
     assert!(tried > 25, "{tried}");
     let mut pages = 0;
     for route in alcaide_console::routes::ROUTES {
-        if route.door != alcaide_console::routes::Door::Known {
+        if route.door != Door::Known {
             continue;
         }
         let path = console::filled(route.path);

@@ -12,6 +12,7 @@ mod asks;
 mod console;
 mod demo;
 mod doors;
+mod explain;
 mod house;
 mod kills;
 mod life;
