@@ -17,7 +17,7 @@ use super::recorded::STOP_TICK;
 use super::request::{Asked, Weighed};
 use super::{Decided, Describe, Passage, Read};
 use crate::gate::Shared;
-use crate::lease::{self, Lapsed};
+use crate::lease::Lapsed;
 use crate::refusal::{self, Refusal};
 
 /// How long a question can be answered: long enough for a person to come to a desk, short enough that what was shown is
@@ -43,7 +43,7 @@ impl Passage<Read> {
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
         let held = self.stage.who().credential();
         let now = self.common.closer.now();
-        let may_act = lease::may_act(self.common.closer.memory(), held, now);
+        let may_act = self.common.may_act(held, now);
         if let Err(refusal) = may_act.map_err(|why| why.refusal(Stage::Read)).and_then(|()| self.hears(now)) {
             return Err(self.refuse(refusal));
         }
@@ -106,7 +106,7 @@ impl Passage<Read> {
         let held = self.stage.who().credential();
         let (memory, now) = (self.common.closer.memory(), self.common.closer.now());
         let over = |why: &'static str| Refusal::of(refusal::APPROVAL_OVER, Stage::Decided).saying(why);
-        match lease::may_act(memory, held, now) {
+        match self.common.may_act(held, now) {
             Err(Lapsed::Ended) => {
                 return Some(over("the access token ended while the call waited for an answer"));
             }

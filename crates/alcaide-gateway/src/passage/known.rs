@@ -19,8 +19,6 @@ pub struct KnownAs {
     credential: Arc<Verified<Credential>>,
     actor: Option<Arc<ActorPlan>>,
     bound: bool,
-    /// Kept by all that the call leads to, until its answer is over.
-    seat: Option<Arc<Seat>>,
 }
 
 /// One of the calls that an actor has in flight, until it is dropped.
@@ -29,7 +27,7 @@ pub struct KnownAs {
 pub(crate) struct Seat(Arc<ActorPlan>);
 
 impl Seat {
-    fn take(actor: &Arc<ActorPlan>, most: usize) -> Option<Self> {
+    pub(super) fn take(actor: &Arc<ActorPlan>, most: usize) -> Option<Self> {
         let seat = Self(Arc::clone(actor));
         // The one that is one too many counts until it is dropped, which is here.
         (actor.in_flight.fetch_add(1, Ordering::Relaxed) < most).then_some(seat)
@@ -51,17 +49,11 @@ impl Known {
         actor: Option<Arc<ActorPlan>>,
         bound: bool,
     ) -> Self {
-        Self(KnownAs { credential, actor, bound, seat: None })
+        Self(KnownAs { credential, actor, bound })
     }
 
     pub(super) fn credential(&self) -> &Credential {
         self.0.credential()
-    }
-
-    /// Counts the call among those of its actor; false if there are `most` of them already.
-    pub(super) fn take_seat(&mut self, most: usize) -> bool {
-        self.0.seat = self.0.actor.as_ref().and_then(|actor| Seat::take(actor, most)).map(Arc::new);
-        self.0.seat.is_some()
     }
 
     pub(super) fn actor_plan(&self) -> Option<&Arc<ActorPlan>> {
@@ -96,11 +88,6 @@ impl KnownAs {
     #[must_use]
     pub const fn is_bound(&self) -> bool {
         self.bound
-    }
-
-    /// The call's place among those of its actor.
-    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
-        self.seat.clone()
     }
 
     /// How sure it is what the user said.
@@ -177,7 +164,9 @@ impl Passage<Known> {
     /// # Errors
     /// The caller was stopped meanwhile; recorded.
     pub(crate) fn aside(origin: &Origin, call: CallId) -> Result<Self, Refusal> {
-        Self::farewell(origin, call).good()
+        let mut aside = Self::farewell(origin, call);
+        aside.common.parting = false;
+        aside.good()
     }
 
     /// The same for the one message that is sent for somebody who may have been stopped since: the end of a session that
@@ -190,6 +179,8 @@ impl Passage<Known> {
             started: Instant::now(),
             plan: Arc::clone(&origin.plan),
             closer: origin.closer.clone(),
+            seat: None,
+            parting: true,
         };
         Passage { common, stage: Known(origin.who.clone()) }
     }
