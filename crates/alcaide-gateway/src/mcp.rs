@@ -103,6 +103,8 @@ pub(crate) async fn handle(
     let (head, incoming) = request.into_parts();
     let path = head.uri.path();
     let known = passage.identify(&head.headers, head.method.as_str(), path, &shared.registry())?;
+    // What the gate asks of servers in the course of the call is the call.
+    let _seat = known.common.seat.clone();
     let server = match path.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')) {
         None => None,
         Some(name) => match known.plan().server(name) {

@@ -36,11 +36,13 @@ mod request;
 use std::sync::Arc;
 use std::time::Instant;
 
+use alcaide_identity::Credential;
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::CallId;
 use alcaide_record::{Refused, Stage};
 
 use crate::attempt::Closer;
+use crate::lease::{self, Lapsed};
 use crate::plan::GatePlan;
 use crate::refusal::Refusal;
 
@@ -68,6 +70,17 @@ pub(crate) struct Common {
     pub(crate) started: Instant,
     pub(crate) plan: Arc<GatePlan>,
     pub(crate) closer: Closer,
+    /// The call's place among those of its actor, once that is known; none in what the gate asks in the course of it.
+    pub(crate) seat: Option<Arc<Seat>>,
+    /// Whether it is sent for somebody who may not act any more ([`Passage::farewell`]).
+    pub(crate) parting: bool,
+}
+
+impl Common {
+    /// Whether the call of this holder may go on at `now`.
+    fn may_act(&self, held: &Credential, now: Moment) -> Result<(), Lapsed> {
+        if self.parting { Ok(()) } else { lease::may_act(self.closer.memory(), held, now) }
+    }
 }
 
 /// What a refusal may say of a stage in the record.

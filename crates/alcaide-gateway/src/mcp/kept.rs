@@ -188,7 +188,7 @@ async fn open(aside: &Aside<'_>) -> Result<Kept, Refusal> {
         session: answer.session,
         revision,
         hello: answer.bytes,
-        origin: aside.origin.outlasting(),
+        origin: aside.origin.clone(),
         server: Arc::clone(aside.server),
     };
     if aside.server.upstream.child().is_some() {

@@ -10,7 +10,7 @@ use alcaide_inventory::id::CallId;
 use alcaide_record::{Refused, Stage};
 use http::{HeaderMap, header};
 
-use super::{Common, Describe, Known, Passage};
+use super::{Common, Describe, Known, Passage, Seat};
 use crate::attempt::Closer;
 use crate::lease;
 use crate::plan::GatePlan;
@@ -91,7 +91,10 @@ impl Passage<Arrived> {
     /// A call that has just arrived.
     pub(crate) fn arrive(call: CallId, plan: Arc<GatePlan>, closer: Closer, started: Instant) -> Self {
         let arrived = closer.now();
-        Self { common: Common { call, arrived, started, plan, closer }, stage: Arrived(()) }
+        Self {
+            common: Common { call, arrived, started, plan, closer, seat: None, parting: false },
+            stage: Arrived(()),
+        }
     }
 
     /// Verifies the credential and asks whether its holder is good now.
@@ -139,8 +142,10 @@ impl Passage<Arrived> {
         let actor = self.common.plan.actor(held.principal.actor).cloned();
         let known = Passage { common: self.common, stage: Known::new(credential, actor, bound) };
         let mut known = known.good()?;
-        if !known.stage.take_seat(registry.calls_per_actor) {
-            return Err(known.refuse(Refusal::of(refusal::TOO_MANY_CALLS, Stage::Known)));
+        let seat = known.stage.actor_plan().and_then(|actor| Seat::take(actor, registry.calls_per_actor));
+        match seat {
+            Some(seat) => known.common.seat = Some(Arc::new(seat)),
+            None => return Err(known.refuse(Refusal::of(refusal::TOO_MANY_CALLS, Stage::Known))),
         }
         Ok(known)
     }

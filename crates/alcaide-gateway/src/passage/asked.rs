@@ -41,8 +41,9 @@ impl Passage<Read> {
     /// # Cancel safety
     /// Dropped while it waits, the question stays open, nothing is taken, and the record says that the call ended.
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
+        let held = self.stage.who().credential();
         let now = self.common.closer.now();
-        let may_act = self.stage.who().may_act(&self.common.closer, now);
+        let may_act = self.common.may_act(held, now);
         if let Err(refusal) = may_act.map_err(|why| why.refusal(Stage::Read)).and_then(|()| self.hears(now)) {
             return Err(self.refuse(refusal));
         }
@@ -105,7 +106,7 @@ impl Passage<Read> {
         let held = self.stage.who().credential();
         let (memory, now) = (self.common.closer.memory(), self.common.closer.now());
         let over = |why: &'static str| Refusal::of(refusal::APPROVAL_OVER, Stage::Decided).saying(why);
-        match self.stage.who().may_act(&self.common.closer, now) {
+        match self.common.may_act(held, now) {
             Err(Lapsed::Ended) => {
                 return Some(over("the access token ended while the call waited for an answer"));
             }

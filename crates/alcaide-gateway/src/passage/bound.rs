@@ -180,7 +180,7 @@ impl Passage<Bound> {
             Arc::clone(&freeze.meter),
             freeze.fallback,
         )
-        .seated(decided.read.who().seat());
+        .seated(common.seat.clone());
         let (attempt, receipt) = attempt.record(leaf).await.map_err(|error| match error {
             RecordError::Append(AppendError::AlreadySpent { .. }) => {
                 Refusal::of(refusal::APPROVAL_OVER, Stage::Bound)

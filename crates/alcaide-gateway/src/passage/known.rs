@@ -5,13 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use alcaide_identity::{Credential, Verified};
-use alcaide_inventory::Moment;
 use alcaide_inventory::id::CallId;
 use alcaide_record::{Chain, Refused, Stage, WordsGrade};
 
 use super::{Common, Describe, Passage, Read, Request};
 use crate::attempt::Closer;
-use crate::lease::{self, Lapsed};
 use crate::plan::{ActorPlan, GatePlan};
 use crate::refusal::Refusal;
 
@@ -21,10 +19,6 @@ pub struct KnownAs {
     credential: Arc<Verified<Credential>>,
     actor: Option<Arc<ActorPlan>>,
     bound: bool,
-    /// Kept by all that the call leads to, until its answer is over.
-    seat: Option<Arc<Seat>>,
-    /// The gate takes its leave of a server in this caller's name ([`Passage::farewell`]).
-    farewell: bool,
 }
 
 /// One of the calls that an actor has in flight, until it is dropped.
@@ -33,7 +27,7 @@ pub struct KnownAs {
 pub(crate) struct Seat(Arc<ActorPlan>);
 
 impl Seat {
-    fn take(actor: &Arc<ActorPlan>, most: usize) -> Option<Self> {
+    pub(super) fn take(actor: &Arc<ActorPlan>, most: usize) -> Option<Self> {
         let seat = Self(Arc::clone(actor));
         // The one that is one too many counts until it is dropped, which is here.
         (actor.in_flight.fetch_add(1, Ordering::Relaxed) < most).then_some(seat)
@@ -55,17 +49,11 @@ impl Known {
         actor: Option<Arc<ActorPlan>>,
         bound: bool,
     ) -> Self {
-        Self(KnownAs { credential, actor, bound, seat: None, farewell: false })
+        Self(KnownAs { credential, actor, bound })
     }
 
     pub(super) fn credential(&self) -> &Credential {
         self.0.credential()
-    }
-
-    /// Counts the call among those of its actor; false if there are `most` of them already.
-    pub(super) fn take_seat(&mut self, most: usize) -> bool {
-        self.0.seat = self.0.actor.as_ref().and_then(|actor| Seat::take(actor, most)).map(Arc::new);
-        self.0.seat.is_some()
     }
 
     pub(super) fn actor_plan(&self) -> Option<&Arc<ActorPlan>> {
@@ -90,11 +78,6 @@ impl KnownAs {
         &self.credential
     }
 
-    /// Whether the caller may still act; the gate may always take its leave.
-    pub(super) fn may_act(&self, closer: &Closer, now: Moment) -> Result<(), Lapsed> {
-        if self.farewell { Ok(()) } else { lease::may_act(closer.memory(), self.credential(), now) }
-    }
-
     /// Budgets over the actor, and its name.
     #[must_use]
     pub const fn actor(&self) -> Option<&Arc<ActorPlan>> {
@@ -105,11 +88,6 @@ impl KnownAs {
     #[must_use]
     pub const fn is_bound(&self) -> bool {
         self.bound
-    }
-
-    /// The call's place among those of its actor.
-    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
-        self.seat.clone()
     }
 
     /// How sure it is what the user said.
@@ -151,13 +129,6 @@ impl Origin {
         &self.who
     }
 
-    /// The same for what outlasts the call: the call's seat is free again when its answer is over.
-    pub(crate) fn outlasting(&self) -> Self {
-        let mut origin = self.clone();
-        origin.who.seat = None;
-        origin
-    }
-
     /// The plan that the call is judged under.
     #[must_use]
     pub const fn plan(&self) -> &Arc<GatePlan> {
@@ -193,8 +164,9 @@ impl Passage<Known> {
     /// # Errors
     /// The caller was stopped meanwhile; recorded.
     pub(crate) fn aside(origin: &Origin, call: CallId) -> Result<Self, Refusal> {
-        let Self { common, stage: Known(who) } = Self::farewell(origin, call);
-        Passage { common, stage: Known(KnownAs { farewell: false, ..who }) }.good()
+        let mut aside = Self::farewell(origin, call);
+        aside.common.parting = false;
+        aside.good()
     }
 
     /// The same for the one message that is sent for somebody who may have been stopped since: the end of a session that
@@ -207,8 +179,10 @@ impl Passage<Known> {
             started: Instant::now(),
             plan: Arc::clone(&origin.plan),
             closer: origin.closer.clone(),
+            seat: None,
+            parting: true,
         };
-        Passage { common, stage: Known(KnownAs { farewell: true, ..origin.who.clone() }) }
+        Passage { common, stage: Known(origin.who.clone()) }
     }
 
     /// Who calls.

@@ -87,7 +87,7 @@ impl Passage<Recorded> {
         let now = attempt.closer().now();
         let put = {
             let put = pin!(upstream.credential.put(&mut headers, client, now));
-            looked_after(put, &attempt, &again.stage, || false).await
+            looked_after(put, &attempt, &again, || false).await
         };
         let put = match put {
             Ok(put) => put,
@@ -112,12 +112,12 @@ impl Passage<Recorded> {
             }
         };
         // The last look before a byte leaves: the intent and the credential may have taken their time.
-        if let Err(why) = again.stage.may_act(&attempt) {
+        if let Err(why) = again.may_act(&attempt) {
             return Err(stopped(attempt, Stop::Lapsed(why), true, again));
         }
         attempt.sending();
         let answer = pin!(client.request(request));
-        let answered = wait_for_head(answer, &again.stage, &attempt, upstream.first_byte_timeout).await;
+        let answered = wait_for_head(answer, &again, &attempt, upstream.first_byte_timeout).await;
         match answered {
             Waited::Answered(Ok(response)) => {
                 Ok((Reply::raw(response, attempt, upstream.idle_timeout), again))
@@ -156,25 +156,27 @@ impl Passage<Recorded> {
         form: ChildForm,
         cancelled: impl Fn() -> bool,
     ) -> Result<Reply<Raw>, Refusal> {
-        let Recorded { bound: (decided, freeze), mut attempt } = self.stage;
-        let actor = decided.read.who().credential().principal.actor;
+        let Self { common, stage } = self;
+        let Recorded { bound: (decided, freeze), mut attempt } = stage;
+        let call = Passage { common, stage: decided };
+        let actor = call.who().credential().principal.actor;
         let stopped = |attempt: Attempt, stop: Stop| {
             attempt.finish(stop.end(), Told::default());
             stop.refusal()
         };
-        if let Err(why) = decided.may_act(&attempt) {
+        if let Err(why) = call.may_act(&attempt) {
             return Err(stopped(attempt, Stop::Lapsed(why)));
         }
         // The child's own times bound the waits; they are only looked after.
         let started = pin!(children.child(plan, actor));
-        let child = match looked_after(started, &attempt, &decided, &cancelled).await {
+        let child = match looked_after(started, &attempt, &call, &cancelled).await {
             Ok(child) => child,
             Err(stop) => return Err(stopped(attempt, stop)),
         };
         let answered: Result<ChildReply, StdioError> = match child {
             Err(error) => Err(error),
             Ok(child) => {
-                if let Err(why) = decided.may_act(&attempt) {
+                if let Err(why) = call.may_act(&attempt) {
                     return Err(stopped(attempt, Stop::Lapsed(why)));
                 }
                 attempt.sending();
@@ -189,7 +191,7 @@ impl Passage<Recorded> {
                         }
                     }
                 });
-                match looked_after(asked, &attempt, &decided, &cancelled).await {
+                match looked_after(asked, &attempt, &call, &cancelled).await {
                     Ok(answered) => answered,
                     Err(stop) => return Err(stopped(attempt, stop)),
                 }
@@ -219,8 +221,9 @@ impl Passage<Recorded> {
     /// # Errors
     /// The caller may not act any more; the outcome is written.
     pub(crate) fn hand_down(self) -> Result<(Bytes, Attempt), Refusal> {
-        let Recorded { bound: (decided, freeze), mut attempt } = self.stage;
-        if let Err(why) = decided.may_act(&attempt) {
+        let Self { common, stage } = self;
+        let Recorded { bound: (decided, freeze), mut attempt } = stage;
+        if let Err(why) = (Passage { common, stage: decided }).may_act(&attempt) {
             attempt.finish(why.end(), Told::default());
             return Err(why.refusal(Stage::Bound));
         }
@@ -239,11 +242,10 @@ pub(crate) enum ChildForm {
     Tell,
 }
 
-impl Decided {
+impl Passage<Decided> {
     /// Whether the caller may still act.
     fn may_act(&self, attempt: &Attempt) -> Result<(), Lapsed> {
-        let closer = attempt.closer();
-        self.read.who().may_act(closer, closer.now())
+        self.common.may_act(self.who().credential(), attempt.closer().now())
     }
 }
 
@@ -277,7 +279,7 @@ impl Stop {
 async fn looked_after<F: Future>(
     mut awaited: Pin<&mut F>,
     attempt: &Attempt,
-    decided: &Decided,
+    call: &Passage<Decided>,
     cancelled: impl Fn() -> bool,
 ) -> Result<F::Output, Stop> {
     // What need not be waited for costs no timer.
@@ -292,7 +294,7 @@ async fn looked_after<F: Future>(
             return Err(Stop::Cancelled);
         }
         // A token that ends cuts nothing that has begun; before something is sent it is looked at again.
-        if let Err(why @ Lapsed::NotGood(_)) = decided.may_act(attempt) {
+        if let Err(why @ Lapsed::NotGood(_)) = call.may_act(attempt) {
             return Err(Stop::Lapsed(why));
         }
     }
@@ -307,7 +309,7 @@ enum Waited<T> {
 /// Waits for an answer, a deadline, or an order that stops the caller.
 async fn wait_for_head<F>(
     mut answer: Pin<&mut F>,
-    decided: &Decided,
+    call: &Passage<Decided>,
     attempt: &Attempt,
     limit: Duration,
 ) -> Waited<F::Output>
@@ -324,7 +326,7 @@ where
         if waited >= limit {
             return Waited::TimedOut;
         }
-        if let Err(why @ Lapsed::NotGood(_)) = decided.may_act(attempt) {
+        if let Err(why @ Lapsed::NotGood(_)) = call.may_act(attempt) {
             return Waited::Stopped(why);
         }
     }

@@ -7,11 +7,11 @@
 
 mod judge;
 mod life;
+mod reading;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,86 +29,22 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use self::life::Life;
+pub(crate) use self::reading::{Channel, Reading, Shape, Uris};
 use super::json::{broken, collect, edits, end, reply_limits};
 use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
 use crate::attempt::Attempt;
-use crate::gate::Shared;
 use crate::link::Answer;
 use crate::mcp::down;
-use crate::mcp::kept::Kept;
-use crate::mcp::plan::ServerPlan;
 use crate::mcp::refuse::error_of;
-use crate::mcp::seal::Place;
 use crate::mcp::state::Open;
 use crate::mcp::stdio::{Answers, StdioError};
-use crate::passage::{Origin, STOP_TICK};
+use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
 
 /// How long a stream may be silent towards the caller before a comment keeps it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Longest single event that is taken.
 const EVENT_BYTES_MAX: usize = 8 << 20;
-
-/// How the result is brought into the form of the caller's generation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Shape {
-    /// Server and caller speak the same.
-    Same,
-    /// The caller is of the stateless generation, the server is not.
-    Stateless,
-    /// The caller is of the handshake generation, the server is not.
-    Handshake,
-}
-
-/// By which URIs the caller knows resources.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Uris {
-    /// By those of their server.
-    Own,
-    /// By those of the union.
-    Union,
-}
-
-/// What comes back, and to whom.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Channel {
-    /// The answer to one request.
-    Answer,
-    /// Nothing but that the message was taken.
-    Receipt,
-    /// What a server says of itself, on a stream that a caller opened.
-    Listen,
-}
-
-/// How a tool server's answer is read.
-pub(crate) struct Reading {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) origin: Origin,
-    pub(crate) server: Arc<ServerPlan>,
-    pub(crate) channel: Channel,
-    /// Method of the request.
-    pub(crate) method: Method,
-    /// Its id.
-    pub(crate) id: Option<Id<'static>>,
-    /// Whose exchange it is.
-    pub(crate) place: Place,
-    /// The caller's session, where there is one: the server may ask then.
-    pub(crate) session: Option<Arc<str>>,
-    /// The server's session, for what is said to it besides.
-    pub(crate) upstream_session: Option<String>,
-    /// The session that the gate keeps, where it is one: it is in use until the answer is read.
-    pub(crate) kept: Option<Arc<Kept>>,
-    /// What a state that the server gives belongs to.
-    pub(crate) state_of: String,
-    pub(crate) shape: Shape,
-    pub(crate) uris: Uris,
-    /// Whether the answer is for the gate itself: streams are read to their result.
-    pub(crate) gather: bool,
-    /// The call as one that can be cancelled.
-    pub(crate) open: Option<Open>,
-    /// Whether it may be at the server, and its answer is not here.
-    pub(crate) under_way: AtomicBool,
-}
 
 /// Looks at an answer of a tool server.
 ///
@@ -579,32 +515,5 @@ impl Body for EventsBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.0.as_mut().poll_next(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
-    }
-}
-
-impl Drop for Reading {
-    /// In a session that the gate keeps nobody comes back for an answer: the server is told that nobody waits.
-    fn drop(&mut self) {
-        let (Some(kept), Some(id)) = (self.kept.take(), self.id.take()) else { return };
-        let told = self.open.as_ref().is_some_and(Open::is_cancelled);
-        let held = self.origin.who().credential();
-        let memory = self.origin.closer().memory();
-        // Who was stopped loses the session as a whole; a child is told by its pool.
-        let good = memory.is_good(&held.epochs, held.principal.token, &held.ancestors).is_ok();
-        if self.under_way.load(Ordering::Acquire) && !told && good && self.server.upstream.child().is_none() {
-            self.shared.mcp.ends.cancel(kept, id);
-        }
-    }
-}
-
-impl Reading {
-    /// Its answer is here.
-    fn answered(&self) {
-        self.under_way.store(false, Ordering::Release);
-    }
-
-    /// Whether the server may ask the caller something on this channel.
-    pub(crate) fn may_ask(&self) -> bool {
-        self.session.is_some() && self.shape == Shape::Same && !self.gather
     }
 }

@@ -56,3 +56,18 @@ async fn bodies_share_their_room() {
     server.until_arrived(2).await.unwrap();
     other.abort();
 }
+
+#[tokio::test]
+async fn what_the_gate_asks_by_itself_and_a_session_that_it_keeps_are_no_calls() {
+    let server = Scripted::start("old", Speaks::Handshake).await;
+    let limits = Limits::default().with_calls_per_actor(1).unwrap();
+    let house = Setup::people().tools("old", &server.url()).limits(limits).start().await;
+    let token = house.token(HAND).await;
+    for _ in 0..3 {
+        let list = crate::messages::stateless("/mcp", &token, "tools/list", serde_json::json!({}));
+        let answer = send(house.address, list).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.json().await["result"]["tools"].is_array());
+    }
+    assert!(server.heard_of("initialize").len() == 1, "the session is kept");
+}

@@ -218,13 +218,13 @@ fn schema() -> Value {
                     "type": "integer", "minimum": 1_048_576, "default": 268_435_456,
                     "description": "most bytes in memory of all bodies together, beyond the first 64 KiB of each; no less than `body_bytes`",
                 },
-                "calls_per_actor": {
-                    "type": "integer", "minimum": 1, "maximum": 65_536, "default": 1_024,
-                    "description": "most calls of one agent, workload or person at one time",
-                },
                 "connections": {
                     "type": "integer", "minimum": 1, "default": 4_096,
                     "description": "most connections at one time",
+                },
+                "calls_per_actor": {
+                    "type": "integer", "minimum": 1, "maximum": 65_536, "default": 1_024,
+                    "description": "most calls of one agent, workload or person at one time",
                 },
                 "approval_wait_ms": {
                     "type": "integer", "minimum": 0, "maximum": 600_000, "default": 25_000,
