@@ -52,6 +52,7 @@ codes! {
     "ALC-OFFICE-0042", 401, "link not accepted", "the one-time link to the console is unknown, used up or too old", "it works once and lives 10 minutes", "get a new one with `alcaide console link`";
     "ALC-OFFICE-0043", 401, "no session", "there is no session, or it has ended", "a session ends after 8 hours, after 30 minutes without use, when its holder signs out, is stopped or leaves", "get a new link with `alcaide console link`";
     "ALC-OFFICE-0044", 503, "office behind", "the office's store does not follow the record for the moment", "what the office knows of orders is old then, so it issues no token and takes none; orders go over the socket", "make room on the data directory's disk; it goes on by itself then";
+    "ALC-OFFICE-0045", 503, "asked too much", "too much is looked up or tried at once, or a question takes too long", "compiling plans and reading the store take time that calls and orders need", "ask for less, or again in a few seconds";
 }
 
 /// An error of the office on its way out.
