@@ -30,7 +30,7 @@ use crate::by::{By, Operation};
 use crate::error::{OfficeError, cut};
 use crate::lag::Lag;
 use crate::plans::Wanted;
-use crate::project::{self, Then};
+use crate::project;
 use crate::replay::Replay;
 use crate::sql::{actor_of, from_json, int, nat};
 use crate::tokens::key_set;
@@ -100,8 +100,9 @@ pub(crate) struct Inner {
     /// Held by whoever gives an order that depends on the ones before; never for long, so that a kill waits for
     /// nothing.
     pub(crate) bench: Mutex<()>,
-    /// Held by whoever follows the ledger.
-    following: Mutex<()>,
+    /// Held by whoever follows the ledger: the plan that was last brought wholly into force, links and sessions of those
+    /// who are gone from it forgotten.
+    following: Mutex<Option<PlanNumber>>,
     pub(crate) lag: Lag,
     pub(crate) trial: OnceLock<Trial>,
 }
@@ -129,7 +130,7 @@ impl Office {
             };
             office.record(Event::Made(made)).await?;
         }
-        let desk = Arc::clone(&office.0.desk).lock_owned().await;
+        let desk = office.desk().await?;
         office.commit(desk, None, Wanted::first(Declarations::empty())).await?;
         Ok(office)
     }
@@ -157,10 +158,9 @@ impl Office {
                 Ok::<_, OfficeError>(())
             })
             .await?;
-        let Some(plan) = office.load_current().await? else { return Err(OfficeError::NotMade) };
-        office.0.plans.send_replace(Arc::new(plan));
-        // A crash may have come between a plan and this.
-        office.forget_the_gone().await?;
+        if office.0.following.lock().await.is_none() {
+            return Err(OfficeError::NotMade);
+        }
         office.converge().await?;
         Ok(office)
     }
@@ -190,7 +190,7 @@ impl Office {
             started,
             desk: Arc::new(Mutex::new(())),
             bench: Mutex::new(()),
-            following: Mutex::new(()),
+            following: Mutex::new(None),
             lag: Lag::default(),
             trial: OnceLock::new(),
         })))
@@ -235,7 +235,7 @@ impl Office {
     }
 
     async fn catch_up_now(&self) -> Result<u64, OfficeError> {
-        let _alone = self.0.following.lock().await;
+        let mut in_force = self.0.following.lock().await;
         let target = self.0.ledger.size();
         let mut next = self.0.store.read(|tx| project::next(tx)).await?;
         let mut reader = self.0.ledger.follow(next);
@@ -247,11 +247,18 @@ impl Office {
                 batch.push((index, entry));
                 next = index.saturating_add(1);
             }
-            let swap = self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
-            if swap && let Some(plan) = self.load_current().await? {
-                self.0.plans.send_replace(Arc::new(plan));
-                self.forget_the_gone().await?;
-            }
+            self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
+        }
+        // Asked each time, not only after an entry that brings a plan: what failed after such an entry was followed must
+        // not leave the former plan in force.
+        let newest = self.0.store.read(newest_plan).await?;
+        if newest != *in_force
+            && let Some(plan) = self.load_current().await?
+        {
+            let number = plan.number;
+            self.0.plans.send_replace(Arc::new(plan));
+            self.forget_the_gone().await?;
+            *in_force = Some(number);
         }
         Ok(next)
     }
@@ -403,21 +410,26 @@ impl std::fmt::Debug for Office {
     }
 }
 
-fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Entry)]) -> Result<bool, OfficeError> {
+/// Number of the plan that was recorded last.
+fn newest_plan(tx: &alcaide_store::Transaction<'_>) -> Result<Option<PlanNumber>, OfficeError> {
+    let sql = "SELECT number FROM plan WHERE entry IS NOT NULL ORDER BY entry DESC LIMIT 1";
+    let number: Option<i64> = tx.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(number.map(|number| PlanNumber(nat(number))))
+}
+
+fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Entry)]) -> Result<(), OfficeError> {
     let mut next = project::next(tx)?;
-    let mut swap = false;
     let mut following = project::Following::within(tx)?;
     for (index, entry) in batch {
         // What was followed before is passed over.
         if *index != next {
             continue;
         }
-        swap |= following.follow(*index, entry)? == Then::Swap;
+        following.follow(*index, entry)?;
         next = index.saturating_add(1);
     }
     following.finish()?;
-    project::moved(tx, next)?;
-    Ok(swap)
+    project::moved(tx, next)
 }
 
 /// Runs work in a task of its own: it ends even if nobody waits for it any more.

@@ -18,6 +18,7 @@ use crate::change::{self, Edit, Thing};
 use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
 use crate::place::{Accepted, Ids, Rest, declarations_of, plan_of};
+use crate::project;
 use crate::query;
 use crate::sql::{int, moment, parsed, text_of};
 use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
@@ -118,11 +119,11 @@ impl Office {
             }
             // Between this look and the commit another plan may come into force: then it is a conflict.
             let base = expected.unwrap_or(self.current().number);
-            let desk = Arc::clone(&self.0.desk).lock_owned().await;
-            return self.commit(desk, Some(base), Wanted::new(wanted, by.human())).await;
+            let by = by.human();
+            return self.change(Some(base), move |_| Ok(Wanted::new(wanted, by))).await;
         }
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+        let by = by.human();
+        self.change(expected, move |_| Ok(Wanted::new(wanted, by))).await
     }
 
     /// Brings the declarations of an earlier plan into force again, under a new number. Secrets and accepted tools stay
@@ -140,9 +141,9 @@ impl Office {
         expected: Option<PlanNumber>,
     ) -> Result<Applied, OfficeError> {
         self.allow(by, Operation::Rollback).await?;
-        let declared = declarations_of(&self.load(to).await?);
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        self.commit(desk, expected, Wanted { repeats: Some(to), ..Wanted::new(declared, by.human()) }).await
+        let (declared, by) = (declarations_of(&self.load(to).await?), by.human());
+        let wanted = Wanted { repeats: Some(to), ..Wanted::new(declared, by) };
+        self.change(expected, move |_| Ok(wanted)).await
     }
 
     /// One small change on top of what is declared.
@@ -167,9 +168,8 @@ impl Office {
         };
         let operation = if kind == Kind::Policy { Operation::ApplyPolicies } else { Operation::Apply };
         self.allow(by, operation).await?;
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let wanted = edit.on(declarations_of(&self.current()))?;
-        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+        let by = by.human();
+        self.change(expected, move |plan| Ok(Wanted::new(edit.on(declarations_of(plan))?, by))).await
     }
 
     /// Adds an agent.
@@ -334,6 +334,30 @@ impl Office {
         .await?
     }
 
+    /// The desk, and with it the plan that the next one goes on from: a plan that was recorded and not followed yet is in
+    /// force first.
+    pub(crate) async fn desk(&self) -> Result<OwnedMutexGuard<()>, OfficeError> {
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        self.caught_up().await?;
+        Ok(desk)
+    }
+
+    /// Brings a change of the plan in force into force; whoever calls has checked the role. Runs to its end even if
+    /// dropped.
+    pub(crate) async fn change(
+        &self,
+        expected: Option<PlanNumber>,
+        wanted: impl FnOnce(&Plan) -> Result<Wanted, OfficeError> + Send + 'static,
+    ) -> Result<Applied, OfficeError> {
+        let own = self.clone();
+        detached(async move {
+            let desk = own.desk().await?;
+            let wanted = wanted(&own.current())?;
+            own.commit(desk, expected, wanted).await
+        })
+        .await
+    }
+
     /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
     pub(crate) async fn commit(
         &self,
@@ -344,6 +368,8 @@ impl Office {
         let own = self.clone();
         detached(async move {
             let _desk = desk;
+            // What was ordered since the desk was taken is part of this plan.
+            let followed = own.caught_up().await?;
             let base = own.current();
             if let Some(expected) = expected
                 && expected != base.number
@@ -359,7 +385,7 @@ impl Office {
                 return Ok(Applied { number: base.number, changes: Vec::new() });
             }
             let number = drafted.plan.number;
-            let planned = own.keep(drafted.plan, drafted.ids, by, repeats).await?;
+            let planned = own.keep(drafted.plan, drafted.ids, (by, repeats), followed).await?;
             match own.record(Event::Planned(planned)).await {
                 Ok(_) => Ok(Applied { number, changes: drafted.changes }),
                 Err(error) => {
@@ -384,13 +410,14 @@ impl Office {
         .await
     }
 
-    /// Writes the plan's row, not in force yet.
+    /// Writes the plan's row, not in force yet. Rows that never got their entry go, and only those: whoever holds the desk
+    /// has followed all entries of plans, which are below `followed`.
     async fn keep(
         &self,
         plan: Plan,
         ids: Ids,
-        by: Option<HumanId>,
-        repeats: Option<PlanNumber>,
+        (by, repeats): (Option<HumanId>, Option<PlanNumber>),
+        followed: u64,
     ) -> Result<Planned, OfficeError> {
         let body = plan_bytes(&plan)?;
         let digest = digest_of(sha256(body.as_bytes()));
@@ -398,6 +425,9 @@ impl Office {
         self.0
             .store
             .run(move |tx| {
+                if project::next(tx)? < followed {
+                    return Err(OfficeError::Behind { why: "entries were not followed".into() });
+                }
                 ids.save(tx)?;
                 tx.execute("DELETE FROM plan WHERE entry IS NULL", [])?;
                 tx.execute(
@@ -418,9 +448,7 @@ impl Office {
 
     /// Makes a plan if accepted tools are not in the one in force: an order whose plan was cut off by a crash.
     pub(crate) async fn converge(&self) -> Result<(), OfficeError> {
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let declared = declarations_of(&self.current());
-        match self.commit(desk, None, Wanted::new(declared, None)).await {
+        match self.change(None, |plan| Ok(Wanted::new(declarations_of(plan), None))).await {
             Ok(_) => Ok(()),
             Err(OfficeError::Faults { faults }) => {
                 // The plan in force was sound when it was made; a newer program may be stricter. It stays in force.

@@ -124,3 +124,53 @@ async fn who_opened_an_enrolment_is_in_the_record() {
         assert_eq!(issued.by, told);
     }
 }
+
+/// What a caller is told who applies `wanted` while the store can follow no more.
+async fn too_late(house: &House, wanted: alcaide_inventory::declare::Declarations) {
+    let (before, size) = (house.office.current(), house.ledger.size());
+    let refused = house.office.apply(&OP, wanted, None).await.unwrap_err();
+    assert_eq!(refused.code(), "ALC-OFFICE-0044", "{refused}");
+    assert_eq!((house.office.current(), house.ledger.size()), (before, size), "nothing was recorded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_applies_while_the_store_cannot_follow_leave_a_house_that_starts() {
+    let house = std::sync::Arc::new(House::new().await);
+    // The disk fills between the look at what was followed and the plan's own entry.
+    let (weak, runtime) = (Arc::downgrade(&house), tokio::runtime::Handle::current());
+    house.office.try_plans_with(Arc::new(move |_| {
+        let house = weak.upgrade().filter(|house| house.office.behind().is_none());
+        if let Some(house) = house {
+            house.room(24);
+            runtime.block_on(house.crowd());
+        }
+        Ok(())
+    }));
+    let error = house.office.apply(&OP, declared_with("roles = [\"viewer\"]", ""), None).await.unwrap_err();
+    assert!(matches!(error, OfficeError::Store(_)) && error.may_pass(), "{error}");
+    assert!(matches!(house.events(house.ledger.size() - 1)[..], [Event::Planned(_)]), "it was recorded");
+    too_late(&house, declared_with("name = \"eva\"", "name = \"eve\"")).await;
+    house.room(10_000);
+    assert_eq!(house.office.catch_up().await.unwrap(), house.ledger.size());
+    assert_eq!(house.office.current().number, alcaide_inventory::PlanNumber(3));
+    let house = Arc::into_inner(house).unwrap().restart(|_| ()).await.unwrap();
+    assert_eq!(house.office.current().number, alcaide_inventory::PlanNumber(3));
+    assert!(house.office.current().humans.contains_key("eva"), "the second came to nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_could_not_be_read_after_its_entry_comes_into_force_later() {
+    let house = House::new().await;
+    let sql = |text: &'static str| {
+        house.store.transaction(|tx| Ok::<_, StoreError>(tx.execute_batch(text)?)).unwrap();
+    };
+    sql("CREATE TRIGGER spoil AFTER UPDATE OF entry ON plan \
+         BEGIN UPDATE plan SET body = body || ' ' WHERE number = NEW.number; END");
+    let wanted = declared_with("roles = [\"viewer\"]", "");
+    assert!(house.office.apply(&OP, wanted, None).await.is_err());
+    assert_eq!(house.office.current().number, alcaide_inventory::PlanNumber(2));
+    sql("DROP TRIGGER spoil; UPDATE plan SET body = rtrim(body)");
+    house.office.catch_up().await.unwrap();
+    assert_eq!(house.office.current().number, alcaide_inventory::PlanNumber(3));
+    assert_eq!(house.plans.borrow().number, alcaide_inventory::PlanNumber(3));
+}
