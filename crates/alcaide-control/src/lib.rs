@@ -55,6 +55,7 @@ mod project;
 mod replay;
 mod schema;
 mod sql;
+mod studies;
 mod view;
 
 pub use alcaide_record::Approver;

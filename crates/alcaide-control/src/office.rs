@@ -24,7 +24,7 @@ use alcaide_seal::random::bits128;
 use alcaide_seal::{Entropy, Jwk, MasterKey, Signer};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::by::{By, Operation};
 use crate::error::{OfficeError, cut};
@@ -33,6 +33,7 @@ use crate::plans::Wanted;
 use crate::project;
 use crate::replay::Replay;
 use crate::sql::{actor_of, from_json, int, nat};
+use crate::studies::STUDIES_MAX;
 use crate::tokens::key_set;
 use crate::view::ActorState;
 
@@ -104,6 +105,10 @@ pub(crate) struct Inner {
     /// who are gone from it forgotten.
     following: Mutex<Option<PlanNumber>>,
     pub(crate) lag: Lag,
+    /// The greatest epoch of anybody when the office was opened.
+    pub(crate) epochs: OnceLock<u64>,
+    /// Held by whoever makes something of policies that nobody has to wait for.
+    pub(crate) studies: Arc<Semaphore>,
     pub(crate) trial: OnceLock<Trial>,
 }
 
@@ -161,6 +166,13 @@ impl Office {
         if office.0.following.lock().await.is_none() {
             return Err(OfficeError::NotMade);
         }
+        let greatest = "SELECT coalesce(max(epoch), 0) FROM actor_state";
+        let read = office
+            .0
+            .store
+            .read(move |tx| Ok::<_, OfficeError>(nat(tx.query_row(greatest, [], |row| row.get(0))?)));
+        // An error means that it was set already, and nothing else sets it.
+        let _ = office.0.epochs.set(read.await?);
         office.converge().await?;
         Ok(office)
     }
@@ -192,6 +204,8 @@ impl Office {
             bench: Mutex::new(()),
             following: Mutex::new(None),
             lag: Lag::default(),
+            epochs: OnceLock::new(),
+            studies: Arc::new(Semaphore::new(STUDIES_MAX)),
             trial: OnceLock::new(),
         })))
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use alcaide_inventory::declare::{Agent, Declarations, Human, Named};
 use alcaide_inventory::{HumanId, Name, Plan, PlanNumber, ToolId};
 use alcaide_ledger::AppendError;
-use alcaide_policy::{Action, CaseReport, Compiled, Who};
+use alcaide_policy::Compiled;
 use alcaide_record::{Digest, Event, Planned};
 use alcaide_seal::digest::sha256;
 use alcaide_store::Transaction;
 use alcaide_store::rusqlite::params;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::by::{By, Operation};
 use crate::change::{self, Edit, Thing};
@@ -24,7 +24,7 @@ use crate::sql::{int, moment, parsed, text_of};
 use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
 
 /// Code of a fault in the declarations themselves.
-const CODE_DECLARED: &str = "ALC-DECLARE-0001";
+pub(crate) const CODE_DECLARED: &str = "ALC-DECLARE-0001";
 /// Code of an upstream that refers to a secret that nobody has sealed.
 const CODE_NO_SECRET: &str = "ALC-DECLARE-0002";
 /// Code of a plan that the gate cannot use.
@@ -47,6 +47,8 @@ pub(crate) struct Wanted {
     pub(crate) by: Option<HumanId>,
     /// A plan is made even if nothing differs: the first one.
     pub(crate) always: bool,
+    /// The turn of somebody who only looks, held until it is compiled.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Wanted {
@@ -60,6 +62,7 @@ impl Wanted {
             repeats: None,
             by,
             always: false,
+            turn: None,
         }
     }
 
@@ -70,7 +73,7 @@ impl Wanted {
 
 /// A plan that could come into force, or why not.
 pub(crate) struct Drafted {
-    plan: Plan,
+    pub(crate) plan: Plan,
     ids: Ids,
     changes: Vec<Change>,
     pub(crate) faults: Vec<Fault>,
@@ -85,7 +88,9 @@ impl Office {
     pub async fn preview(&self, by: &By, wanted: Declarations) -> Result<Preview, OfficeError> {
         self.allow(by, Operation::See).await?;
         let base = self.current();
-        let drafted = self.draft(&base, Wanted::new(wanted, by.human())).await?;
+        let turn = self.study().await?;
+        let wanted = Wanted { turn: Some(turn), ..Wanted::new(wanted, by.human()) };
+        let drafted = self.draft(&base, wanted).await?;
         Ok(Preview { base: base.number, changes: drafted.changes, faults: drafted.faults })
     }
 
@@ -245,72 +250,6 @@ impl Office {
         self.load(number).await
     }
 
-    /// What is wrong with a Cedar text on top of the plan in force.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`].
-    pub async fn policy_check(&self, by: &By, file: &str, cedar: &str) -> Result<Vec<Fault>, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let (file, cedar, plan) = (file.to_owned(), cedar.to_owned(), self.current());
-        let faults = blocking(move || alcaide_policy::check(&file, &cedar, &plan)).await?;
-        Ok(faults.into_iter().map(policy_fault).collect())
-    }
-
-    /// Runs declared examples against the plan in force, or against declarations that are not in force yet.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Faults`] for declarations or examples that cannot be read.
-    pub async fn policy_test(
-        &self,
-        by: &By,
-        wanted: Option<Declarations>,
-        file: &str,
-        cases: &str,
-    ) -> Result<CaseReport, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let base = self.current();
-        let plan = match wanted {
-            None => Arc::clone(&base),
-            Some(declared) => {
-                let drafted = self.draft(&base, Wanted::new(declared, by.human())).await?;
-                if !drafted.faults.is_empty() {
-                    return Err(OfficeError::Faults { faults: drafted.faults });
-                }
-                Arc::new(drafted.plan)
-            }
-        };
-        let (file, cases) = (file.to_owned(), cases.to_owned());
-        let place = file.clone();
-        let tested = blocking(move || match Compiled::compile(&plan) {
-            Err(faults) => Err(faults.into_iter().map(policy_fault).collect()),
-            Ok(compiled) => compiled.test(&file, &cases).map_err(|error| {
-                let fix = "see `alcaide policy test --help` for the form of examples".to_owned();
-                vec![Fault { code: CODE_DECLARED.into(), place, why: error.to_string(), fix }]
-            }),
-        });
-        tested.await?.map_err(|faults| OfficeError::Faults { faults })
-    }
-
-    /// What is decided for everybody in the plan in force, each on their own, about one thing: a model's name,
-    /// `server/tool`, `service/operation`.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`] if the plan holds nothing of that name.
-    pub async fn who_can(&self, by: &By, action: Action, resource: &str) -> Result<Vec<Who>, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let (resource, plan) = (resource.to_owned(), self.current());
-        let found = blocking(move || {
-            let compiled = Compiled::compile(&plan).map_err(|faults| OfficeError::Faults {
-                faults: faults.into_iter().map(policy_fault).collect(),
-            })?;
-            let target = compiled.resource(action, &resource);
-            let target =
-                target.ok_or_else(|| OfficeError::unknown("resource", &crate::error::cut(&resource)))?;
-            Ok(compiled.who_can(action, target))
-        });
-        found.await?
-    }
-
     async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
         self.load_plan(Some(number)).await?.ok_or_else(|| OfficeError::unknown("plan", &number))
     }
@@ -321,7 +260,10 @@ impl Office {
         let (ids, accepted) = self.0.store.read(read).await?;
         let (base, entropy, made) = (Arc::clone(base), Arc::clone(&self.0.entropy), self.now());
         let trial = self.0.trial.get().cloned();
+        let mut wanted = wanted;
+        let turn = wanted.turn.take();
         blocking(move || {
+            let _turn = turn;
             let mut drafted = drafted(&base, wanted, ids, accepted, &*entropy, made)?;
             // Last, because it is the dearest, and because whatever is told here has no place in a file.
             if let (true, true, Some(trial)) = (drafted.faults.is_empty(), drafted.differs, trial)
@@ -545,7 +487,7 @@ fn unusable(why: String) -> Fault {
     Fault { code: CODE_UNUSABLE.into(), place: "gate".into(), why, fix }
 }
 
-fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {
+pub(crate) fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {
     let place = format!("{}:{}:{}", one.file, one.line, one.column);
     Fault { code: one.code().to_owned(), place, why: one.why, fix: one.fix }
 }
