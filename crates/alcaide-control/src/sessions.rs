@@ -221,7 +221,7 @@ impl Office {
             wrote.await?;
         }
         let roles = self.roles_of(id);
-        let by = By::Human { id, roles: roles.clone() };
+        let by = By::Human { id, roles: roles.clone(), token: None };
         Ok(Session { by, name: name.clone(), roles, expires, form: FormToken::of(secret) })
     }
 

@@ -96,6 +96,7 @@ fn issued(task: u128, run: Option<u128>, words: bool) -> Entry {
         NOW,
         Event::Issued(Issued {
             actor: agent(),
+            begins: true,
             by: None,
             epoch: 0,
             expires: NOW,

@@ -42,7 +42,7 @@ async fn a_link_opens_one_session_and_the_record_says_so() {
     assert_eq!(session.expires, house.now() + SESSION_LIFE);
     assert_eq!(house.office.redeem(&link.secret).await.unwrap_err().code(), NO_LINK);
     let held = house.office.session(&session.secret, Touch::Used).await.unwrap();
-    assert_eq!(held.by, By::Human { id: vera, roles: vec![Role::Viewer] });
+    assert_eq!(held.by, By::Human { id: vera, roles: vec![Role::Viewer], token: None });
     assert_eq!(held.name.as_str(), "vera");
     let by = Some(house.human_id("ana"));
     assert_eq!(
