@@ -18,7 +18,7 @@ impl Memory {
             state.apply(index, entry);
             match &entry.event {
                 Event::Refused(refused) => self.asked(index, refused),
-                Event::Order(order) => self.answered(order, entry.at),
+                Event::Order(order) => self.answered(&state, order, entry.at),
                 Event::Intent(intent) => self.spent(&intent.effects),
                 _ => {}
             }
