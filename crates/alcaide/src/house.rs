@@ -25,7 +25,7 @@ use alcaide_inventory::{Moment, Plan};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
-use alcaide_record::{Entry, Event, OfficeAct, Order};
+use alcaide_record::{Entry, Event, OfficeAct};
 use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::{HmacKey, Sha256Digest};
@@ -184,13 +184,13 @@ impl House {
         Self::open_unfinished(places, settings).await
     }
 
-    /// Opens a data directory that was just filled from a backup, takes `orders` from after the backup into its record,
+    /// Opens a data directory that was just filled from a backup, takes what was ordered after the backup into its record,
     /// and finishes it: before that it is none.
     pub(crate) async fn finish_restored(
         places: Places,
         settings: Settings,
         entries: u64,
-        orders: Vec<Order>,
+        orders: Vec<Event>,
     ) -> Result<()> {
         let house = Self::open_unfinished(places, settings).await?;
         let done = house.replay(entries, orders).await;
@@ -202,10 +202,10 @@ impl House {
         Ok(())
     }
 
-    async fn replay(&self, entries: u64, orders: Vec<Order>) -> Result<()> {
+    async fn replay(&self, entries: u64, orders: Vec<Event>) -> Result<()> {
         let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
         let restored = Event::Office(OfficeAct::Restored { entries, orders: count });
-        for event in std::iter::once(restored).chain(orders.into_iter().map(Event::Order)) {
+        for event in std::iter::once(restored).chain(orders) {
             let _receipt = self.ledger.append(Entry::new(now(), event).to_leaf()?).await?;
         }
         self.office.catch_up().await?;
