@@ -148,6 +148,13 @@ impl Memory {
         self.state().applied.below
     }
 
+    /// Ledger index below which an entry may be in memory: the ledger must hold all of them.
+    #[must_use]
+    pub fn replay_needs(&self) -> u64 {
+        let state = self.state();
+        state.applied.beyond.last().map_or(state.applied.below, |last| last.saturating_add(1))
+    }
+
     /// Sets amounts aside in all of `asks` or in none.
     ///
     /// # Errors
