@@ -1,9 +1,11 @@
 //! The table of all paths.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::{Map, Value, json};
 
+use crate::extract::FORM_BYTES_MAX;
 use crate::{Api, activity, declarations, enrolment, health, log, oauth, people, tools};
 
 /// Who may come to a path at all; what they may do there is the operation's own question.
@@ -40,7 +42,8 @@ macro_rules! routes {
         pub(crate) fn router(api: Api) -> Router {
             let mut router: Router<Api> = Router::new();
             $( router = router.route($path, on(stringify!($method), $handler)); )*
-            router.with_state(api)
+            // JSON bodies have a bound of their own; this one is for what is left.
+            router.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)).with_state(api)
         }
     };
 }
