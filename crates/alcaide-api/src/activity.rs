@@ -4,12 +4,12 @@ use alcaide_control::{
     ActivityFilter, ApprovalView, CallView, OfficeError, OrderView, Page, UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 
 use crate::Api;
 use crate::auth::Caller;
 use crate::declarations::PageQuery;
+use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
 pub(crate) async fn calls(

@@ -22,7 +22,7 @@ impl FromRequestParts<Api> for Caller {
         let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, token) = given.and_then(|text| text.split_once(' ')).unwrap_or_default();
         let dpop = parts.headers.get("dpop").and_then(|value| value.to_str().ok());
-        let thumbprint = match dpop {
+        let proof = match dpop {
             Some(proof) if scheme.eq_ignore_ascii_case("dpop") => {
                 let url = format!("{}{}", api.issuer, parts.uri.path());
                 Some(api.office.dpop(proof, parts.method.as_str(), &url, Some(token.trim()))?)
@@ -30,7 +30,7 @@ impl FromRequestParts<Api> for Caller {
             _ if scheme.eq_ignore_ascii_case("bearer") => None,
             _ => return Err(OfficeError::Client.into()),
         };
-        Ok(Self(api.office.verify_office(token.trim(), thumbprint.as_deref()).await?))
+        Ok(Self(api.office.verify_office(token.trim(), proof.as_ref()).await?))
     }
 }
 

@@ -3,13 +3,13 @@
 use alcaide_control::{Applied, Cursor, Fault, OfficeError, Page, Paging, PlanView, Preview, SecretView};
 use alcaide_inventory::declare::Declarations;
 use alcaide_inventory::{Name, Plan, PlanNumber};
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
 use crate::auth::Caller;
+use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
 /// A page of a list.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use alcaide_control::{Enrolment, Granted, OfficeError, TaskOrder};
 use alcaide_inventory::declare::Grant;
 use alcaide_inventory::{Actor, CredentialId, Moment, RunId, TaskId, TokenId};
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
 use crate::auth::Caller;
+use crate::extract::{Json, Path};
 use crate::problem::Answer;
 
 /// An enrolment token; shown once.

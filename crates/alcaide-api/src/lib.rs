@@ -10,6 +10,7 @@ mod activity;
 mod auth;
 mod declarations;
 mod enrolment;
+mod extract;
 mod health;
 mod log;
 mod oauth;

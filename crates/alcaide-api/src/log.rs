@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use alcaide_control::OfficeError;
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
 use crate::auth::Caller;
+use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
 /// Longest time that a request for entries that are not there yet waits.

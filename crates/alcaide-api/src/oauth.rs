@@ -7,6 +7,7 @@ use std::time::Duration;
 use alcaide_control::{Blame, ClientCredentials, Exchange, Granted, OfficeError};
 use alcaide_inventory::declare::Grant;
 use axum::Json;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -42,9 +43,16 @@ pub(crate) struct TokenForm {
 pub(crate) async fn token(
     State(api): State<Api>,
     headers: HeaderMap,
-    Form(form): Form<TokenForm>,
+    form: Result<Form<TokenForm>, FormRejection>,
 ) -> Response {
-    match grant(&api, &headers, form).await {
+    let granted = match form {
+        Ok(Form(form)) => grant(&api, &headers, form).await,
+        Err(rejected) => Err(Refused {
+            status: rejected.status(),
+            ..Refused::new("invalid_request", &crate::problem::told(&rejected.body_text()))
+        }),
+    };
+    match granted {
         Ok((granted, exchanged)) => {
             let mut body = json!({
                 "access_token": granted.access_token.expose(),

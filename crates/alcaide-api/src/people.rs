@@ -2,13 +2,13 @@
 
 use alcaide_control::{AgentView, Applied, CredentialView, Edit, OfficeError, OrderView};
 use alcaide_inventory::{CredentialId, TokenId};
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
 use crate::Api;
 use crate::auth::Caller;
 use crate::declarations::expected;
+use crate::extract::{Json, Path};
 use crate::problem::Answer;
 
 pub(crate) async fn agents(

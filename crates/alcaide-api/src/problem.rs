@@ -4,6 +4,8 @@ use alcaide_control::{Blame, OfficeError};
 use alcaide_serve::{CodeEntry, Problem};
 use axum::response::{IntoResponse, Response};
 
+use crate::extract::JSON_BYTES_MAX;
+
 macro_rules! codes {
     ($($code:literal, $status:literal, $title:literal, $what:literal, $why:literal, $cure:literal;)*) => {
         /// All codes of the office, for the catalogue.
@@ -52,20 +54,85 @@ codes! {
     "ALC-OFFICE-0042", 401, "link not accepted", "the one-time link to the console is unknown, used up or too old", "it works once and lives 10 minutes", "get a new one with `alcaide console link`";
     "ALC-OFFICE-0043", 401, "no session", "there is no session, or it has ended", "a session ends after 8 hours, after 30 minutes without use, when its holder signs out, is stopped or leaves", "get a new link with `alcaide console link`";
     "ALC-OFFICE-0044", 503, "office behind", "the office's store does not follow the record for the moment", "what the office knows of orders is old then, so it issues no token and takes none; orders go over the socket", "make room on the data directory's disk; it goes on by itself then";
+    "ALC-OFFICE-0045", 503, "asked too much", "too much is looked up or tried at once, or a question takes too long", "compiling plans and reading the store take time that calls and orders need", "ask for less, or again in a few seconds";
+    "ALC-OFFICE-0046", 413, "body too long", "the body is longer than the office reads", "it is in memory while it is read", "send less at once; a folder of declarations has at most 16 MiB";
+    "ALC-OFFICE-0047", 415, "body is no JSON", "the body is not said to be JSON", "what is not clear is not read", "send `content-type: application/json`";
 }
 
-/// An error of the office on its way out.
-pub(crate) struct Answer(OfficeError);
+/// An error on its way out.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The office's.
+    Office(OfficeError),
+    /// The request could not be read.
+    Unread(Unread),
+}
+
+/// Why a request could not be read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// Something stands in it that does not belong there, or is missing.
+    Form {
+        /// Where, and what.
+        what: String,
+    },
+    /// The body is too long, or broke off.
+    Body {
+        /// Too long.
+        is_long: bool,
+    },
+    /// The body is said to be something else than JSON.
+    Type,
+}
+
+impl Unread {
+    pub(crate) fn at(place: &str, why: &str) -> Self {
+        Self::Form { what: format!("{place}: {}", told(why)) }
+    }
+
+    fn problem(self) -> Option<Problem> {
+        let (code, detail) = match self {
+            Self::Form { what } => ("ALC-OFFICE-0021", what),
+            Self::Body { is_long: false } => ("ALC-OFFICE-0021", "body: it broke off".to_owned()),
+            Self::Body { is_long: true } => {
+                ("ALC-OFFICE-0046", format!("body: it is longer than {JSON_BYTES_MAX} bytes"))
+            }
+            Self::Type => {
+                ("ALC-OFFICE-0047", "header `content-type`: it is not `application/json`".to_owned())
+            }
+        };
+        TABLE.iter().find(|entry| entry.code == code).map(|entry| Problem::new(entry).detail(detail))
+    }
+}
+
+/// What a reader says of a request, as an answer may show it.
+pub(crate) fn told(text: &str) -> String {
+    text.chars().take(300).map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+}
 
 impl From<OfficeError> for Answer {
     fn from(error: OfficeError) -> Self {
-        Self(error)
+        Self::Office(error)
+    }
+}
+
+impl From<Unread> for Answer {
+    fn from(unread: Unread) -> Self {
+        Self::Unread(unread)
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let error = self.0;
+        let error = match self {
+            Self::Office(error) => error,
+            Self::Unread(unread) => {
+                return match unread.problem() {
+                    Some(problem) => problem.into_response().map(axum::body::Body::new),
+                    None => http::StatusCode::BAD_REQUEST.into_response(),
+                };
+            }
+        };
         let code = error.code();
         if error.blame() == Blame::Office {
             tracing::error!(code, %error, "an operation of the office failed");

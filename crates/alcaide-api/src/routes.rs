@@ -2,8 +2,10 @@
 
 use alcaide_serve::Door;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use serde_json::{Map, Value, json};
 
+use crate::extract::FORM_BYTES_MAX;
 use crate::{Api, activity, declarations, enrolment, health, log, oauth, people, tools};
 
 /// One path.
@@ -29,7 +31,8 @@ macro_rules! routes {
         pub(crate) fn router(api: Api) -> Router {
             let mut router: Router<Api> = Router::new();
             $( router = router.route($path, axum::routing::$method($handler)); )*
-            router.with_state(api)
+            // JSON bodies have a bound of their own; this one is for what is left.
+            router.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)).with_state(api)
         }
     };
 }

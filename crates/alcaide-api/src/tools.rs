@@ -2,12 +2,12 @@
 
 use alcaide_control::{OfficeError, ToolDetail, ToolFilter, ToolOrdered, ToolView};
 use alcaide_inventory::Name;
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 use crate::Api;
 use crate::auth::Caller;
+use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
 pub(crate) async fn list(

@@ -151,6 +151,9 @@ impl Office {
 }
 
 const DENIED: &str = "denied";
+/// Whether somebody was stopped after their yes, whatever came later: then it counts no more, as in the gate's memory.
+const STOPPED_SINCE: &str = "EXISTS (SELECT 1 FROM actor_state \
+     WHERE actor = approval_yes.human AND actor_state.entry > approval_yes.entry)";
 const SELECT: &str = "SELECT entry, id, call, at, chain, action, digest, expires, state, question, target, spent \
      FROM approval";
 
@@ -177,8 +180,10 @@ impl Kept {
         let maybe = |at: usize| row.get::<_, Option<String>>(at);
         let id: ApprovalId = parsed("approval", &text(1)?)?;
         let mut yes = Vec::new();
-        let sql = "SELECT human, at, expires FROM approval_yes WHERE approval = ?1 ORDER BY entry";
-        let mut select = tx.prepare(sql)?;
+        let sql = format!(
+            "SELECT human, at, expires FROM approval_yes WHERE approval = ?1 AND NOT {STOPPED_SINCE} ORDER BY entry"
+        );
+        let mut select = tx.prepare(&sql)?;
         let mut rows = select.query([id.to_string()])?;
         while let Some(row) = rows.next()? {
             yes.push(YesView {
@@ -376,10 +381,16 @@ pub(crate) fn approved(
 ) -> Result<(), OfficeError> {
     let (approval, by, digest, expires) = order;
     let Some(human) = by else { return Ok(()) };
-    tx.execute(
-        "INSERT OR IGNORE INTO approval_yes (approval, human, at, expires, entry) \
+    let sql = format!(
+        "INSERT INTO approval_yes (approval, human, at, expires, entry) \
          SELECT id, ?2, ?3, ?4, ?5 FROM approval \
-         WHERE id = ?1 AND digest = ?6 AND state != 'denied' AND spent IS NULL AND expires > ?3",
+         WHERE id = ?1 AND digest = ?6 AND state != 'denied' AND spent IS NULL AND expires > ?3 \
+         AND NOT EXISTS (SELECT 1 FROM actor_state WHERE actor = ?2 AND killed) \
+         ON CONFLICT (approval, human) DO UPDATE \
+         SET at = excluded.at, expires = excluded.expires, entry = excluded.entry WHERE {STOPPED_SINCE}"
+    );
+    tx.execute(
+        &sql,
         params![
             approval.to_string(),
             human.to_string(),

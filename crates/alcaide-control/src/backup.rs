@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::{OpenNote, read_from, verify};
-use alcaide_record::{Digest, Entry, Event, Order, OrderKind};
+use alcaide_record::{Digest, Entry, Event, OfficeAct, OrderKind};
 use alcaide_seal::digest::{Hasher, sha256};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
@@ -152,15 +152,15 @@ pub fn unpack_backup(folder: &Path, to: &Path) -> Result<(), OfficeError> {
     File::open(to).and_then(|folder| folder.sync_all()).map_err(failed("sync", to))
 }
 
-/// Orders that `ledger` holds beyond those of a backup and that a restored house must know: who was stopped, who may act
-/// again, which tokens were revoked, which tools are not accepted any more (the office makes the plan that says so when it
-/// opens). It must be the same log as the backup's, only longer.
+/// What `ledger` holds beyond a backup and a restored house must know: who was stopped, who may act again, which tokens
+/// were revoked, which credentials were removed, which tools are not accepted any more (the office makes the plan that
+/// says so when it opens). It must be the same log as the backup's, only longer.
 ///
 /// Approvals are left out: a question from before is asked again.
 ///
 /// # Errors
 /// [`OfficeError::Backup`] if a ledger does not verify, or the newer is no longer one of the same log. Blocks the thread.
-pub fn orders_since(backup: &Path, ledger: &Path, trusted: &dyn OpenNote) -> Result<Vec<Order>, OfficeError> {
+pub fn orders_since(backup: &Path, ledger: &Path, trusted: &dyn OpenNote) -> Result<Vec<Event>, OfficeError> {
     let wrong = |why: String| OfficeError::Backup { why };
     let copied = backup.join(BACKUP_LEDGER);
     let held =
@@ -177,17 +177,7 @@ pub fn orders_since(backup: &Path, ledger: &Path, trusted: &dyn OpenNote) -> Res
     let mut orders = Vec::new();
     let mut unread = None;
     let newer = read_from(ledger, size, |index, leaf| match Entry::from_leaf(leaf) {
-        Ok(Entry { event: Event::Order(order), .. }) => {
-            if matches!(
-                order.order,
-                OrderKind::Kill { .. }
-                    | OrderKind::Unkill { .. }
-                    | OrderKind::Revoke { .. }
-                    | OrderKind::Quarantine { .. }
-            ) {
-                orders.push(order);
-            }
-        }
+        Ok(Entry { event, .. }) if is_given_again(&event) => orders.push(event),
         Ok(_) => {}
         Err(source) => unread = unread.take().or(Some(OfficeError::Entry { index, source })),
     })
@@ -197,6 +187,21 @@ pub fn orders_since(backup: &Path, ledger: &Path, trusted: &dyn OpenNote) -> Res
         (Some(_), None) if newer == root => Ok(orders),
         (Some(_), None) => Err(wrong("the newer ledger is of another house".into())),
         (None, None) => Err(wrong("the newer ledger is older than the backup".into())),
+    }
+}
+
+/// Whether an event takes something from somebody or gives it back, and would be undone by being forgotten.
+fn is_given_again(event: &Event) -> bool {
+    match event {
+        Event::Order(order) => matches!(
+            order.order,
+            OrderKind::Kill { .. }
+                | OrderKind::Unkill { .. }
+                | OrderKind::Revoke { .. }
+                | OrderKind::Quarantine { .. }
+        ),
+        Event::Office(OfficeAct::CredentialRemoved { .. }) => true,
+        _ => false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who does it, and who may: one table from operation to roles.
 
-use alcaide_inventory::HumanId;
+use alcaide_identity::Credential;
 use alcaide_inventory::declare::Role;
+use alcaide_inventory::{HumanId, Moment, TokenId};
+use alcaide_seal::digest::Sha256Digest;
 
 /// Who asks the office for something.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,7 +17,34 @@ pub enum By {
         id: HumanId,
         /// The roles that count now: those of the token that the plan in force still gives.
         roles: Vec<Role>,
+        /// The token that they came with; none where they came by a session of the console.
+        token: Option<Box<Held>>,
     },
+}
+
+/// The office token that somebody came with. What they get on the strength of it descends from it: it ends with it at
+/// the latest, is bound to the same key, and is revoked with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Held {
+    pub(crate) token: TokenId,
+    /// What the token itself descends from, newest first.
+    pub(crate) ancestors: Vec<TokenId>,
+    pub(crate) hash: Sha256Digest,
+    pub(crate) expires: Moment,
+    /// Thumbprint of the key that it is bound to.
+    pub(crate) bound_to: Option<String>,
+}
+
+impl Held {
+    pub(crate) fn of(credential: &Credential) -> Self {
+        Self {
+            token: credential.principal.token,
+            ancestors: credential.ancestors.clone(),
+            hash: credential.token_hash,
+            expires: credential.expires,
+            bound_to: credential.bound_to.clone(),
+        }
+    }
 }
 
 impl By {
@@ -25,6 +54,15 @@ impl By {
         match self {
             Self::Operator => None,
             Self::Human { id, .. } => Some(*id),
+        }
+    }
+
+    /// The token that they came with, if it was one.
+    #[must_use]
+    pub fn token(&self) -> Option<&Held> {
+        match self {
+            Self::Operator => None,
+            Self::Human { token, .. } => token.as_deref(),
         }
     }
 
@@ -168,7 +206,7 @@ mod tests {
     use super::*;
 
     fn with(role: Role) -> By {
-        By::Human { id: HumanId::from_bits(1), roles: vec![role] }
+        By::Human { id: HumanId::from_bits(1), roles: vec![role], token: None }
     }
 
     #[test]
@@ -191,7 +229,7 @@ mod tests {
 
     #[test]
     fn nobody_without_a_role_may_anything_and_the_operator_approves_nothing() {
-        let nobody = By::Human { id: HumanId::from_bits(1), roles: Vec::new() };
+        let nobody = By::Human { id: HumanId::from_bits(1), roles: Vec::new(), token: None };
         for operation in Operation::ALL {
             assert!(!nobody.may(operation), "{operation:?}");
             assert_eq!(By::Operator.may(operation), operation != Operation::Approve, "{operation:?}");

@@ -77,6 +77,7 @@ impl Office {
         let expires = self.now() + ENROLMENT_LIFE;
         let issued = Issued {
             actor,
+            begins: false,
             by: by.human(),
             epoch: state.epoch,
             expires,

@@ -10,6 +10,7 @@ use alcaide_seal::EntropyError;
 use alcaide_seal::envelope::EnvelopeError;
 use alcaide_seal::jws::{KeySetError, SignError};
 use alcaide_store::StoreError;
+use alcaide_store::rusqlite::{Error as SqlError, ErrorCode};
 
 use crate::by::Operation;
 use crate::view::Fault;
@@ -229,6 +230,9 @@ pub enum OfficeError {
         /// What keeps it back.
         why: String,
     },
+    /// Others are trying plans and policies already.
+    #[error("too many plans and policies are being tried at once")]
+    Occupied,
     /// The runtime is going down.
     #[error("the office is shutting down")]
     Stopping,
@@ -257,6 +261,19 @@ pub enum Blame {
     Busy,
     /// The office, its disk or its settings.
     Office,
+}
+
+/// The store was asked too much at once, or a look at it took too long.
+macro_rules! too_much {
+    () => {
+        OfficeError::Store(
+            StoreError::Crowded
+                | StoreError::Sql(SqlError::SqliteFailure(
+                    alcaide_store::rusqlite::ffi::Error { code: ErrorCode::OperationInterrupted, .. },
+                    _,
+                )),
+        )
+    };
 }
 
 impl OfficeError {
@@ -294,6 +311,7 @@ impl OfficeError {
             Self::Declare(_) => "ALC-OFFICE-0028",
             Self::Append(_) => "ALC-OFFICE-0029",
             Self::LedgerRead(_) | Self::Ledger(_) | Self::Entry { .. } | Self::Record(_) => "ALC-OFFICE-0030",
+            Self::Occupied | too_much!() => "ALC-OFFICE-0045",
             Self::Store(_) | Self::Row { .. } => "ALC-OFFICE-0031",
             Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => "ALC-OFFICE-0032",
             Self::Stopping => "ALC-OFFICE-0033",
@@ -331,6 +349,7 @@ impl OfficeError {
             }
             Self::Replayed => "make a new proof with a new `jti` and the present time in `iat`".into(),
             Self::Crowded => "try again in a minute".into(),
+            Self::Occupied | too_much!() => "ask for less, or again in a few seconds".into(),
             Self::Dpop(_) => "make a new proof for exactly this request (RFC 9449)".into(),
             Self::Unbound { .. } => "present a DPoP proof of the key that the token is to be bound to".into(),
             Self::Barred { .. } => "ask an administrator or the agent's owner".into(),
@@ -400,6 +419,8 @@ impl OfficeError {
             | Self::Made
             | Self::NotMade => Blame::Conflict,
             Self::Crowded
+            | Self::Occupied
+            | too_much!()
             | Self::Stopping
             | Self::Behind { .. }
             | Self::Append(AppendError::Busy | AppendError::DiskFull { .. }) => Blame::Busy,
@@ -480,6 +501,8 @@ mod tests {
             OfficeError::Ledger(LedgerError::Closed),
             OfficeError::Store(StoreError::Stopped),
             OfficeError::Entropy(EntropyError),
+            OfficeError::Occupied,
+            OfficeError::Store(StoreError::Crowded),
             OfficeError::Stopping,
             OfficeError::Link,
             OfficeError::Session,

@@ -40,6 +40,18 @@ impl Office {
         self.0.ledger.size().saturating_sub(self.0.lag.next.load(Ordering::Relaxed))
     }
 
+    /// Follows what is in the ledger now, for whoever must not go on from less; returns the index of the first entry that
+    /// was not followed.
+    ///
+    /// # Errors
+    /// [`OfficeError::Behind`] while the store cannot follow; else what store and ledger say.
+    pub(crate) async fn caught_up(&self) -> Result<u64, OfficeError> {
+        self.catch_up().await.map_err(|error| match error.may_pass() {
+            true => OfficeError::Behind { why: crate::error::cut(&error.to_string()) },
+            false => error,
+        })
+    }
+
     /// Lets pass only while the office knows all orders.
     pub(crate) fn keeps_up(&self) -> Result<(), OfficeError> {
         self.behind().map_or(Ok(()), |why| Err(OfficeError::Behind { why }))

@@ -56,12 +56,13 @@ mod project;
 mod replay;
 mod schema;
 mod sql;
+mod studies;
 mod view;
 
 pub use alcaide_record::Approver;
 pub use approvals::{APPROVAL_LIFE, question_digest};
 pub use backup::{check_backup, orders_since, unpack_backup};
-pub use by::{By, Operation};
+pub use by::{By, Held, Operation};
 pub use change::{Edit, Thing, diff};
 pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
@@ -74,7 +75,7 @@ pub use plans::plan_bytes;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};
 pub use survey::{PlanDifference, Survey};
-pub use tokens::{ClientCredentials, Exchange, TaskOrder};
+pub use tokens::{ClientCredentials, Exchange, Proof, TaskOrder};
 pub use tools::{DefinitionView, ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{
     ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,

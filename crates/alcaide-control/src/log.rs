@@ -87,13 +87,19 @@ impl Office {
         Ok(Entries { next: follower.position(), leaves })
     }
 
-    /// Proves that entry `index` is in the log, against a checkpoint made for the purpose.
+    /// Proves that entry `index` is in the log, against the published checkpoint, or where it is newer than that one,
+    /// against one made for the purpose.
     ///
     /// # Errors
-    /// [`OfficeError::Forbidden`]; [`OfficeError::LedgerRead`] if there is no such entry.
+    /// [`OfficeError::Forbidden`]; [`OfficeError::Unknown`] if there is no such entry.
     pub async fn log_proof(&self, by: &By, index: u64) -> Result<Proven, OfficeError> {
         self.allow(by, Operation::SeeActivity).await?;
-        let checkpoint = self.0.ledger.checkpoint_now().await?;
+        if index >= self.0.ledger.size() {
+            return Err(OfficeError::unknown("entry", &index));
+        }
+        let published = self.0.ledger.checkpoint();
+        let checkpoint =
+            if index < published.size { published } else { self.0.ledger.checkpoint_now().await? };
         let ledger = self.0.ledger.clone();
         blocking(move || {
             let encode = |hash: &alcaide_ledger::Hash| STANDARD.encode(hash.as_bytes());

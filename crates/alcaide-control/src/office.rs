@@ -24,15 +24,16 @@ use alcaide_seal::random::bits128;
 use alcaide_seal::{Entropy, Jwk, MasterKey, Signer};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::by::{By, Operation};
 use crate::error::{OfficeError, cut};
 use crate::lag::Lag;
 use crate::plans::Wanted;
-use crate::project::{self, Then};
+use crate::project;
 use crate::replay::Replay;
 use crate::sql::{actor_of, from_json, int, nat};
+use crate::studies::STUDIES_MAX;
 use crate::tokens::key_set;
 use crate::view::ActorState;
 
@@ -100,9 +101,14 @@ pub(crate) struct Inner {
     /// Held by whoever gives an order that depends on the ones before; never for long, so that a kill waits for
     /// nothing.
     pub(crate) bench: Mutex<()>,
-    /// Held by whoever follows the ledger.
-    following: Mutex<()>,
+    /// Held by whoever follows the ledger: the plan that was last brought wholly into force, links and sessions of those
+    /// who are gone from it forgotten.
+    following: Mutex<Option<PlanNumber>>,
     pub(crate) lag: Lag,
+    /// The greatest epoch of anybody when the office was opened.
+    pub(crate) epochs: OnceLock<u64>,
+    /// Held by whoever makes something of policies that nobody has to wait for.
+    pub(crate) studies: Arc<Semaphore>,
     pub(crate) trial: OnceLock<Trial>,
 }
 
@@ -129,7 +135,7 @@ impl Office {
             };
             office.record(Event::Made(made)).await?;
         }
-        let desk = Arc::clone(&office.0.desk).lock_owned().await;
+        let desk = office.desk().await?;
         office.commit(desk, None, Wanted::first(Declarations::empty())).await?;
         Ok(office)
     }
@@ -157,10 +163,16 @@ impl Office {
                 Ok::<_, OfficeError>(())
             })
             .await?;
-        let Some(plan) = office.load_current().await? else { return Err(OfficeError::NotMade) };
-        office.0.plans.send_replace(Arc::new(plan));
-        // A crash may have come between a plan and this.
-        office.forget_the_gone().await?;
+        if office.0.following.lock().await.is_none() {
+            return Err(OfficeError::NotMade);
+        }
+        let greatest = "SELECT coalesce(max(epoch), 0) FROM actor_state";
+        let read = office
+            .0
+            .store
+            .read(move |tx| Ok::<_, OfficeError>(nat(tx.query_row(greatest, [], |row| row.get(0))?)));
+        // An error means that it was set already, and nothing else sets it.
+        let _ = office.0.epochs.set(read.await?);
         office.converge().await?;
         Ok(office)
     }
@@ -190,8 +202,10 @@ impl Office {
             started,
             desk: Arc::new(Mutex::new(())),
             bench: Mutex::new(()),
-            following: Mutex::new(()),
+            following: Mutex::new(None),
             lag: Lag::default(),
+            epochs: OnceLock::new(),
+            studies: Arc::new(Semaphore::new(STUDIES_MAX)),
             trial: OnceLock::new(),
         })))
     }
@@ -235,7 +249,7 @@ impl Office {
     }
 
     async fn catch_up_now(&self) -> Result<u64, OfficeError> {
-        let _alone = self.0.following.lock().await;
+        let mut in_force = self.0.following.lock().await;
         let target = self.0.ledger.size();
         let mut next = self.0.store.read(|tx| project::next(tx)).await?;
         let mut reader = self.0.ledger.follow(next);
@@ -247,11 +261,18 @@ impl Office {
                 next = index.saturating_add(1);
             }
             // Entries are read where the store is written: that is no work for the threads that serve.
-            let swap = self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
-            if swap && let Some(plan) = self.load_current().await? {
-                self.0.plans.send_replace(Arc::new(plan));
-                self.forget_the_gone().await?;
-            }
+            self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
+        }
+        // Asked each time, not only after an entry that brings a plan: what failed after such an entry was followed must
+        // not leave the former plan in force.
+        let newest = self.0.store.read(newest_plan).await?;
+        if newest != *in_force
+            && let Some(plan) = self.load_current().await?
+        {
+            let number = plan.number;
+            self.0.plans.send_replace(Arc::new(plan));
+            self.forget_the_gone().await?;
+            *in_force = Some(number);
         }
         Ok(next)
     }
@@ -403,9 +424,15 @@ impl std::fmt::Debug for Office {
     }
 }
 
-fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -> Result<bool, OfficeError> {
+/// Number of the plan that was recorded last.
+fn newest_plan(tx: &alcaide_store::Transaction<'_>) -> Result<Option<PlanNumber>, OfficeError> {
+    let sql = "SELECT number FROM plan WHERE entry IS NOT NULL ORDER BY entry DESC LIMIT 1";
+    let number: Option<i64> = tx.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(number.map(|number| PlanNumber(nat(number))))
+}
+
+fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -> Result<(), OfficeError> {
     let mut next = project::next(tx)?;
-    let mut swap = false;
     let mut following = project::Following::within(tx)?;
     for (index, leaf) in batch {
         // What was followed before is passed over.
@@ -413,12 +440,11 @@ fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -
             continue;
         }
         let entry = Entry::from_leaf(leaf).map_err(|source| OfficeError::Entry { index: *index, source })?;
-        swap |= following.follow(*index, &entry)? == Then::Swap;
+        following.follow(*index, &entry)?;
         next = index.saturating_add(1);
     }
     following.finish()?;
-    project::moved(tx, next)?;
-    Ok(swap)
+    project::moved(tx, next)
 }
 
 /// Runs work in a task of its own: it ends even if nobody waits for it any more.

@@ -2,6 +2,7 @@
 //! its ledger index. Giving one twice does no harm.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use alcaide_inventory::{Actor, HumanId, OrderId, Plan, TokenId};
 use alcaide_record::{Entry, Event, Order, OrderKind};
@@ -28,16 +29,33 @@ impl Office {
         let (own, by) = (self.clone(), by.human());
         detached(async move {
             let _bench = own.0.bench.lock().await;
-            // What a gate ordered by itself counts too. A store that cannot be written keeps nobody from being stopped:
-            // while it cannot, no token of a newer epoch is issued either.
-            match own.catch_up().await {
-                Err(error) if !error.may_pass() => return Err(error),
-                _ => {}
-            }
-            let epoch = own.state_of(actor).await?.epoch.saturating_add(1);
+            let epoch = own.next_epoch(actor).await?;
             own.give(by, OrderKind::Kill { actor, epoch }).await
         })
         .await
+    }
+
+    /// An epoch past every one that the actor has had. A store that cannot be written or read, or not in time, keeps
+    /// nobody from being stopped: each kill is an entry and raises an epoch by one or to this same sum, so the greatest
+    /// epoch at the start and the ledger's size together are past them all.
+    async fn next_epoch(&self, actor: Actor) -> Result<u64, OfficeError> {
+        // What a gate ordered by itself counts too.
+        let known = async {
+            match self.catch_up().await {
+                Err(error) if !error.may_pass() => return Err(error),
+                // While it cannot be written, no token of a newer epoch is issued either.
+                _ => {}
+            }
+            Ok::<_, OfficeError>(self.state_of(actor).await?.epoch.saturating_add(1))
+        };
+        match tokio::time::timeout(STORE_WAIT, known).await {
+            Ok(Err(error)) if !error.may_pass() => Err(error),
+            Ok(Ok(epoch)) => Ok(epoch),
+            Ok(Err(_)) | Err(_) => {
+                let started = self.0.epochs.get().copied().unwrap_or(0);
+                Ok(started.saturating_add(self.0.ledger.size().max(1)))
+            }
+        }
     }
 
     /// Lets a stopped actor act again, with new tokens.
@@ -88,7 +106,16 @@ impl Office {
             let at = own.now();
             let leaf = Entry::new(at, Event::Order(given)).to_leaf()?;
             let index = own.0.ledger.append(leaf).await?.index();
-            if let Err(error) = own.catch_up().await {
+            let followed = match tokio::time::timeout(STORE_WAIT, own.catch_up()).await {
+                Ok(followed) => followed,
+                Err(_) => {
+                    let late = Err(OfficeError::Behind { why: "the store does not answer".into() });
+                    // Until it has followed, the office issues no token on what it knew before.
+                    own.0.lag.told(&late);
+                    late
+                }
+            };
+            if let Err(error) = followed {
                 tracing::error!(index, code = error.code(), "an order was given but could not be followed");
             }
             Ok(OrderView { index, id, at, by, order })
@@ -96,6 +123,9 @@ impl Office {
         .await
     }
 }
+
+/// How long an order waits for the store, before it and after it. It stands without.
+const STORE_WAIT: Duration = Duration::from_secs(2);
 
 /// The people who answer for an actor.
 pub(crate) fn keepers(plan: &Plan, actor: Actor) -> BTreeSet<HumanId> {

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use alcaide_inventory::declare::{Agent, Declarations, Human, Named};
 use alcaide_inventory::{HumanId, Name, Plan, PlanNumber, ToolId};
 use alcaide_ledger::AppendError;
-use alcaide_policy::{Action, CaseReport, Compiled, Who};
+use alcaide_policy::Compiled;
 use alcaide_record::{Digest, Event, Planned};
 use alcaide_seal::digest::sha256;
 use alcaide_store::Transaction;
 use alcaide_store::rusqlite::params;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::by::{By, Operation};
 use crate::change::{self, Edit, Thing};
 use crate::error::OfficeError;
 use crate::office::{Office, detached, digest_of};
 use crate::place::{Accepted, Ids, Rest, declarations_of, plan_of};
+use crate::project;
 use crate::query;
 use crate::sql::{int, moment, parsed, text_of};
 use crate::view::{Applied, Change, Fault, Kind, Page, Paging, PlanView, Preview};
 
 /// Code of a fault in the declarations themselves.
-const CODE_DECLARED: &str = "ALC-DECLARE-0001";
+pub(crate) const CODE_DECLARED: &str = "ALC-DECLARE-0001";
 /// Code of an upstream that refers to a secret that nobody has sealed.
 const CODE_NO_SECRET: &str = "ALC-DECLARE-0002";
 /// Code of a plan that the gate cannot use.
@@ -46,6 +47,8 @@ pub(crate) struct Wanted {
     pub(crate) by: Option<HumanId>,
     /// A plan is made even if nothing differs: the first one.
     pub(crate) always: bool,
+    /// The turn of somebody who only looks, held until it is compiled.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Wanted {
@@ -59,6 +62,7 @@ impl Wanted {
             repeats: None,
             by,
             always: false,
+            turn: None,
         }
     }
 
@@ -69,7 +73,7 @@ impl Wanted {
 
 /// A plan that could come into force, or why not.
 pub(crate) struct Drafted {
-    plan: Plan,
+    pub(crate) plan: Plan,
     ids: Ids,
     changes: Vec<Change>,
     pub(crate) faults: Vec<Fault>,
@@ -84,7 +88,9 @@ impl Office {
     pub async fn preview(&self, by: &By, wanted: Declarations) -> Result<Preview, OfficeError> {
         self.allow(by, Operation::See).await?;
         let base = self.current();
-        let drafted = self.draft(&base, Wanted::new(wanted, by.human())).await?;
+        let turn = self.study().await?;
+        let wanted = Wanted { turn: Some(turn), ..Wanted::new(wanted, by.human()) };
+        let drafted = self.draft(&base, wanted).await?;
         Ok(Preview { base: base.number, changes: drafted.changes, faults: drafted.faults })
     }
 
@@ -118,11 +124,11 @@ impl Office {
             }
             // Between this look and the commit another plan may come into force: then it is a conflict.
             let base = expected.unwrap_or(self.current().number);
-            let desk = Arc::clone(&self.0.desk).lock_owned().await;
-            return self.commit(desk, Some(base), Wanted::new(wanted, by.human())).await;
+            let by = by.human();
+            return self.change(Some(base), move |_| Ok(Wanted::new(wanted, by))).await;
         }
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+        let by = by.human();
+        self.change(expected, move |_| Ok(Wanted::new(wanted, by))).await
     }
 
     /// Brings the declarations of an earlier plan into force again, under a new number. Secrets and accepted tools stay
@@ -140,9 +146,9 @@ impl Office {
         expected: Option<PlanNumber>,
     ) -> Result<Applied, OfficeError> {
         self.allow(by, Operation::Rollback).await?;
-        let declared = declarations_of(&self.load(to).await?);
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        self.commit(desk, expected, Wanted { repeats: Some(to), ..Wanted::new(declared, by.human()) }).await
+        let (declared, by) = (declarations_of(&self.load(to).await?), by.human());
+        let wanted = Wanted { repeats: Some(to), ..Wanted::new(declared, by) };
+        self.change(expected, move |_| Ok(wanted)).await
     }
 
     /// One small change on top of what is declared.
@@ -167,9 +173,8 @@ impl Office {
         };
         let operation = if kind == Kind::Policy { Operation::ApplyPolicies } else { Operation::Apply };
         self.allow(by, operation).await?;
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let wanted = edit.on(declarations_of(&self.current()))?;
-        self.commit(desk, expected, Wanted::new(wanted, by.human())).await
+        let by = by.human();
+        self.change(expected, move |plan| Ok(Wanted::new(edit.on(declarations_of(plan))?, by))).await
     }
 
     /// Adds an agent.
@@ -245,72 +250,6 @@ impl Office {
         self.load(number).await
     }
 
-    /// What is wrong with a Cedar text on top of the plan in force.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`].
-    pub async fn policy_check(&self, by: &By, file: &str, cedar: &str) -> Result<Vec<Fault>, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let (file, cedar, plan) = (file.to_owned(), cedar.to_owned(), self.current());
-        let faults = blocking(move || alcaide_policy::check(&file, &cedar, &plan)).await?;
-        Ok(faults.into_iter().map(policy_fault).collect())
-    }
-
-    /// Runs declared examples against the plan in force, or against declarations that are not in force yet.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Faults`] for declarations or examples that cannot be read.
-    pub async fn policy_test(
-        &self,
-        by: &By,
-        wanted: Option<Declarations>,
-        file: &str,
-        cases: &str,
-    ) -> Result<CaseReport, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let base = self.current();
-        let plan = match wanted {
-            None => Arc::clone(&base),
-            Some(declared) => {
-                let drafted = self.draft(&base, Wanted::new(declared, by.human())).await?;
-                if !drafted.faults.is_empty() {
-                    return Err(OfficeError::Faults { faults: drafted.faults });
-                }
-                Arc::new(drafted.plan)
-            }
-        };
-        let (file, cases) = (file.to_owned(), cases.to_owned());
-        let place = file.clone();
-        let tested = blocking(move || match Compiled::compile(&plan) {
-            Err(faults) => Err(faults.into_iter().map(policy_fault).collect()),
-            Ok(compiled) => compiled.test(&file, &cases).map_err(|error| {
-                let fix = "see `alcaide policy test --help` for the form of examples".to_owned();
-                vec![Fault { code: CODE_DECLARED.into(), place, why: error.to_string(), fix }]
-            }),
-        });
-        tested.await?.map_err(|faults| OfficeError::Faults { faults })
-    }
-
-    /// What is decided for everybody in the plan in force, each on their own, about one thing: a model's name,
-    /// `server/tool`, `service/operation`.
-    ///
-    /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`] if the plan holds nothing of that name.
-    pub async fn who_can(&self, by: &By, action: Action, resource: &str) -> Result<Vec<Who>, OfficeError> {
-        self.allow(by, Operation::See).await?;
-        let (resource, plan) = (resource.to_owned(), self.current());
-        let found = blocking(move || {
-            let compiled = Compiled::compile(&plan).map_err(|faults| OfficeError::Faults {
-                faults: faults.into_iter().map(policy_fault).collect(),
-            })?;
-            let target = compiled.resource(action, &resource);
-            let target =
-                target.ok_or_else(|| OfficeError::unknown("resource", &crate::error::cut(&resource)))?;
-            Ok(compiled.who_can(action, target))
-        });
-        found.await?
-    }
-
     async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
         self.load_plan(Some(number)).await?.ok_or_else(|| OfficeError::unknown("plan", &number))
     }
@@ -321,7 +260,10 @@ impl Office {
         let (ids, accepted) = self.0.store.read(read).await?;
         let (base, entropy, made) = (Arc::clone(base), Arc::clone(&self.0.entropy), self.now());
         let trial = self.0.trial.get().cloned();
+        let mut wanted = wanted;
+        let turn = wanted.turn.take();
         blocking(move || {
+            let _turn = turn;
             let mut drafted = drafted(&base, wanted, ids, accepted, &*entropy, made)?;
             // Last, because it is the dearest, and because whatever is told here has no place in a file.
             if let (true, true, Some(trial)) = (drafted.faults.is_empty(), drafted.differs, trial)
@@ -334,6 +276,30 @@ impl Office {
         .await?
     }
 
+    /// The desk, and with it the plan that the next one goes on from: a plan that was recorded and not followed yet is in
+    /// force first.
+    pub(crate) async fn desk(&self) -> Result<OwnedMutexGuard<()>, OfficeError> {
+        let desk = Arc::clone(&self.0.desk).lock_owned().await;
+        self.caught_up().await?;
+        Ok(desk)
+    }
+
+    /// Brings a change of the plan in force into force; whoever calls has checked the role. Runs to its end even if
+    /// dropped.
+    pub(crate) async fn change(
+        &self,
+        expected: Option<PlanNumber>,
+        wanted: impl FnOnce(&Plan) -> Result<Wanted, OfficeError> + Send + 'static,
+    ) -> Result<Applied, OfficeError> {
+        let own = self.clone();
+        detached(async move {
+            let desk = own.desk().await?;
+            let wanted = wanted(&own.current())?;
+            own.commit(desk, expected, wanted).await
+        })
+        .await
+    }
+
     /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
     pub(crate) async fn commit(
         &self,
@@ -344,6 +310,8 @@ impl Office {
         let own = self.clone();
         detached(async move {
             let _desk = desk;
+            // What was ordered since the desk was taken is part of this plan.
+            let followed = own.caught_up().await?;
             let base = own.current();
             if let Some(expected) = expected
                 && expected != base.number
@@ -359,7 +327,7 @@ impl Office {
                 return Ok(Applied { number: base.number, changes: Vec::new() });
             }
             let number = drafted.plan.number;
-            let planned = own.keep(drafted.plan, drafted.ids, by, repeats).await?;
+            let planned = own.keep(drafted.plan, drafted.ids, (by, repeats), followed).await?;
             match own.record(Event::Planned(planned)).await {
                 Ok(_) => Ok(Applied { number, changes: drafted.changes }),
                 Err(error) => {
@@ -384,13 +352,14 @@ impl Office {
         .await
     }
 
-    /// Writes the plan's row, not in force yet.
+    /// Writes the plan's row, not in force yet. Rows that never got their entry go, and only those: whoever holds the desk
+    /// has followed all entries of plans, which are below `followed`.
     async fn keep(
         &self,
         plan: Plan,
         ids: Ids,
-        by: Option<HumanId>,
-        repeats: Option<PlanNumber>,
+        (by, repeats): (Option<HumanId>, Option<PlanNumber>),
+        followed: u64,
     ) -> Result<Planned, OfficeError> {
         let body = plan_bytes(&plan)?;
         let digest = digest_of(sha256(body.as_bytes()));
@@ -398,6 +367,9 @@ impl Office {
         self.0
             .store
             .run(move |tx| {
+                if project::next(tx)? < followed {
+                    return Err(OfficeError::Behind { why: "entries were not followed".into() });
+                }
                 ids.save(tx)?;
                 tx.execute("DELETE FROM plan WHERE entry IS NULL", [])?;
                 tx.execute(
@@ -418,9 +390,7 @@ impl Office {
 
     /// Makes a plan if accepted tools are not in the one in force: an order whose plan was cut off by a crash.
     pub(crate) async fn converge(&self) -> Result<(), OfficeError> {
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let declared = declarations_of(&self.current());
-        match self.commit(desk, None, Wanted::new(declared, None)).await {
+        match self.change(None, |plan| Ok(Wanted::new(declarations_of(plan), None))).await {
             Ok(_) => Ok(()),
             Err(OfficeError::Faults { faults }) => {
                 // The plan in force was sound when it was made; a newer program may be stricter. It stays in force.
@@ -517,7 +487,7 @@ fn unusable(why: String) -> Fault {
     Fault { code: CODE_UNUSABLE.into(), place: "gate".into(), why, fix }
 }
 
-fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {
+pub(crate) fn policy_fault(one: alcaide_policy::PolicyFault) -> Fault {
     let place = format!("{}:{}:{}", one.file, one.line, one.column);
     Fault { code: one.code().to_owned(), place, why: one.why, fix: one.fix }
 }

@@ -21,15 +21,6 @@ const ISSUED_KEPT_US: u64 = 86_400_000_000;
 /// Microseconds of a day.
 pub(crate) const DAY_US: u64 = 86_400_000_000;
 
-/// What following an entry asks the office to do next.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Then {
-    /// Nothing more.
-    Nothing,
-    /// A plan came into force.
-    Swap,
-}
-
 /// The index of the first entry that was not followed yet.
 pub(crate) fn next(tx: &Connection) -> Result<u64, OfficeError> {
     Ok(nat(tx.query_row("SELECT next FROM follower", [], |row| row.get(0))?))
@@ -116,12 +107,12 @@ impl<'t> Following<'t> {
     }
 
     /// Follows one entry.
-    pub(crate) fn follow(&mut self, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+    pub(crate) fn follow(&mut self, index: u64, entry: &Entry) -> Result<(), OfficeError> {
         follow(self, index, entry)
     }
 }
 
-fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<Then, OfficeError> {
+fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<(), OfficeError> {
     let tx = on.tx;
     match &entry.event {
         Event::Planned(planned) => {
@@ -129,7 +120,7 @@ fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<Then, Off
             let changed =
                 tx.execute(fits, params![int(index), int(planned.number.0), planned.digest.to_string()])?;
             if changed == 1 {
-                return Ok(Then::Swap);
+                return Ok(());
             }
             let why = format!(
                 "entry {index} brings plan {} into force, which the store does not hold",
@@ -144,24 +135,24 @@ fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<Then, Off
                 params![int(index), enrolled.credential.to_string(), enrolled.key.to_string()],
             )?;
             if changed == 1 {
-                return Ok(Then::Nothing);
+                return Ok(());
             }
             let why =
                 format!("entry {index} enrols `{}`, which the store does not hold", enrolled.credential);
             Err(OfficeError::Diverged { why })
         }
-        Event::Issued(issued) => follow_issued(tx, index, entry.at, issued).map(|()| Then::Nothing),
-        Event::Order(order) => follow_order(tx, index, entry.at, order).map(|()| Then::Nothing),
+        Event::Issued(issued) => follow_issued(tx, index, entry.at, issued),
+        Event::Order(order) => follow_order(tx, index, entry.at, order),
         Event::Office(OfficeAct::CredentialRemoved { credential, .. }) => {
             tx.execute("DELETE FROM credential WHERE id = ?1", [credential.to_string()])?;
-            Ok(Then::Nothing)
+            Ok(())
         }
-        Event::Intent(intent) => follow_intent(on, index, entry.at, intent).map(|()| Then::Nothing),
-        Event::Outcome(outcome) => follow_outcome(on, index, entry.at, outcome).map(|()| Then::Nothing),
-        Event::Offered(offered) => offers::follow(tx, index, entry.at, offered).map(|()| Then::Nothing),
-        Event::Refused(refused) => follow_refused(on, index, entry.at, refused).map(|()| Then::Nothing),
+        Event::Intent(intent) => follow_intent(on, index, entry.at, intent),
+        Event::Outcome(outcome) => follow_outcome(on, index, entry.at, outcome),
+        Event::Offered(offered) => offers::follow(tx, index, entry.at, offered),
+        Event::Refused(refused) => follow_refused(on, index, entry.at, refused),
         // Nothing is kept of the others: they are in the ledger.
-        _ => Ok(Then::Nothing),
+        _ => Ok(()),
     }
 }
 

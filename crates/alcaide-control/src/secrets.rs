@@ -1,8 +1,6 @@
 //! Upstream secrets: sealed when they come in, opened by the gate's broker only. They travel in the plan, so that a
 //! gate has the secrets of exactly the upstreams that it knows.
 
-use std::sync::Arc;
-
 use alcaide_inventory::plan::{Placed, SealedSecret};
 use alcaide_inventory::{Name, SecretId};
 use alcaide_record::{Event, OfficeAct};
@@ -38,7 +36,7 @@ impl Office {
         }
         let (own, by) = (self.clone(), by.human());
         crate::office::detached(async move {
-            let desk = Arc::clone(&own.0.desk).lock_owned().await;
+            let desk = own.desk().await?;
             let plan = own.current();
             let mut ids = own.0.store.read(Ids::load).await?;
             let id = ids.of(Kind::Secret, name.as_str(), SecretId::from_bits, &*own.0.entropy)?;
@@ -89,24 +87,22 @@ impl Office {
     /// Runs to its end even if dropped.
     pub async fn secret_remove(&self, by: &By, name: &Name) -> Result<Applied, OfficeError> {
         self.allow(by, Operation::SecretChange).await?;
-        let desk = Arc::clone(&self.0.desk).lock_owned().await;
-        let plan = self.current();
-        let mut secrets = plan.secrets.clone();
-        if secrets.remove(name).is_none() {
-            return Err(OfficeError::unknown("secret", name));
-        }
-        let used_by: Vec<String> = users(&plan, name).iter().map(Name::to_string).collect();
-        if !used_by.is_empty() {
-            return Err(OfficeError::SecretInUse { name: name.to_string(), used_by });
-        }
-        let change =
-            Change { kind: Kind::Secret, name: name.to_string(), what: What::Removed, because: None };
-        let wanted = Wanted {
-            secrets: Some(secrets),
-            besides: vec![change],
-            ..Wanted::new(declarations_of(&plan), by.human())
-        };
-        self.commit(desk, None, wanted).await
+        let (name, by) = (name.clone(), by.human());
+        self.change(None, move |plan| {
+            let mut secrets = plan.secrets.clone();
+            if secrets.remove(&name).is_none() {
+                return Err(OfficeError::unknown("secret", &name));
+            }
+            let used_by: Vec<String> = users(plan, &name).iter().map(Name::to_string).collect();
+            if !used_by.is_empty() {
+                return Err(OfficeError::SecretInUse { name: name.to_string(), used_by });
+            }
+            let change =
+                Change { kind: Kind::Secret, name: name.to_string(), what: What::Removed, because: None };
+            let declared = declarations_of(plan);
+            Ok(Wanted { secrets: Some(secrets), besides: vec![change], ..Wanted::new(declared, by) })
+        })
+        .await
     }
 }
 

@@ -204,8 +204,13 @@ impl Office {
         let (seen, expires) = (Moment::from_micros(nat(seen)), Moment::from_micros(nat(expires)));
         let now = self.now();
         let lives = now < expires && now.since(seen) < SESSION_IDLE;
-        let may =
-            lives && self.may_act(Actor::Human(id)).await.is_ok_and(|(state, _)| nat(epoch) >= state.epoch);
+        let may = lives
+            && match self.may_act(Actor::Human(id)).await {
+                Ok((state, _)) => nat(epoch) >= state.epoch,
+                Err(OfficeError::Barred { .. }) => false,
+                // Not known for the moment: that ends no session.
+                Err(error) => return Err(error),
+            };
         let plan = self.current();
         let placed = plan.humans.iter().find(|(_, one)| one.id == id);
         let Some((name, _)) = placed.filter(|_| may) else {
@@ -221,7 +226,7 @@ impl Office {
             wrote.await?;
         }
         let roles = self.roles_of(id);
-        let by = By::Human { id, roles: roles.clone() };
+        let by = By::Human { id, roles: roles.clone(), token: None };
         Ok(Session { by, name: name.clone(), roles, expires, form: FormToken::of(secret) })
     }
 

@@ -12,10 +12,11 @@ use std::time::Duration;
 use alcaide_identity::assertion::{self, AssertionError, claimed_credential};
 use alcaide_identity::token::TOKEN_LIFE_MAX;
 use alcaide_identity::{
-    Audience, Credential, DpopProof, DpopRequest, Narrowed, TokenError, TokenRequest, Verified, narrow,
+    Audience, Credential, DpopProof, DpopRequest, ExchangeError, Narrowed, TokenError, TokenRequest,
+    Verified, narrow,
 };
 use alcaide_inventory::declare::{DpopRule, Grant, Role};
-use alcaide_inventory::{Actor, CredentialId, HumanId, Moment, Principal, RunId, TaskId, TokenId};
+use alcaide_inventory::{Actor, CredentialId, HumanId, Moment, Principal, RunId, TaskId, TokenId, UnitId};
 use alcaide_record::{Event, Issued, TokenKind};
 use alcaide_seal::digest::{Sha256Digest, sha256};
 use alcaide_seal::{Jwk, KeySet, SecretText};
@@ -24,7 +25,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::by::{By, Operation};
+use crate::by::{By, Held, Operation};
 use crate::error::OfficeError;
 use crate::office::{Office, digest_of};
 use crate::orders::keepers;
@@ -36,13 +37,29 @@ pub const GATE_TOKEN_LIFE: Duration = Duration::from_secs(10 * 60);
 /// Life of a token for the office.
 pub const OFFICE_TOKEN_LIFE: Duration = TOKEN_LIFE_MAX;
 
+/// A DPoP proof that holds. It is used up by whoever shows it once it is known who that is, and works once.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    thumbprint: String,
+    id: Sha256Digest,
+    forget: Moment,
+}
+
+impl Proof {
+    /// Thumbprint of its key (RFC 7638), base64url.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+}
+
 /// A program asks with its client credential (RFC 6749, section 4.4; RFC 7523).
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
     /// `client_assertion`.
     pub assertion: String,
-    /// Thumbprint that [`Office::dpop`] gave for the proof beside the request; the token is then bound to that key.
-    pub dpop: Option<String>,
+    /// What [`Office::dpop`] gave for the proof beside the request; the token is then bound to its key.
+    pub dpop: Option<Proof>,
     /// Grants to narrow the token to.
     pub scope: Option<Vec<Grant>>,
 }
@@ -56,8 +73,8 @@ pub struct Exchange {
     pub subject_proof: Option<String>,
     /// The new actor's `client_assertion`.
     pub assertion: String,
-    /// Thumbprint that [`Office::dpop`] gave for the new actor's proof.
-    pub dpop: Option<String>,
+    /// What [`Office::dpop`] gave for the new actor's proof.
+    pub dpop: Option<Proof>,
     /// Grants to narrow to; those of the subject token where `None`.
     pub scope: Option<Vec<Grant>>,
     /// Longest life; cut to what the subject token has left.
@@ -94,24 +111,29 @@ impl Office {
         key_set(&self.0.public)
     }
 
-    /// Checks a DPoP proof of a request to the office, which has no access token yet or carries `access_token`; gives
-    /// the thumbprint of its key. Each proof works once.
+    /// Checks a DPoP proof of a request to the office, which has no access token yet or carries `access_token`. It is
+    /// not used up by that: a stranger's proof holds as well, and takes no room.
     ///
     /// # Errors
-    /// [`OfficeError::Dpop`], [`OfficeError::Replayed`], [`OfficeError::Crowded`].
+    /// [`OfficeError::Dpop`].
     pub fn dpop(
         &self,
         proof: &str,
         method: &str,
         url: &str,
         access_token: Option<&str>,
-    ) -> Result<String, OfficeError> {
+    ) -> Result<Proof, OfficeError> {
         let now = self.now();
         let request = DpopRequest { method, url, access_token, bound_to: None, not_before: self.0.started };
-        let proof = DpopProof::verify(proof, &request, now)?;
+        let DpopProof { thumbprint, id, forget } = DpopProof::verify(proof, &request, now)?;
+        Ok(Proof { thumbprint, id, forget })
+    }
+
+    /// Uses a proof up, once it is known whose it is.
+    fn use_up(&self, actor: Actor, proof: Option<&Proof>) -> Result<(), OfficeError> {
+        let (Some(proof), now) = (proof, self.now()) else { return Ok(()) };
         // Its time was compared with the office's start already.
-        self.0.replay.take(proof.id, now, proof.forget, now)?;
-        Ok(proof.thumbprint)
+        self.0.replay.take(actor, proof.id, now, proof.forget, now)
     }
 
     /// A token for whoever holds the key of a client credential.
@@ -121,9 +143,10 @@ impl Office {
     /// [`OfficeError::Barred`] if the actor may not act; [`OfficeError::Unbound`] if its tokens must be bound; else
     /// what store and ledger say.
     pub async fn token_client_credentials(&self, asked: ClientCredentials) -> Result<Granted, OfficeError> {
-        let (credential, actor) = self.client(&asked.assertion).await?;
-        let (state, unit) = self.may_act(actor).await?;
-        self.bound_if_required(actor, asked.dpop.as_deref())?;
+        let Client { credential, actor, state, unit } =
+            self.client(&asked.assertion, asked.dpop.as_ref()).await?;
+        let bind_to = asked.dpop.map(|proof| proof.thumbprint);
+        self.bound_if_required(actor, bind_to.as_deref())?;
         let token = TokenId::from_bits(self.bits()?);
         let (audience, life, roles, task) = match actor {
             Actor::Human(id) => {
@@ -142,13 +165,13 @@ impl Office {
             epochs: vec![state.epoch, state.epoch],
             ancestors: Vec::new(),
             parent: None,
-            bind_to: asked.dpop,
+            bind_to,
             scope: asked.scope,
             roles,
             words: None,
             client_id: credential.to_string(),
         };
-        self.grant(request, None, None).await
+        self.grant(request, None, (TaskOf::Before, None)).await
     }
 
     /// A token with which another actor acts for the subject of the one presented. It only ever shrinks.
@@ -159,20 +182,19 @@ impl Office {
     ///
     /// Source: RFC 8693, sections 2 and 4.
     pub async fn token_exchange(&self, asked: Exchange) -> Result<Granted, OfficeError> {
-        let (credential, actor) = self.client(&asked.assertion).await?;
+        let Client { credential, actor, state, unit } =
+            self.client(&asked.assertion, asked.dpop.as_ref()).await?;
+        let bind_to = asked.dpop.map(|proof| proof.thumbprint);
         if let Actor::Human(_) = actor {
             return Err(OfficeError::Request { why: "only agents and workloads exchange tokens" });
         }
         let now = self.now();
         let from = self.0.gate.verify(asked.subject_token.expose(), now)?;
         self.still_good(&from).await?;
-        let (state, unit) = self.may_act(actor).await?;
-        self.bound_if_required(actor, asked.dpop.as_deref())?;
+        self.bound_if_required(actor, bind_to.as_deref())?;
         let proven = match &from.get().bound_to {
             None => true,
-            Some(key) => {
-                [&asked.subject_proof, &asked.dpop].into_iter().flatten().any(|proved| proved == key)
-            }
+            Some(key) => [&asked.subject_proof, &bind_to].into_iter().flatten().any(|proved| proved == key),
         };
         let parent = from.get().principal.token;
         let narrowed = Narrowed {
@@ -182,18 +204,19 @@ impl Office {
             token: TokenId::from_bits(self.bits()?),
             scope: asked.scope,
             life: asked.life.unwrap_or(GATE_TOKEN_LIFE),
-            bind_to: asked.dpop,
+            bind_to,
             proven,
             client_id: credential.to_string(),
         };
         let request = narrow(&from, narrowed, now)?;
-        self.grant(request, Some(parent), None).await
+        self.grant(request, Some(parent), (TaskOf::Before, None)).await
     }
 
     /// A token for an agent's task on behalf of a person, for the launcher that starts the agent's program.
     ///
     /// A person starts tasks of their own, with agents that they own or sponsor or that are of their unit;
-    /// administrators and the operator start them for others too.
+    /// administrators and the operator start them for others too. Who comes with an office token gets one that descends
+    /// from it and ends with it at the latest.
     ///
     /// # Errors
     /// [`OfficeError::Forbidden`]; [`OfficeError::Barred`] if agent or person may not act; [`OfficeError::Unbound`];
@@ -212,12 +235,14 @@ impl Office {
                 return Err(self.denied(by, Operation::TaskForOthers).await);
             }
         }
-        self.bound_if_required(order.actor, order.bind_to.as_deref())?;
-        let task = match order.task {
-            None => TaskId::from_bits(self.bits()?),
+        let Lineage { parent, hash, ancestors, bind_to, life } =
+            self.lineage(by, order.bind_to, order.life)?;
+        self.bound_if_required(order.actor, bind_to.as_deref())?;
+        let (task, of) = match order.task {
+            None => (TaskId::from_bits(self.bits()?), TaskOf::New),
             Some(task) => {
                 self.is_task_of(task, order.actor, subject).await?;
-                task
+                (task, TaskOf::Before)
             }
         };
         let words = order.words.as_ref().map(|words| words.expose().as_bytes());
@@ -233,25 +258,27 @@ impl Office {
                 token: TokenId::from_bits(self.bits()?),
             },
             audience: Audience::Gate,
-            life: order.life,
+            life,
             epochs: vec![state.epoch, subject_state.epoch],
-            ancestors: Vec::new(),
-            parent: None,
-            bind_to: order.bind_to,
+            ancestors,
+            parent: hash,
+            bind_to,
             scope: order.scope,
             roles: Vec::new(),
             words: words.map(sha256),
             client_id: by.human().map_or_else(|| "operator".to_owned(), |human| human.to_string()),
         };
-        self.grant(request, None, commitment).await
+        self.grant(request, parent, (of, commitment)).await
     }
 
     /// A token for the office with all roles of a person. The operator may have one for anybody, to begin with; a
-    /// person for themselves, to go on.
+    /// person for themselves, one that descends from the token that they came with and ends with it at the latest: to
+    /// hand on, never to go on for longer.
     ///
     /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Barred`], [`OfficeError::Token`] for a life out of bounds; else what
-    /// store and ledger say.
+    /// [`OfficeError::Forbidden`], [`OfficeError::Barred`], [`OfficeError::Token`] for a life out of bounds,
+    /// [`OfficeError::Exchange`] if nothing is left of the token that they came with, [`OfficeError::Request`] if it
+    /// descends from too many; else what store and ledger say.
     pub async fn office_token(
         &self,
         by: &By,
@@ -263,6 +290,7 @@ impl Office {
         }
         let actor = Actor::Human(human);
         let (state, unit) = self.may_act(actor).await?;
+        let Lineage { parent, hash, ancestors, bind_to, life } = self.lineage(by, None, life)?;
         let request = TokenRequest {
             principal: Principal {
                 subject: actor,
@@ -276,39 +304,42 @@ impl Office {
             audience: Audience::Office,
             life,
             epochs: vec![state.epoch, state.epoch],
-            ancestors: Vec::new(),
-            parent: None,
-            bind_to: None,
+            ancestors,
+            parent: hash,
+            bind_to,
             scope: None,
             roles: self.roles_of(human),
             words: None,
             client_id: by.human().map_or_else(|| "operator".to_owned(), |human| human.to_string()),
         };
-        self.grant(request, None, None).await
+        self.grant(request, parent, (TaskOf::Before, None)).await
     }
 
     /// Who holds an office token, with the roles that count now: those of the token that the plan in force still
-    /// gives. `dpop` is the thumbprint that [`Office::dpop`] gave for the proof beside the request, if there was one.
+    /// gives. `dpop` is what [`Office::dpop`] gave for the proof beside the request, if there was one; it is used up.
     ///
     /// # Errors
-    /// [`OfficeError::Token`], [`OfficeError::Revoked`], [`OfficeError::Barred`], [`OfficeError::Unbound`].
-    pub async fn verify_office(&self, token: &str, dpop: Option<&str>) -> Result<By, OfficeError> {
+    /// [`OfficeError::Token`], [`OfficeError::Revoked`], [`OfficeError::Barred`], [`OfficeError::Unbound`],
+    /// [`OfficeError::Replayed`], [`OfficeError::Crowded`].
+    pub async fn verify_office(&self, token: &str, dpop: Option<&Proof>) -> Result<By, OfficeError> {
         let verified = self.0.office.verify(token, self.now())?;
         self.still_good(&verified).await?;
         let credential = verified.get();
         let Actor::Human(id) = credential.principal.actor else {
             return Err(OfficeError::Token(TokenError::Chain));
         };
-        if credential.bound_to.is_some() && credential.bound_to.as_deref() != dpop {
+        if credential.bound_to.is_some() && credential.bound_to.as_deref() != dpop.map(Proof::thumbprint) {
             return Err(OfficeError::Unbound { actor: id.to_string() });
         }
+        self.use_up(Actor::Human(id), dpop)?;
         let now = self.roles_of(id);
         let roles = credential.roles.iter().copied().filter(|role| now.contains(role)).collect();
-        Ok(By::Human { id, roles })
+        Ok(By::Human { id, roles, token: Some(Box::new(Held::of(credential))) })
     }
 
-    /// Who holds the key of the credential that an assertion is of.
-    async fn client(&self, compact: &str) -> Result<(CredentialId, Actor), OfficeError> {
+    /// Who holds the key of the credential that an assertion is of, if they may act. Only then assertion and proof are
+    /// used up.
+    async fn client(&self, compact: &str, dpop: Option<&Proof>) -> Result<Client, OfficeError> {
         let claimed = claimed_credential(compact).ok_or(OfficeError::Client)?;
         let (actor, key) = self.credential(claimed).await?.ok_or(OfficeError::Client)?;
         let now = self.now();
@@ -317,8 +348,34 @@ impl Office {
             let why = "`iat` is missing, so that a replay could not be seen".to_owned();
             return Err(AssertionError::Claims { why }.into());
         };
-        self.0.replay.take(proof.id, issued, proof.forget, now)?;
-        Ok((claimed, actor))
+        let (state, unit) = self.may_act(actor).await?;
+        self.0.replay.take(actor, proof.id, issued, proof.forget, now)?;
+        self.use_up(actor, dpop)?;
+        Ok(Client { credential: claimed, actor, state, unit })
+    }
+
+    /// What a token has from the one that somebody came with who asks for it; from none, what was asked for.
+    fn lineage(&self, by: &By, bind_to: Option<String>, life: Duration) -> Result<Lineage, OfficeError> {
+        let Some(held) = by.token() else {
+            return Ok(Lineage { parent: None, hash: None, ancestors: Vec::new(), bind_to, life });
+        };
+        let left = held.expires.since(self.now());
+        if left < Duration::from_secs(1) {
+            return Err(ExchangeError::Ended.into());
+        }
+        if held.ancestors.len() >= ANCESTORS_MAX {
+            return Err(OfficeError::Request { why: "the token that asks descends from too many others" });
+        }
+        let mut ancestors = Vec::with_capacity(held.ancestors.len().saturating_add(1));
+        ancestors.push(held.token);
+        ancestors.extend_from_slice(&held.ancestors);
+        Ok(Lineage {
+            parent: Some(held.token),
+            hash: Some(held.hash),
+            ancestors,
+            bind_to: bind_to.or_else(|| held.bound_to.clone()),
+            life: life.min(left),
+        })
     }
 
     /// Whether everybody in the chain may still act and nothing was revoked since.
@@ -383,7 +440,7 @@ impl Office {
         &self,
         request: TokenRequest,
         parent: Option<TokenId>,
-        words: Option<Sha256Digest>,
+        (task, words): (TaskOf, Option<Sha256Digest>),
     ) -> Result<Granted, OfficeError> {
         let now = self.now();
         let minted = self.0.issuer.mint(&request, now)?;
@@ -391,6 +448,7 @@ impl Office {
         let principal = &request.principal;
         let issued = Issued {
             actor: principal.actor,
+            begins: task == TaskOf::New,
             by: None,
             epoch: request.epochs.first().copied().unwrap_or(0),
             expires: minted.expires,
@@ -417,6 +475,34 @@ impl Office {
         })
     }
 }
+
+/// A program that proved its key and may act.
+struct Client {
+    credential: CredentialId,
+    actor: Actor,
+    state: ActorState,
+    unit: UnitId,
+}
+
+/// Whether the task of a token began with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum TaskOf {
+    New,
+    /// It may have been there before.
+    Before,
+}
+
+/// What a new token has from the one before it.
+struct Lineage {
+    parent: Option<TokenId>,
+    hash: Option<Sha256Digest>,
+    ancestors: Vec<TokenId>,
+    bind_to: Option<String>,
+    life: Duration,
+}
+
+/// Most tokens that an office token descends from: who hands one on has no need of more.
+const ANCESTORS_MAX: usize = 16;
 
 /// The set of these keys by their thumbprints.
 pub(crate) fn key_set(keys: &[Jwk]) -> Result<KeySet, OfficeError> {

@@ -12,7 +12,6 @@
 //! is accepted unread.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use alcaide_inventory::declare::Route;
 use alcaide_inventory::fact::{Effect, Facts};
@@ -235,8 +234,7 @@ impl Office {
         self.allow(by, Operation::AcceptPin).await?;
         let (own, by, server, tool) = (self.clone(), by.human(), server.clone(), tool.to_owned());
         detached(async move {
-            let desk = Arc::clone(&own.0.desk).lock_owned().await;
-            own.catch_up().await?;
+            let desk = own.desk().await?;
             let view = own.find(&server, &tool).await?.view;
             let wrong = |why| OfficeError::Tool { tool: format!("{server}/{}", cut(&tool)), why };
             let id = view.id.ok_or_else(|| wrong("it is not declared, so nobody said what a call does"))?;
@@ -281,8 +279,7 @@ impl Office {
         self.allow(by, Operation::QuarantineTool).await?;
         let (own, by, server, tool) = (self.clone(), by.human(), server.clone(), tool.to_owned());
         detached(async move {
-            let desk = Arc::clone(&own.0.desk).lock_owned().await;
-            own.catch_up().await?;
+            let desk = own.desk().await?;
             let view = own.find(&server, &tool).await?.view;
             let accepted = view.state != ToolState::Quarantined && view.accepted.is_some();
             let Some(id) = view.id.filter(|_| accepted) else {

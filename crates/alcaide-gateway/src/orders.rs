@@ -21,6 +21,14 @@ pub enum RebuildError {
     /// The ledger cannot be read.
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[from] LedgerError),
+    /// Memory is of another ledger, or of a later moment of this one: orders to come would be taken for known.
+    #[error("memory rests on {needs} entries, and the ledger has {size}")]
+    Ahead {
+        /// What memory rests on.
+        needs: u64,
+        /// What there is.
+        size: u64,
+    },
     /// An entry of the ledger cannot be followed.
     #[error("the ledger cannot be followed: {0}")]
     Follow(#[from] ReadError),
@@ -40,7 +48,10 @@ pub enum RebuildError {
 /// # Errors
 /// [`RebuildError`] with the first entry that cannot be read: the gate must not serve then.
 pub fn rebuild(ledger: &Ledger, memory: &Memory) -> Result<u64, RebuildError> {
-    let from = memory.replay_from();
+    let (from, needs, size) = (memory.replay_from(), memory.replay_needs(), ledger.size());
+    if needs > size {
+        return Err(RebuildError::Ahead { needs, size });
+    }
     let mut fault = None;
     let end = ledger.replay(from, |index, leaf| {
         if fault.is_none() {

@@ -1,6 +1,8 @@
 //! Budgets by reservation.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alcaide_inventory::declare::Period;
 use alcaide_inventory::id::{BudgetId, CallId};
@@ -9,7 +11,7 @@ use alcaide_record::{Effect, Settlement};
 use serde::{Deserialize, Serialize};
 
 use crate::question::Taken;
-use crate::state::Memory;
+use crate::state::{Memory, State};
 
 const MINUTE_S: u64 = 60;
 const HOUR_S: u64 = 60 * MINUTE_S;
@@ -85,6 +87,45 @@ impl Counter {
         self.reserved.saturating_add(self.used)
     }
 }
+
+/// Whether a period that began at `start` is over. Entries name only its beginning: where nobody has asked for the budget
+/// since the start, it may be the longest there is.
+fn is_over(period: Option<&Period>, start: Moment, now: Moment) -> bool {
+    let total = start == Moment::from_secs(0);
+    let period = period.filter(|period| **period != Period::Total).unwrap_or(&Period::ThirtyDays);
+    !total && period_end(*period, start).is_some_and(|end| end <= now)
+}
+
+impl State {
+    /// Drops the counters of periods that are over, and what unknown calls set aside in them: no more often than there
+    /// are twice as many as were left the last time, and once a minute where there is no room. `false` if there is none
+    /// for another all the same.
+    pub(crate) fn room_for_counters(&mut self, now: Moment) -> bool {
+        let is_full = self.budgets.len() >= COUNTERS_MAX;
+        let is_due = if is_full {
+            now.since(self.swept) >= Duration::from_secs(MINUTE_S)
+        } else {
+            self.budgets.len() >= self.sweep_at.max(SWEEP_MIN)
+        };
+        if is_due {
+            let periods = &self.periods;
+            self.budgets.retain(|(budget, start), _| !is_over(periods.get(budget), *start, now));
+            let budgets = &self.budgets;
+            let counts = |held: &Held| budgets.contains_key(&(held.budget, held.period));
+            let live: BTreeSet<BudgetId> = budgets.keys().map(|(budget, _)| *budget).collect();
+            self.periods.retain(|budget, _| live.contains(budget));
+            self.open.retain(|_, held| held.iter().any(counts));
+            self.sweep_at = self.budgets.len().saturating_mul(2);
+            self.swept = now;
+        }
+        self.budgets.len() < COUNTERS_MAX
+    }
+}
+
+/// Most counters of budgets and periods: a bound on memory, many times what a house declares.
+pub(crate) const COUNTERS_MAX: usize = 200_000;
+/// Fewer counters than this are not worth looking through.
+const SWEEP_MIN: usize = 1_024;
 
 /// One amount set aside.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,7 +1,6 @@
 //! Ledger entries into state: at start for all of them, later for those that others wrote (the office's).
 
 use alcaide_inventory::Moment;
-use alcaide_label::Label;
 use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind};
 
 use crate::budget::Held;
@@ -18,7 +17,7 @@ impl Memory {
             state.apply(index, entry);
             match &entry.event {
                 Event::Refused(refused) => self.asked(index, refused),
-                Event::Order(order) => self.answered(order, entry.at),
+                Event::Order(order) => self.answered(&state, order, entry.at),
                 Event::Intent(intent) => self.spent(&intent.effects),
                 _ => {}
             }
@@ -30,6 +29,7 @@ impl State {
     fn apply(&mut self, index: u64, entry: &Entry) {
         match &entry.event {
             Event::Intent(intent) => {
+                self.room_for_counters(entry.at);
                 let mut held = Vec::new();
                 for effect in &intent.effects {
                     if let Effect::Reserve { amount, budget, period } = effect {
@@ -50,12 +50,7 @@ impl State {
             Event::Issued(issued) if issued.kind == TokenKind::Gate => {
                 let Some(task) = issued.task else { return };
                 self.make_room();
-                let run = issued.run;
-                // A new task of a known run starts clean only where someone else attested the user's words for it.
-                let start = match run.and_then(|run| self.runs.get(&run)) {
-                    Some(label) if issued.words.is_none() => *label,
-                    _ => Label::CLEAN,
-                };
+                let (run, start) = (issued.run, self.start(issued));
                 self.tasks.entry(task).or_insert(TaskState { label: start, run, touched: index }).touched =
                     index;
                 if let Some(run) = run {

@@ -19,7 +19,7 @@ use alcaide_seal::digest::sha256;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::state::Memory;
+use crate::state::{Memory, State};
 
 /// Most questions that are remembered at one time; past it calls are refused unasked, no question is forgotten early.
 pub const QUESTIONS_MAX: usize = 10_000;
@@ -257,12 +257,19 @@ impl Memory {
         }
     }
 
-    pub(crate) fn answered(&self, order: &Order, at: Moment) {
+    /// An order that answers, or that takes from somebody what they answered: who is stopped has said yes to nothing.
+    pub(crate) fn answered(&self, state: &State, order: &Order, at: Moment) {
+        let stopped = |human| state.actors.get(&Actor::Human(human)).is_some_and(|known| known.killed);
         let mut questions = self.questions();
         match &order.order {
+            OrderKind::Kill { actor: Actor::Human(killed), .. } => {
+                for kept in questions.kept.values_mut() {
+                    kept.yes.retain(|(human, _)| human != killed);
+                }
+            }
             OrderKind::Approve { approval, digest, expires } => {
                 let Some(kept) = questions.kept.get_mut(approval) else { return };
-                let Some(human) = order.by else { return };
+                let Some(human) = order.by.filter(|human| !stopped(*human)) else { return };
                 // A yes to something else than what was asked, from nobody or too late is no answer.
                 let known = kept.yes.iter().any(|(known, _)| *known == human);
                 if kept.digest != *digest

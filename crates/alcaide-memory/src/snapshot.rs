@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
 use crate::question::{Kept, Questions};
-use crate::state::{ActorState, Applied, Memory, Offers, State, TaskState};
+use crate::state::{ActorState, Applied, Memory, Offers, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
 pub const SNAPSHOT_VERSION: u32 = 2;
@@ -56,6 +56,11 @@ struct Form {
     offers: Vec<(RouteId, Newest, u32)>,
     #[serde(default)]
     questions: Vec<Kept>,
+    /// Absent in snapshots from before it was kept: then whoever remembers many has perhaps forgotten some.
+    #[serde(default)]
+    forgot_tasks: Option<bool>,
+    #[serde(default)]
+    forgot_runs: Option<bool>,
 }
 
 impl Memory {
@@ -116,6 +121,8 @@ impl Memory {
                     })
                     .collect(),
                 questions: self.kept_questions(),
+                forgot_tasks: Some(state.forgot_tasks),
+                forgot_runs: Some(state.forgot_runs),
             }
         };
         let needs = form.beyond.last().map_or(form.below, |last| last.saturating_add(1));
@@ -133,6 +140,7 @@ impl Memory {
         if !(SNAPSHOT_VERSION_OLDEST..=SNAPSHOT_VERSION).contains(&form.version) {
             return Err(SnapshotError { why: format!("its version is {}", form.version) });
         }
+        let many = form.tasks.len() >= TASKS_MAX / 2;
         let state = State {
             budgets: form
                 .budgets
@@ -159,7 +167,10 @@ impl Memory {
                     (server, Offers { newest: newest.into_iter().collect(), taken })
                 })
                 .collect(),
+            forgot_tasks: form.forgot_tasks.unwrap_or(many),
+            forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },
+            ..State::default()
         };
         Ok(Arc::new(Self::of(state, Questions::of(form.questions))))
     }

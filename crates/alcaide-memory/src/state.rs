@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use alcaide_inventory::declare::Period;
 use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
-use alcaide_record::{Digest, Effect, Refused, Settlement};
+use alcaide_record::{Digest, Effect, Issued, Refused, Settlement};
 
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
 use crate::hearing::Hearing;
@@ -15,8 +16,8 @@ use crate::replay::{ReplayError, Seen};
 
 /// Most tasks whose labels are remembered; past it the oldest is forgotten and counts as untrusted.
 pub(crate) const TASKS_MAX: usize = 200_000;
-/// Most counters of budgets and periods.
-pub(crate) const COUNTERS_MAX: usize = 200_000;
+/// Most runs whose labels are remembered beyond their tasks; past it an unknown run counts as untrusted.
+pub(crate) const RUNS_MAX: usize = 200_000;
 /// Most definitions that one tool server is remembered to have offered; past it new ones are not taken, and tools that
 /// were not offered in a known form stay hidden. A server with so many changes them at every look.
 pub(crate) const OFFERS_MAX: u32 = 5_000;
@@ -73,6 +74,15 @@ pub(crate) struct State {
     pub(crate) actors: HashMap<Actor, ActorState>,
     pub(crate) revoked: HashMap<TokenId, Moment>,
     pub(crate) offers: HashMap<RouteId, Offers>,
+    /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
+    pub(crate) forgot_tasks: bool,
+    /// Whether a run was ever forgotten that had read something.
+    pub(crate) forgot_runs: bool,
+    /// How long the periods of a budget are, since somebody asked for it.
+    pub(crate) periods: HashMap<BudgetId, Period>,
+    /// So many counters are looked through for those that are over, and when they were the last time.
+    pub(crate) sweep_at: usize,
+    pub(crate) swept: Moment,
     pub(crate) applied: Applied,
 }
 
@@ -95,7 +105,13 @@ pub(crate) struct Applied {
 impl Applied {
     /// Notes `index`; false if it was noted before.
     pub(crate) fn note(&mut self, index: u64) -> bool {
-        if index < self.below || !self.beyond.insert(index) {
+        if index < self.below {
+            return false;
+        }
+        if index == self.below {
+            // Nearly always: in order, nothing is set aside.
+            self.below = self.below.saturating_add(1);
+        } else if !self.beyond.insert(index) {
             return false;
         }
         while self.beyond.remove(&self.below) {
@@ -132,6 +148,13 @@ impl Memory {
         self.state().applied.below
     }
 
+    /// Ledger index below which an entry may be in memory: the ledger must hold all of them.
+    #[must_use]
+    pub fn replay_needs(&self) -> u64 {
+        let state = self.state();
+        state.applied.beyond.last().map_or(state.applied.below, |last| last.saturating_add(1))
+    }
+
     /// Sets amounts aside in all of `asks` or in none.
     ///
     /// # Errors
@@ -141,29 +164,32 @@ impl Memory {
             return Ok(Reservation::new(Arc::clone(self), Vec::new()));
         }
         let mut state = self.state();
+        let room = state.room_for_counters(now);
         let mut held = Vec::with_capacity(asks.len());
+        let exhausted = |left, start, ask: &BudgetAsk| {
+            Box::new(Exhausted {
+                budget: ask.budget,
+                name: ask.name.clone(),
+                left,
+                limit: ask.limit,
+                asked: ask.amount,
+                again: period_end(ask.period, start),
+            })
+        };
         for ask in asks {
             let start = period_start(ask.period, now);
             let taken = state.budgets.get(&(ask.budget, start)).map_or(0, |counter| counter.taken());
             let left = ask.limit.saturating_sub(taken);
             if ask.amount > left || left == 0 {
-                return Err(Box::new(Exhausted {
-                    budget: ask.budget,
-                    name: ask.name.clone(),
-                    left,
-                    limit: ask.limit,
-                    asked: ask.amount,
-                    again: period_end(ask.period, start),
-                }));
+                return Err(exhausted(left, start, ask));
+            }
+            if !room && !state.budgets.contains_key(&(ask.budget, start)) {
+                return Err(exhausted(0, start, ask));
             }
             held.push(Held { budget: ask.budget, period: start, amount: ask.amount });
         }
-        if state.budgets.len() > COUNTERS_MAX {
-            let longest = std::time::Duration::from_secs(31 * 24 * 60 * 60);
-            let total = Moment::from_secs(0);
-            state.budgets.retain(|(_, start), counter| {
-                counter.reserved > 0 || *start == total || now.since(*start) < longest
-            });
+        for ask in asks {
+            state.periods.insert(ask.budget, ask.period);
         }
         for amount in &held {
             let counter = state.budgets.entry((amount.budget, amount.period)).or_default();
@@ -323,7 +349,30 @@ impl State {
         let (_, cut, _) = touched.select_nth_unstable(at);
         let cut = *cut;
         self.tasks.retain(|_, task| task.touched > cut);
+        self.forgot_tasks = true;
         let live: BTreeSet<RunId> = self.tasks.values().filter_map(|task| task.run).collect();
-        self.runs.retain(|run, _| live.contains(run));
+        // A run that has read nothing is as good as one that is not known.
+        self.runs.retain(|run, label| live.contains(run) || *label != Label::CLEAN);
+        if self.runs.len() > RUNS_MAX {
+            self.forgot_runs = true;
+            self.runs.retain(|run, _| live.contains(run));
+        }
+    }
+
+    /// What a task starts with that is not known yet: nothing, if it is certain that it has read nothing.
+    pub(crate) fn start(&self, issued: &Issued) -> Label {
+        if self.forgot_tasks && !issued.begins {
+            return Label::MISSING;
+        }
+        match issued.run {
+            // Someone else attested the user's words for it.
+            _ if issued.words.is_some() => Label::CLEAN,
+            None => Label::CLEAN,
+            Some(run) => match self.runs.get(&run) {
+                Some(label) => *label,
+                None if self.forgot_runs => Label::MISSING,
+                None => Label::CLEAN,
+            },
+        }
     }
 }

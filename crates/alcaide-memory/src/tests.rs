@@ -15,6 +15,8 @@ use alcaide_record::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::budget::COUNTERS_MAX;
+use crate::state::TASKS_MAX;
 
 const NOW: Moment = Moment::from_secs(1_795_000_000);
 const BUDGET: BudgetId = BudgetId::from_bits(1);
@@ -96,6 +98,7 @@ fn issued(task: u128, run: Option<u128>, words: bool) -> Entry {
         NOW,
         Event::Issued(Issued {
             actor: agent(),
+            begins: true,
             by: None,
             epoch: 0,
             expires: NOW,
@@ -215,6 +218,109 @@ fn a_proof_works_once() {
     assert_eq!(memory.first_time([1; 32], forget, NOW), Ok(()));
     assert_eq!(memory.first_time([1; 32], forget, NOW), Err(ReplayError::Replayed));
     assert_eq!(memory.first_time([2; 32], forget, NOW), Ok(()));
+}
+
+#[test]
+fn counters_of_periods_that_are_over_go_away() {
+    let memory = Memory::empty();
+    let ask = |budget: u128, period| BudgetAsk {
+        budget: BudgetId::from_bits(budget),
+        name: "daily".parse().unwrap(),
+        limit: 10,
+        period,
+        amount: 1,
+    };
+    let mut index = 0;
+    for minute in 0..20_000_u64 {
+        let now = NOW + std::time::Duration::from_secs(60 * minute);
+        let asks = [ask(1, Period::Minute), ask(2, Period::Total)];
+        let Ok(mut held) = memory.reserve(&asks[..if minute < 10 { 2 } else { 1 }], now) else { panic!() };
+        let call = CallId::from_bits(u128::from(minute));
+        held.journalled(index, call, 1);
+        index += 1;
+        // Of every other call it is never known how it ended.
+        if minute % 2 == 0 {
+            let settled = held.settlement(|_| 1);
+            held.settle(index, &settled);
+            index += 1;
+        }
+    }
+    let state = memory.state();
+    assert!(state.budgets.len() <= 1_024, "{}", state.budgets.len());
+    assert!(state.open.len() <= 1_024, "{}", state.open.len());
+    let total = &state.budgets[&(BudgetId::from_bits(2), Moment::from_secs(0))];
+    assert_eq!(total.taken(), 10, "what counts for ever is kept");
+}
+
+#[test]
+fn replayed_counters_go_away_too_and_no_more_than_the_bound_are_kept() {
+    let memory = Memory::empty();
+    let reserve = |budget, at: Moment| Effect::Reserve {
+        amount: 1,
+        budget: BudgetId::from_bits(budget),
+        period: period_start(Period::Minute, at),
+    };
+    for minute in 0..70_000_u64 {
+        let at = NOW + std::time::Duration::from_secs(60 * minute);
+        let entry = Entry { at, ..intent(u128::from(minute), vec![reserve(1, at)]) };
+        memory.apply(minute, &entry);
+    }
+    // The entry does not say how long the period is: it may be one of thirty days, of 43,200 minutes.
+    assert!(memory.state().budgets.len() < 50_000, "{}", memory.state().budgets.len());
+    let now = NOW + std::time::Duration::from_secs(60 * 70_000);
+    let all: Vec<_> = (2..=COUNTERS_MAX as u128 + 2).map(|budget| reserve(budget, now)).collect();
+    memory.apply(70_000, &Entry { at: now, ..intent(u128::MAX, all) });
+    let more = |budget: u128| BudgetAsk {
+        budget: BudgetId::from_bits(budget),
+        period: Period::Minute,
+        ..ask(1, 100)
+    };
+    assert!(memory.reserve(&[more(9_999_999)], now).is_err(), "there is no room for another");
+    assert!(memory.reserve(&[more(2)], now).is_ok(), "those that are there go on");
+}
+
+#[test]
+fn a_task_that_was_forgotten_does_not_come_back_clean() {
+    let memory = Memory::empty();
+    let mut index = 0;
+    let mut apply = |entry: &Entry| {
+        memory.apply(index, entry);
+        index += 1;
+    };
+    let again = |task: u128| {
+        let Event::Issued(issued) = issued(task, None, false).event else { panic!() };
+        Entry::new(NOW, Event::Issued(Issued { begins: false, ..issued }))
+    };
+    let (tainted, own) = (TaskId::from_bits(1), TaskId::from_bits(2));
+    apply(&issued(1, Some(9), false));
+    apply(&again(2));
+    assert_eq!(memory.label(own), Label::CLEAN, "nothing was forgotten yet, so it is new");
+    apply(&outcome(1, vec![], vec![Effect::Join { label: UNTRUSTED, task: tainted }]));
+    for task in 0..TASKS_MAX as u128 {
+        apply(&issued(1_000 + task, None, false));
+    }
+    assert_eq!(memory.label(tainted), Label::MISSING, "it is forgotten");
+    for task in [1, 2] {
+        apply(&again(task));
+        assert_eq!(memory.label(TaskId::from_bits(task)), Label::MISSING);
+    }
+    // What begins now is known to be new, unless its run had read something.
+    apply(&issued(500, None, false));
+    assert_eq!(memory.label(TaskId::from_bits(500)), Label::CLEAN);
+    apply(&issued(501, Some(9), false));
+    assert_eq!(memory.label(TaskId::from_bits(501)), UNTRUSTED);
+    let restored = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    restored.apply(index, &again(3));
+    assert_eq!(restored.label(TaskId::from_bits(3)), Label::MISSING, "a restart forgets none of that");
+}
+
+#[test]
+fn entries_in_order_are_counted_and_others_are_set_aside() {
+    let mut applied = crate::state::Applied::default();
+    for (index, is_new) in [(0, true), (0, false), (2, true), (2, false), (1, true), (1, false), (3, true)] {
+        assert_eq!(applied.note(index), is_new, "{index}");
+    }
+    assert_eq!((applied.below, applied.beyond.len()), (4, 0));
 }
 
 #[derive(Clone, Debug)]

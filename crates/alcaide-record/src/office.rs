@@ -62,6 +62,9 @@ pub enum TokenKind {
 pub struct Issued {
     /// Who may act with it.
     pub actor: Actor,
+    /// Whether its task began with it, under an id that was drawn then; an actor's own task has none of these.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub begins: bool,
     /// Who opened the enrolment; absent for the operator, and for other kinds, whose subject says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<HumanId>,
@@ -83,6 +86,12 @@ pub struct Issued {
     pub token: TokenId,
     /// Keyed digest of the user's words that were attested for the task.
     pub words: Option<Digest>,
+}
+
+/// A flag that is left out of an entry.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What the office orders.

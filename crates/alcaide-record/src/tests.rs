@@ -172,6 +172,7 @@ fn all_kinds() -> Vec<Event> {
         }),
         Event::Issued(Issued {
             actor: agent(),
+            begins: false,
             by: None,
             epoch: 2,
             expires: Moment::from_secs(9),

@@ -67,6 +67,9 @@ pub enum StoreError {
     /// The blocking work panicked, or the runtime is going down.
     #[error("the work on the database was stopped")]
     Stopped,
+    /// All readers were busy for too long.
+    #[error("too many questions are asked of the database at once")]
+    Crowded,
     /// A file could not be made or opened.
     #[error("could not {verb} `{}`", path.display())]
     File {
@@ -88,14 +91,19 @@ impl StoreError {
         Self::File { verb, path: path.to_owned(), source }
     }
 
-    /// Whether trying again may help: the file was held by another process, or the disk had no room or an error. What
+    /// Whether trying again may help: the file was held by another process, or the disk had no room or an error, or too much was asked at
+    /// once. What
     /// was to be written is then not written at all.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, SystemIoFailure,
         };
-        let Self::Sql(rusqlite::Error::SqliteFailure(code, _)) = self else { return false };
+        let code = match self {
+            Self::Crowded => return true,
+            Self::Sql(rusqlite::Error::SqliteFailure(code, _)) => code,
+            _ => return false,
+        };
         matches!(
             code.code,
             CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OperationInterrupted | SystemIoFailure

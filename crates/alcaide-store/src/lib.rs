@@ -2,8 +2,9 @@
 //! no nouns: tables and statements are its callers'.
 //!
 //! How data moves: writers go one after another through one connection ([`Store::transaction`], [`Store::run`]);
-//! readers have a connection of their own that cannot write ([`Store::look`], [`Store::read`]) and see the last
-//! committed state, because the file is in write-ahead-log mode. A commit is on disk before it returns
+//! readers have [`READERS`] connections of their own that cannot write ([`Store::look`], [`Store::read`]) and see the
+//! last committed state, because the file is in write-ahead-log mode. A look ends after [`LOOK_MAX`], so that no
+//! question, however dear, keeps the others from theirs for longer. A commit is on disk before it returns
 //! (`synchronous = FULL`), foreign keys hold, and the file's mode is 0600.
 //!
 //! Absent on purpose: making a file by opening it (only [`Store::create`] makes one), reading a file whose schema is
@@ -11,6 +12,7 @@
 
 mod error;
 mod migrate;
+mod readers;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -21,8 +23,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::readers::Readers;
+
 pub use error::StoreError;
 pub use migrate::Migration;
+pub use readers::{LOOK_MAX, READERS};
 pub use rusqlite::{self, Transaction};
 
 /// How long a statement waits for another process that holds the file, before it fails.
@@ -38,7 +43,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    readers: Readers,
 }
 
 impl Store {
@@ -92,7 +97,7 @@ impl Store {
             Ok(false) => return Err(StoreError::Missing { path: path.to_owned() }),
             Err(source) => return Err(StoreError::file("open", path, source)),
         }
-        let (writer, reader) = (connect_copy(path)?, connect_copy(path)?);
+        let (writer, readers) = (connect_copy(path)?, Readers::new(|| connect_copy(path))?);
         if !migrate::is_ours(&writer)? {
             return Err(StoreError::Foreign { path: path.to_owned() });
         }
@@ -100,22 +105,17 @@ impl Store {
         if found > known {
             return Err(StoreError::Newer { path: path.to_owned(), found, known });
         }
-        Ok(Self(Arc::new(Inner {
-            path: path.to_owned(),
-            writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
-        })))
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), writer: Mutex::new(writer), readers })))
     }
 
     fn with(path: &Path, mut writer: Connection, migrations: &[Migration]) -> Result<Self, StoreError> {
         migrate::bring_up(&mut writer, path, migrations)?;
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        reader.pragma_update(None, "query_only", true)?;
-        Ok(Self(Arc::new(Inner {
-            path: path.to_owned(),
-            writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
-        })))
+        let readers = Readers::new(|| {
+            let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            reader.pragma_update(None, "query_only", true)?;
+            Ok(reader)
+        })?;
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), writer: Mutex::new(writer), readers })))
     }
 
     /// Runs `work` in one transaction: all of it is on disk when this returns `Ok`, nothing of it otherwise.
@@ -133,12 +133,15 @@ impl Store {
     /// Runs `work` on the last committed state; it cannot write. This blocks the thread.
     ///
     /// # Errors
-    /// What `work` returns, and [`StoreError`] if the state cannot be read.
+    /// What `work` returns, and [`StoreError`] if the state cannot be read; [`StoreError::is_passing`] if it could not
+    /// within [`LOOK_MAX`].
     pub fn look<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        in_transaction(&mut locked(&self.0.reader), TransactionBehavior::Deferred, work)
+        let mut reader = self.0.readers.lend(LOOK_MAX)?;
+        reader.limited(LOOK_MAX)?;
+        in_transaction(&mut reader, TransactionBehavior::Deferred, work)
     }
 
     /// [`Store::transaction`] on the blocking pool.
@@ -192,7 +195,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`] if it cannot be read.
     pub fn version(&self) -> Result<u32, StoreError> {
-        migrate::version(&locked(&self.0.reader))
+        let reader = self.0.readers.lend(LOOK_MAX)?;
+        migrate::version(&reader)
     }
 
     /// Reads the whole file and checks its structure, indexes and foreign keys. Blocks the thread.
@@ -200,7 +204,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] with the first things that are wrong.
     pub fn check(&self) -> Result<(), StoreError> {
-        let reader = locked(&self.0.reader);
+        let reader = self.0.readers.lend(LOOK_MAX)?;
         let mut wrong = Vec::new();
         let mut statement = reader.prepare("PRAGMA integrity_check(10)")?;
         let mut rows = statement.query([])?;

@@ -232,3 +232,42 @@ fn put_many(store: &Store, number: i32) {
             .unwrap();
     }
 }
+
+#[test]
+fn one_look_that_goes_on_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(&folder.path().join("a.db"), &[FIRST]).unwrap();
+    put(&store, "one").unwrap();
+    let mut seen = 0;
+    store
+        .look(|_| {
+            // Asked from within: with one connection for all, this look would wait for the one around it.
+            let (told, heard) = std::sync::mpsc::sync_channel(1);
+            let other = store.clone();
+            std::thread::spawn(move || told.send(count(&other)));
+            seen = heard.recv_timeout(Duration::from_secs(10)).unwrap_or(-1);
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn a_look_without_end_is_ended_and_its_connection_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(&folder.path().join("a.db"), &[FIRST]).unwrap();
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    for _ in 0..=READERS {
+        let mut reader = store.0.readers.lend(Duration::ZERO).unwrap();
+        reader.limited(Duration::from_millis(20)).unwrap();
+        let error: StoreError = reader.query_row(endless, [], |row| row.get::<_, i64>(0)).unwrap_err().into();
+        assert!(error.is_passing(), "{error}");
+    }
+    // The next one is not held to the time of the one before.
+    assert_eq!(count(&store), 0);
+    let all: Vec<_> = (0..READERS).map(|_| store.0.readers.lend(Duration::ZERO).unwrap()).collect();
+    let error = store.0.readers.lend(Duration::from_millis(1)).err().unwrap();
+    assert!(matches!(error, StoreError::Crowded) && error.is_passing());
+    drop(all);
+    assert_eq!(count(&store), 0);
+}

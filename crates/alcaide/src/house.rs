@@ -25,10 +25,10 @@ use alcaide_inventory::{Moment, Plan};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
-use alcaide_record::{Entry, Event, OfficeAct, Order};
+use alcaide_record::{Entry, Event, OfficeAct};
 use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
-use alcaide_seal::digest::{HmacKey, Sha256Digest};
+use alcaide_seal::digest::HmacKey;
 use alcaide_seal::random::SystemEntropy;
 use alcaide_seal::{Entropy, KeySet, MasterKey, Signer};
 use alcaide_store::Store;
@@ -37,6 +37,7 @@ use tokio::sync::watch;
 
 use crate::listeners::upstream_client;
 use crate::settings::Settings;
+use crate::snapshot;
 use crate::telemetry::Exported;
 
 /// Version of the layout of a data directory.
@@ -132,7 +133,7 @@ pub(crate) struct House {
     pub(crate) exported: Arc<Exported>,
     memory: Arc<Memory>,
     clock: Arc<dyn Fn() -> Moment + Send + Sync>,
-    snapshot_key: SubKey,
+    snapshot_key: Arc<SubKey>,
     /// Ledger index from which the gate follows what others write.
     follow_from: u64,
 }
@@ -184,13 +185,13 @@ impl House {
         Self::open_unfinished(places, settings).await
     }
 
-    /// Opens a data directory that was just filled from a backup, takes `orders` from after the backup into its record,
+    /// Opens a data directory that was just filled from a backup, takes what was ordered after the backup into its record,
     /// and finishes it: before that it is none.
     pub(crate) async fn finish_restored(
         places: Places,
         settings: Settings,
         entries: u64,
-        orders: Vec<Order>,
+        orders: Vec<Event>,
     ) -> Result<()> {
         let house = Self::open_unfinished(places, settings).await?;
         let done = house.replay(entries, orders).await;
@@ -202,10 +203,10 @@ impl House {
         Ok(())
     }
 
-    async fn replay(&self, entries: u64, orders: Vec<Order>) -> Result<()> {
+    async fn replay(&self, entries: u64, orders: Vec<Event>) -> Result<()> {
         let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
         let restored = Event::Office(OfficeAct::Restored { entries, orders: count });
-        for event in std::iter::once(restored).chain(orders.into_iter().map(Event::Order)) {
+        for event in std::iter::once(restored).chain(orders) {
             let _receipt = self.ledger.append(Entry::new(now(), event).to_leaf()?).await?;
         }
         self.office.catch_up().await?;
@@ -232,7 +233,7 @@ impl House {
         let trust_domain: TrustDomain = settings.office.trust_domain.parse()?;
         let issuer = settings.issuer();
         let commitments = SubKey::derive(&master, Purpose::Commitments)?;
-        let snapshot_key = SubKey::derive(&master, Purpose::SnapshotMac)?;
+        let snapshot_key = Arc::new(SubKey::derive(&master, Purpose::SnapshotMac)?);
         let mut trusted = KeySet::new();
         trusted.insert(token.public().clone())?;
         let master = Arc::new(master);
@@ -260,7 +261,7 @@ impl House {
         // Orders and labels come before the listener: a restart never resurrects a killed agent.
         let memory = match begin {
             Begin::New => Memory::empty(),
-            Begin::There => restore(&places.snapshot(), &snapshot_key),
+            Begin::There => restore(&places.snapshot(), &snapshot_key, &ledger).await,
         };
         orders::rebuild(&ledger, &memory)?;
         let follow_from = ledger.size();
@@ -304,33 +305,36 @@ impl House {
         })
     }
 
-    /// Follows what others write into the ledger: orders, issued tokens.
-    pub(crate) async fn follow(&self) -> Result<()> {
-        let (memory, clock) = (Arc::clone(&self.memory), Arc::clone(&self.clock));
-        let heard = |entry: &Entry| self.gate.heard(entry);
-        Ok(orders::follow(self.ledger.clone(), memory, clock, self.follow_from, heard).await?)
+    /// Follows what others write into the ledger: orders, issued tokens. The work is a task of its own: nothing else that
+    /// the house does holds an order up.
+    pub(crate) fn follow(&self) -> impl Future<Output = Result<()>> + Send + 'static {
+        let (memory, clock, gate) = (Arc::clone(&self.memory), Arc::clone(&self.clock), self.gate.clone());
+        let (ledger, from) = (self.ledger.clone(), self.follow_from);
+        async move {
+            let heard = |entry: &Entry| gate.heard(entry);
+            Ok(orders::follow(ledger, memory, clock, from, heard).await?)
+        }
     }
 
-    /// Writes the snapshot of memory; only once all that it rests on is on disk.
-    pub(crate) async fn remember(&self) -> Result<()> {
-        self.gate.settled().await;
-        let snapshot = self.memory.snapshot()?;
-        if snapshot.needs > self.ledger.size() {
-            return Ok(());
+    /// Writes the snapshot of memory; only once all that it rests on is on disk and in the tree.
+    pub(crate) fn remember(&self) -> impl Future<Output = Result<()>> + Send + 'static {
+        let (memory, gate, ledger) = (Arc::clone(&self.memory), self.gate.clone(), self.ledger.clone());
+        let (key, path) = (Arc::clone(&self.snapshot_key), self.places.snapshot());
+        async move {
+            gate.settled().await;
+            let snapshot = tokio::task::spawn_blocking(move || memory.snapshot()).await??;
+            if snapshot.needs > ledger.size() {
+                return Ok(());
+            }
+            if snapshot.needs > ledger.integrated() {
+                ledger.checkpoint_now().await?;
+            }
+            let write = move || -> Result<()> {
+                let root = ledger.root(snapshot.needs)?;
+                snapshot::write(&path, &key, &snapshot, &root)
+            };
+            tokio::task::spawn_blocking(write).await?
         }
-        let mut bytes = self.snapshot_key.mac(&snapshot.bytes).as_bytes().to_vec();
-        bytes.extend_from_slice(&snapshot.bytes);
-        let path = self.places.snapshot();
-        let draft = path.with_extension("draft");
-        tokio::task::spawn_blocking(move || -> std::io::Result<()> {
-            use std::io::Write as _;
-            let mut file = std::fs::File::create(&draft)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&draft, &path)
-        })
-        .await??;
-        Ok(())
     }
 
     /// Closes the ledger; what was accepted is on disk then. A snapshot that cannot be written, or not in time, keeps
@@ -358,18 +362,14 @@ fn options(settings: &Settings) -> Options {
     Options { segment_bytes: settings.ledger.segment_bytes, ..Options::default() }
 }
 
-/// Memory from its snapshot; empty, to be replayed whole, if there is none that can be trusted.
-fn restore(path: &Path, key: &SubKey) -> Arc<Memory> {
-    let Ok(bytes) = std::fs::read(path) else { return Memory::empty() };
-    let Some((mac, snapshot)) = bytes.split_first_chunk::<32>() else { return Memory::empty() };
-    if !key.verify(snapshot, &Sha256Digest::from_bytes(*mac)) {
-        tracing::warn!(
-            "the snapshot of memory is not authentic and is ignored; the whole ledger is replayed"
-        );
-        return Memory::empty();
+/// Memory from its snapshot; empty, to be replayed whole, if there is none that can be trusted or that is of this ledger.
+async fn restore(path: &Path, key: &SubKey, ledger: &Ledger) -> Arc<Memory> {
+    match snapshot::read(path, key, ledger).await {
+        Ok(Some(memory)) => memory,
+        Ok(None) => Memory::empty(),
+        Err(why) => {
+            tracing::warn!(why, "the snapshot of memory is ignored; the whole ledger is replayed");
+            Memory::empty()
+        }
     }
-    Memory::from_snapshot(snapshot).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the snapshot of memory is ignored; the whole ledger is replayed");
-        Memory::empty()
-    })
 }

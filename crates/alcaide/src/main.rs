@@ -16,6 +16,7 @@ mod range;
 mod run;
 mod settings;
 mod show;
+mod snapshot;
 mod telemetry;
 mod tend;
 mod up;

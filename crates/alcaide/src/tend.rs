@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alcaide_control::Office;
 use anyhow::{Context, Result};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::house::House;
@@ -39,11 +40,12 @@ pub(crate) async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
     let remember = async {
         loop {
             tokio::time::sleep(REMEMBER_EVERY).await;
-            if let Err(error) = house.remember().await {
+            if let Err(error) = alone(house.remember()).await {
                 tracing::warn!(%error, "the snapshot of memory was not written");
             }
         }
     };
+    let office = house.office.clone();
     let confirm = async {
         loop {
             tokio::time::sleep(CONFIRM_EVERY).await;
@@ -54,12 +56,22 @@ pub(crate) async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
     };
     tokio::select! {
         ended = plans => ended,
-        ended = house.follow() => ended.context("following orders"),
-        ended = follow_office(&house.office) => ended.context("following the ledger"),
+        ended = alone(house.follow()) => ended.context("following orders"),
+        ended = alone(async move { follow_office(&office).await }) => ended.context("following the ledger"),
         () = remember => Ok(()),
         () = telemetry::export(house) => Ok(()),
         ended = webhook::run(hooks, house.ledger.clone()) => ended,
         () = confirm => Ok(()),
+    }
+}
+
+/// Runs work as a task of its own, so that it waits for nothing else that is tended here; dropped, it ends.
+async fn alone(work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let mut one = JoinSet::new();
+    one.spawn(work);
+    match one.join_next().await {
+        Some(ended) => ended?,
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alcaide_control::{ActivityFilter, By, CallState, Cursor, OfficeError, Paging, UsageBy, UsageFilter};
 use alcaide_inventory::id::CallId;
-use alcaide_record::{DecisionKind, End, Event};
+use alcaide_record::{DecisionKind, End, Event, OfficeAct};
 
 use crate::house::{House, chain, intent, outcome, refused};
 
@@ -155,4 +155,20 @@ async fn orders_are_durable_listed_and_raise_the_epoch() {
     assert!(rest.next.is_none());
     let agents = house.office.agents(&OP).await.unwrap();
     assert_eq!((agents[0].epoch, agents[0].killed), (2, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_rests_on_the_published_checkpoint_where_that_covers_it() {
+    let house = House::new().await;
+    let by = house.by("vera");
+    house.ledger.checkpoint_now().await.unwrap();
+    let published = house.office.log_checkpoint();
+    let covered = house.office.log_proof(&by, 0).await.unwrap();
+    assert_eq!(covered.checkpoint, published, "nothing is signed for it");
+    let newer = house.append(Event::Office(OfficeAct::Denied { by: None, code: "ALC".into() })).await;
+    let proven = house.office.log_proof(&by, newer).await.unwrap();
+    assert_eq!(proven.size, newer + 1);
+    for past in [newer + 1, u64::MAX] {
+        assert_eq!(house.office.log_proof(&by, past).await.unwrap_err().code(), "ALC-OFFICE-0004");
+    }
 }

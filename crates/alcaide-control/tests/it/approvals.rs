@@ -179,3 +179,20 @@ async fn answers_end_and_orders_that_do_not_fit_count_for_nothing() {
     assert_eq!(house.state(id).await, ApprovalState::Expired);
     assert_eq!(house.office.approval(&By::Operator, id).await.unwrap().yes.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_yes_of_somebody_who_was_stopped_counts_no_more() {
+    let house = House::new().await;
+    let id = house.ask(1, &[Approver::Approver], &[]).await;
+    assert_eq!(house.yes("eva", id).await, "");
+    assert_eq!(house.state(id).await, ApprovalState::Approved);
+    house.office.kill(&By::Operator, house.human("eva")).await.unwrap();
+    assert_eq!(house.state(id).await, ApprovalState::Open);
+    assert!(house.office.approval(&By::Operator, id).await.unwrap().yes.is_empty());
+    // Let go again, they have said nothing yet, and may.
+    house.office.unkill(&By::Operator, house.human("eva")).await.unwrap();
+    assert_eq!(house.state(id).await, ApprovalState::Open);
+    assert_eq!(house.yes("eva", id).await, "");
+    assert_eq!(house.state(id).await, ApprovalState::Approved);
+    assert!(house.yes("eva", id).await.contains("answered already"));
+}

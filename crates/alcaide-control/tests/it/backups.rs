@@ -97,3 +97,21 @@ async fn whatever_is_changed_about_a_backup_is_found() {
     let stranger = crate::house::KeyRing::new();
     assert!(check_backup(&folder, stranger.note.verifier()).is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_gives_nobody_a_credential_back_that_was_removed() {
+    let house = House::new().await;
+    let client = crate::tokens::enrol(&house, house.agent("bot")).await;
+    let apart = tempfile::tempdir().unwrap();
+    let folder = apart.path().join("backup");
+    house.office.backup(&OP, &folder).await.unwrap();
+    house.office.credential_remove(&OP, client.id).await.unwrap();
+    house.office.kill(&OP, house.agent("helper")).await.unwrap();
+    house.ledger.checkpoint_now().await.unwrap();
+    let lost = house.folder.path().join("ledger");
+    let again = alcaide_control::orders_since(&folder, &lost, house.keys.note.verifier()).unwrap();
+    let removed = alcaide_record::OfficeAct::CredentialRemoved { by: None, credential: client.id };
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert_eq!(again[0], alcaide_record::Event::Office(removed));
+    assert!(matches!(again[1], alcaide_record::Event::Order(_)));
+}

@@ -142,11 +142,11 @@ impl House {
     /// Someone with the roles that the plan gives.
     pub(crate) fn by(&self, name: &str) -> By {
         let placed = &self.office.current().humans[name];
-        By::Human { id: placed.id, roles: placed.spec.roles.clone() }
+        By::Human { id: placed.id, roles: placed.spec.roles.clone(), token: None }
     }
 
     pub(crate) fn as_role(&self, role: Role) -> By {
-        By::Human { id: self.human_id("vera"), roles: vec![role] }
+        By::Human { id: self.human_id("vera"), roles: vec![role], token: None }
     }
 
     /// Every event in the ledger from `index` on.

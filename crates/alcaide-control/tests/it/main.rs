@@ -14,6 +14,7 @@ mod backups;
 mod house;
 mod lag;
 mod plans;
+mod proofs;
 mod properties;
 mod restart;
 mod roles;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alcaide_control::sessions::{LINK_LIFE, SESSION_IDLE, SESSION_LIFE, SESSIONS_MAX};
-use alcaide_control::{By, Edit, Kind, Office, Operation, Thing, Touch};
+use alcaide_control::{By, Edit, Kind, Office, OfficeError, Operation, Thing, Touch};
 use alcaide_inventory::declare::{Named, Role, Standing};
 use alcaide_record::{Event, OfficeAct};
 use alcaide_seal::SecretText;
@@ -42,7 +42,7 @@ async fn a_link_opens_one_session_and_the_record_says_so() {
     assert_eq!(session.expires, house.now() + SESSION_LIFE);
     assert_eq!(house.office.redeem(&link.secret).await.unwrap_err().code(), NO_LINK);
     let held = house.office.session(&session.secret, Touch::Used).await.unwrap();
-    assert_eq!(held.by, By::Human { id: vera, roles: vec![Role::Viewer] });
+    assert_eq!(held.by, By::Human { id: vera, roles: vec![Role::Viewer], token: None });
     assert_eq!(held.name.as_str(), "vera");
     let by = Some(house.human_id("ana"));
     assert_eq!(
@@ -216,4 +216,27 @@ async fn a_form_token_is_of_its_session_alone() {
     for bad in [two.as_str(), "", "x", &one.as_str()[1..], &longer] {
         assert!(!one.holds(bad), "{bad}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_for_the_moment_signs_nobody_out() {
+    let house = House::new().await;
+    let link = house.office.open_link(&By::Operator, house.human_id("vera")).await.unwrap().secret;
+    let session = house.office.redeem(&link).await.unwrap().secret;
+    let sql = |text: &'static str| {
+        let work = |tx: &alcaide_store::Transaction<'_>| {
+            tx.execute_batch(text)?;
+            Ok::<_, alcaide_store::StoreError>(())
+        };
+        house.store.transaction(work).unwrap();
+    };
+    sql("ALTER TABLE actor_state RENAME TO gone");
+    let error = house.office.session(&session, Touch::Watching).await.unwrap_err();
+    assert!(matches!(error, OfficeError::Store(_)), "{error}");
+    sql("ALTER TABLE gone RENAME TO actor_state");
+    house.office.session(&session, Touch::Watching).await.unwrap();
+    // One of before a stop is ended, whatever the store says later.
+    house.office.kill(&By::Operator, house.human("vera")).await.unwrap();
+    house.office.unkill(&By::Operator, house.human("vera")).await.unwrap();
+    assert!(matches!(house.office.session(&session, Touch::Watching).await, Err(OfficeError::Session)));
 }

@@ -306,7 +306,7 @@ async fn who_looks_does_not_accept() {
         let quarantine = house.office.quarantine_tool(&by, &server(), "read_file").await.unwrap_err();
         assert_eq!((accept.code(), quarantine.code()), ("ALC-OFFICE-0001", "ALC-OFFICE-0001"));
     }
-    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new() };
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
     assert!(house.office.tools(&nobody, ToolFilter::default()).await.is_err());
     assert!(house.office.tool(&nobody, &server(), "read_file").await.is_err());
     assert_eq!(state(&house).await, ToolState::New);

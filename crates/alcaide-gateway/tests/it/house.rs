@@ -257,6 +257,7 @@ impl House {
         let (actor, task) = (agent(bits), asked.principal.task);
         let event = Event::Issued(Issued {
             actor,
+            begins: true,
             by: None,
             epoch: 0,
             expires: self.clock.now() + asked.life,

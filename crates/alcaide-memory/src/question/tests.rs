@@ -166,6 +166,26 @@ fn what_is_no_answer_to_this_question_does_not_count() {
 }
 
 #[test]
+fn whoever_was_stopped_has_said_yes_to_nothing() {
+    let refused = numbered(1);
+    let yes = |by| approve(&refused, by, NOW + LATER);
+    let kill = |by| order(OrderKind::Kill { actor: Actor::Human(human(by)), epoch: 1 }, None);
+    let unkill = |by| order(OrderKind::Unkill { actor: Actor::Human(human(by)) }, None);
+    let said = |entries: &[Entry]| match standing(&told(entries), &refused) {
+        Standing::Asked { yes, .. } => yes,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(said(&[asks(&refused), yes(71), yes(72)]), [human(71), human(72)]);
+    assert_eq!(said(&[asks(&refused), yes(71), yes(72), kill(71)]), [human(72)]);
+    assert_eq!(said(&[asks(&refused), yes(71), kill(71), unkill(71)]), [], "nor is it given back");
+    assert_eq!(said(&[asks(&refused), kill(71), yes(71)]), [], "an answer that was under way");
+    assert_eq!(said(&[asks(&refused), yes(71), kill(71), unkill(71), yes(71)]), [human(71)]);
+    // The last yes was theirs: the answer is not to be had any more.
+    let memory = told(&[asks(&refused), yes(71), kill(71)]);
+    assert!(memory.take(refused.approval.unwrap(), NOW).is_none());
+}
+
+#[test]
 fn an_answer_is_taken_by_one_call_and_spent_for_good() {
     let asked = numbered(1);
     let approval = ApprovalId::from_bits(1);

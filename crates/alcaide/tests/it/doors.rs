@@ -222,3 +222,68 @@ fn the_operator_approves_nothing() {
     );
     assert_eq!(house.json(&["approval", "list"])["items"], json!([]));
 }
+
+/// One request with a body that need not be JSON, as the operator of the command line would never send it.
+fn raw(house: &House, token: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(&house.office).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{kind}authorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n",
+        house.office,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // Whoever sends too much may find the other side gone.
+    let _ = stream.write_all(body);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{path}: no JSON: {answer}")))
+}
+
+#[test]
+fn what_cannot_be_read_is_answered_with_code_place_and_cure() {
+    let house = furnished();
+    let token = house.ok(&["token", "office", "ana"]);
+    let token = token.trim();
+    let json = "content-type: application/json\r\n";
+    let said = |problem: &Value, code: &str, places: &[&str]| {
+        assert_eq!(problem["code"], code, "{problem}");
+        for place in places {
+            assert!(problem["detail"].as_str().unwrap().contains(place), "{place}: {problem}");
+        }
+        assert!(problem["help"].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+    };
+    for (body, places) in [
+        (&b"{"[..], &["body, line 1, column 1"][..]),
+        (b"{\n  \"human\": 7 }", &["body, line 2", "invalid type"]),
+        (b"{\"man\": \"ana\"}", &["body, line 1", "unknown field `man`"]),
+        (b"", &["body, line 1, column 0"]),
+    ] {
+        let (status, problem) = raw(&house, token, "/api/v1/office_tokens", json, body);
+        assert_eq!(status, 400, "{problem}");
+        said(&problem, "ALC-OFFICE-0021", places);
+    }
+    let (status, problem) = raw(&house, token, "/api/v1/office_tokens", "", b"{\"human\": \"ana\"}");
+    assert_eq!(status, 415);
+    said(&problem, "ALC-OFFICE-0047", &["content-type"]);
+    let (status, problem) = raw(&house, token, "/oauth/token", json, b"{}");
+    assert_eq!((status, problem["error"].as_str()), (415, Some("invalid_request")), "{problem}");
+    // More than what was read of a request until now, and less than a folder of declarations may be.
+    let long = format!("{{\"human\": \"{}\"}}", "a".repeat(3 << 20));
+    let (status, problem) = raw(&house, token, "/api/v1/office_tokens", json, long.as_bytes());
+    assert_eq!(status, 404, "it was read: {}", problem["code"]);
+    for (path, status, code, place) in [
+        ("/api/v1/plans/seven", 400, "ALC-OFFICE-0021", "path"),
+        ("/api/v1/tools/No%20Name/read", 400, "ALC-OFFICE-0021", "path"),
+        ("/api/v1/calls?limit=many", 400, "ALC-OFFICE-0021", "query"),
+        ("/api/v1/calls?of=bot", 400, "ALC-OFFICE-0021", "query"),
+        ("/api/v1/log/proofs/99999", 404, "ALC-OFFICE-0004", "99999"),
+        ("/api/v1/log/proofs/-1", 400, "ALC-OFFICE-0021", "path"),
+    ] {
+        let (found, body) = http(&house.office, "get", path, Some(token), None);
+        assert_eq!(found, status, "{path}: {body}");
+        said(&serde_json::from_str(&body).unwrap(), code, &[place]);
+    }
+}

@@ -325,3 +325,44 @@ fn the_doctor_and_readiness_agree() {
     assert!(house.ok(&["explain", "paths"]).contains("POST  /v1/chat/completions"));
     house.down();
 }
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn a_ledger_put_back_from_an_older_copy_is_not_held_to_the_newer_snapshot() {
+    let mut house = House::begin();
+    let server = ModelServer::start(Script::says("paid")).unwrap();
+    house.ok(&["apply", &declared(&house, &server)]);
+    house.down();
+    // A copy of the files, as a backup of the machine makes one.
+    let (dir, apart) = (house.dir(), house.file("apart"));
+    copy(&dir, &apart);
+    house.up(&[]);
+    for _ in 0..20 {
+        house.ok(&["agent", "kill", "rogue"]);
+        house.ok(&["agent", "unkill", "rogue"]);
+    }
+    house.down();
+    // All of it comes back but the snapshot, which stays.
+    let snapshot = std::fs::read(dir.join("memory.snapshot")).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    copy(&apart, &dir);
+    std::fs::write(dir.join("memory.snapshot"), snapshot).unwrap();
+    house.up(&[]);
+    let args = [&["agent", "token", "bot"][..], &TOKEN].concat();
+    let token = house.ok(&args).trim().to_owned();
+    assert_eq!(chat(&house.gate, &token).0, 200);
+    house.ok(&["agent", "kill", "bot"]);
+    until("the order", || chat(&house.gate, &token).0 == 403);
+}

@@ -130,6 +130,7 @@ async fn a_task_that_becomes_known_meanwhile_does_not_end_the_wait() {
         // The entry of the office that says so may come to the gate after the first call.
         let issued = Issued {
             actor: agent(BOT),
+            begins: true,
             by: None,
             epoch: 0,
             expires: NOW + LIFE,
