@@ -474,8 +474,8 @@ mod tests {
         // A thread, so that this task can wait for it without giving the runtime a moment to hear of what comes.
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (go_on, may_go_on) = mpsc::channel();
-        let (sent, is_sent) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::sync_channel(1);
+        let (sent, is_sent) = mpsc::sync_channel(1);
         let serve = move || {
             let exchange = |answer: &[u8]| {
                 let (mut stream, _) = listener.accept().unwrap();

@@ -193,7 +193,7 @@ fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
 
 /// All of a message acts.
 fn all(bytes: &Bytes, method: &str) -> Matter {
-    Matter::Parts { method: method.into(), parts: vec![0..bytes.len()] }
+    Matter::Parts { method: method.into(), parts: std::iter::once(0..bytes.len()).collect() }
 }
 
 fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {

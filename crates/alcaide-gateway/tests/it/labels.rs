@@ -16,11 +16,11 @@ const SMALL: &str = "/mcp/small";
 
 /// The task of the token that was issued last.
 fn task(house: &House) -> TaskId {
-    let issued = house.events().into_iter().filter_map(|(_, event)| match event {
+    let mut issued = house.events().into_iter().filter_map(|(_, event)| match event {
         Event::Issued(issued) => issued.task,
         _ => None,
     });
-    issued.last().unwrap()
+    issued.next_back().unwrap()
 }
 
 /// The labels that calls of tools were judged with.
