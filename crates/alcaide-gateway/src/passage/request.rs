@@ -244,8 +244,12 @@ impl Passage<Read> {
         &self.stage.who
     }
 
-    /// Refuses where the gate has not heard of orders for too long.
+    /// Refuses where the gate has not heard of orders for too long. A farewell needs none: it is sent for whoever was
+    /// stopped, and also while the house ends, when nobody follows orders any more.
     pub(super) fn hears(&self, now: Moment) -> Result<(), Refusal> {
+        if self.common.parting {
+            return Ok(());
+        }
         let within = lease::orders_within(&self.common.plan, &self.stage.request);
         self.common.closer.memory().hears(now, within).map_err(|why| lease::not_good(why, Stage::Read))
     }

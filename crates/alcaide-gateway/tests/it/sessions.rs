@@ -117,6 +117,16 @@ async fn a_gate_that_ends_ends_its_sessions() {
 }
 
 #[tokio::test]
+async fn sessions_end_when_nobody_reads_orders_any_more_too() {
+    let (server, house, ..) = kept(Some(StatusCode::OK)).await;
+    house.stop_following();
+    house.until("the end of the follower", || house.gate.health().is_err()).await;
+    house.gate.drain().await;
+    assert_eq!(server.ended(), ["old-1"]);
+    assert_eq!(ends(&house).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_the_end_holds_nobody_up() {
     let (server, house, ..) = kept(None).await;
     let begun = Instant::now();
