@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -193,28 +194,41 @@ impl Record {
     }
 }
 
-/// Half of a frame behind the last whole one of the newest segment: what a power cut leaves of a write.
+/// Half of a frame behind the last whole one of the newest segment, which may just have been begun: what a power cut
+/// leaves of a write.
 fn tear(house: &House) {
     let folder = house.dir().join("ledger/segments");
-    let newest = std::fs::read_dir(folder)
+    let mut segments: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "seg"))
-        .max()
-        .unwrap();
-    let bytes = std::fs::read(&newest).unwrap();
-    // As `ledger/src/frame.rs` lays frames out: length at 4, flags at 6, a mark at 7, 20 bytes of header.
-    let (mut at, mut last) = (32, 0..0);
-    while bytes.get(at + 7) == Some(&0xA7) {
+        .collect();
+    segments.sort();
+    let mut newest_first = segments.iter().rev().map(|path| {
+        let bytes = std::fs::read(path).unwrap();
+        let last = last_frame(&bytes);
+        (last.end, bytes[last.start..last.start + last.len() / 2].to_vec())
+    });
+    let (end, mut half) = newest_first.next().unwrap();
+    if half.is_empty() {
+        half = newest_first.next().unwrap().1;
+    }
+    assert!(!half.is_empty());
+    let file = std::fs::OpenOptions::new().write(true).open(segments.last().unwrap()).unwrap();
+    file.write_all_at(&half, u64::try_from(end).unwrap()).unwrap();
+}
+
+/// The last whole frame of a segment, as `ledger/src/frame.rs` lays frames out: length at 4, flags at 6, a mark at 7, 20
+/// bytes of header. An empty range behind the segment's own header where there is none.
+fn last_frame(bytes: &[u8]) -> Range<usize> {
+    let mut last = 32..32;
+    while bytes.get(last.end + 7) == Some(&0xA7) {
+        let at = last.end;
         let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
         let key = if bytes[at + 6] & 1 == 1 { 32 } else { 0 };
         last = at..at + 20 + key + 1 + length;
-        at = last.end;
     }
-    assert!(!last.is_empty());
-    let half = &bytes[last.start..last.start + last.len() / 2];
-    let file = std::fs::OpenOptions::new().write(true).open(&newest).unwrap();
-    file.write_all_at(half, u64::try_from(at).unwrap()).unwrap();
+    last
 }
 
 /// A small generator with a seed (SplitMix64): the moments of the trials, the same ones again for the same seed.
