@@ -62,7 +62,7 @@ pub enum Network {
 pub enum Profile {
     /// A program of one's own, wrapped: may have a terminal, sessions and programs that it builds itself.
     Wrapped,
-    /// Another's program: none of these; what it writes it cannot execute.
+    /// Another's program: none of these; what it writes it cannot execute from where it lies.
     Stranger,
 }
 

@@ -122,6 +122,25 @@ const SHARED_MEMORY: &[c::c_long] = &[
     c::SYS_mq_unlink,
 ];
 
+/// Calls that steer the process named by their first argument: nothing but itself (0) may be named. No other wall stands
+/// before them, and a limit of another process's time ends it as surely as a signal.
+const OWN_ONLY: &[c::c_long] = &[
+    c::SYS_prlimit64,
+    c::SYS_sched_setaffinity,
+    c::SYS_sched_setattr,
+    c::SYS_sched_setparam,
+    c::SYS_sched_setscheduler,
+];
+
+/// The same where the first argument says of what kind the second is, and what says that it is one process.
+const OWN_ONLY_OF_KIND: &[(c::c_long, c::c_int)] =
+    &[(c::SYS_setpriority, PRIO_PROCESS), (c::SYS_ioprio_set, IOPRIO_WHO_PROCESS)];
+
+/// Kind of what `setpriority` names (`sys/resource.h`).
+const PRIO_PROCESS: c::c_int = 0;
+/// Kind of what `ioprio_set` names (`linux/ioprio.h`).
+const IOPRIO_WHO_PROCESS: c::c_int = 1;
+
 /// Answered as if the kernel did not have them: their arguments lie where no filter can look, or their work is done
 /// where no filter sees it. Programs fall back to `clone` and to plain reads and writes.
 const ABSENT: &[c::c_long] =
@@ -182,6 +201,14 @@ fn refused(case: Case) -> Result<Rules, seccompiler::BackendError> {
         .map(|&order| Rule::new(vec![Condition::new(1, Len::Dword, Op::Eq, order)?]))
         .collect::<Result<_, _>>()?;
     rules.insert(number(c::SYS_ioctl), terminal);
+    for &call in OWN_ONLY {
+        rules.insert(number(call), vec![Rule::new(vec![Condition::new(0, Len::Dword, Op::Ne, 0)?])?]);
+    }
+    for &(call, process) in OWN_ONLY_OF_KIND {
+        let others = Condition::new(0, Len::Dword, Op::Ne, word(process))?;
+        let another = Condition::new(1, Len::Dword, Op::Ne, 0)?;
+        rules.insert(number(call), vec![Rule::new(vec![others])?, Rule::new(vec![another])?]);
+    }
     rules.insert(number(c::SYS_socket), sockets(case)?);
     // A pair of streams is a pipe; a datagram socket, once made, can be pointed at any path.
     let datagram = Condition::new(1, Len::Dword, Op::MaskedEq(0xf), word(c::SOCK_DGRAM))?;

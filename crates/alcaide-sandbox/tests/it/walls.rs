@@ -53,6 +53,10 @@ fn common(place: &Place, tried: &Tried) {
         "userfaultfd",
         "bpf",
         "keyctl",
+        "limit",
+        "priority",
+        "priority_of_all",
+        "affinity",
     ];
     judged(tried, Door::KernelCalls, &calls);
     if tried.report.closed(Door::KernelCalls) {
@@ -69,7 +73,10 @@ fn common(place: &Place, tried: &Tried) {
         assert_eq!(tried.found["status"]["Seccomp"], "2");
     }
     // What a program needs goes on working.
-    for attempt in ["declared_read", "work_write", "work_read", "unix_pair", "outside_stat"] {
+    let own = ["own_limit", "own_priority", "own_affinity"];
+    for attempt in
+        ["declared_read", "work_write", "work_read", "unix_pair", "outside_stat"].into_iter().chain(own)
+    {
         assert!(tried.passed(attempt), "{attempt}: {:?}", tried.found[attempt]);
     }
     assert_eq!(tried.found["forked"], 7);
