@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::OfficeError;
 use crate::query::page;
-use crate::sql::{actor, from_json, int, moment, nat, parsed, to_json};
+use crate::sql::{actor, from_json, moment, nat, parsed, to_json};
 use crate::view::{ActivityFilter, CallState, CallView, Page};
 
 /// Writes the rows of calls within one transaction.
@@ -47,7 +47,7 @@ impl<'t> Calls<'t> {
         one(self.load.query([call.to_string()])?.next()?)
     }
 
-    /// Writes the first row of a call.
+    /// Writes the first row of a call; its key is the index of its first entry.
     pub(crate) fn begin(&mut self, key: i64, call: CallView) -> Result<(), OfficeError> {
         let [actor, subject, unit, task, run, route, tool] = self.terms.of(&call)?;
         let (id, at, state) = (call.call.to_string(), moment(call.at), call.state.as_str());
@@ -303,11 +303,6 @@ pub(crate) fn list(
     Ok(Page { items: items.into_iter().map(|(_, call)| call).collect(), next })
 }
 
-/// The key of the row of a call whose first entry is `index`.
-pub(crate) fn key_of(index: u64) -> i64 {
-    int(index)
-}
-
 const SELECT: &str = "SELECT entry, call, at, \
     (SELECT text FROM term WHERE id = actor), (SELECT text FROM term WHERE id = subject), \
     (SELECT text FROM term WHERE id = unit), (SELECT text FROM term WHERE id = task), \
@@ -328,7 +323,7 @@ mod tests {
 
     use super::*;
     use crate::schema::MIGRATIONS;
-    use crate::sql::text_of;
+    use crate::sql::{int, text_of};
 
     fn call(bits: u128, state: CallState) -> CallView {
         let ended = state == CallState::Ended;
@@ -406,7 +401,7 @@ mod tests {
         let write = |tx: &Transaction<'_>| {
             let mut calls = Calls::within(tx)?;
             for call in all() {
-                let key = key_of(call.entries[0]);
+                let key = int(call.entries[0]);
                 let begun = CallView { state: CallState::Unknown, entries: Vec::new(), ..call.clone() };
                 calls.begin(key, CallView { actor: None, route: None, ..begun })?;
                 calls.change(key, CallView { entries: Vec::new(), ..call.clone() })?;
@@ -428,7 +423,7 @@ mod tests {
         let write = |tx: &Transaction<'_>| {
             for call in all() {
                 let row = params![
-                    key_of(call.entries[0]),
+                    int(call.entries[0]),
                     call.call.to_string(),
                     moment(call.at),
                     text_of(call.actor),

@@ -10,7 +10,7 @@ use alcaide_record::{
 use alcaide_store::rusqlite::{Connection, Statement, params};
 
 use crate::approvals;
-use crate::calls::{Calls, key_of};
+use crate::calls::Calls;
 use crate::error::OfficeError;
 use crate::offers;
 use crate::sql::{int, moment, nat, text_of, to_json, word};
@@ -365,7 +365,7 @@ fn blank(call: CallId, at: Moment) -> CallView {
 
 impl Known {
     fn new(index: u64, call: CallId, at: Moment) -> Self {
-        Self { key: key_of(index), row: Row::New, call: blank(call, at) }
+        Self { key: int(index), row: Row::New, call: blank(call, at) }
     }
 
     fn changed(mut self) -> Self {

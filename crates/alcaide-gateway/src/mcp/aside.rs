@@ -45,8 +45,8 @@ impl Aside<'_> {
     ) -> Result<Answer, Refusal> {
         let broken = |why: String| Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because(why);
         let bytes = Bytes::copy_from_slice(message);
-        let document =
-            Document::parse(&bytes, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+        let document = Document::parse(&bytes, &Limits::default())
+            .map_err(|error| broken(error.without_keys().to_string()))?;
         let view = CallView::read(&document).map_err(|error| broken(error.to_string()))?;
         let known = Passage::<Known>::aside(self.origin, self.shared.call_id())?;
         let letter = Letter::of_call(

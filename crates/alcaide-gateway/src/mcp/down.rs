@@ -70,8 +70,8 @@ pub(crate) async fn ask_within(
     if method == Method::Other {
         return Err(broken("the server asks for something that is not known".into()));
     }
-    let document =
-        Document::parse(&request, &Limits::default()).map_err(|error| broken(error.to_string()))?;
+    let document = Document::parse(&request, &Limits::default())
+        .map_err(|error| broken(error.without_keys().to_string()))?;
     let strings = content::strings(document.root());
     let found =
         body::found(&reading.shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)));

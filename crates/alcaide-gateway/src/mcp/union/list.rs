@@ -108,7 +108,7 @@ pub(super) async fn prompt_named(aside: &Aside<'_>, name: &str) -> Result<Option
     let mut found: HashSet<String> = HashSet::new();
     pages(aside, Method::PromptsList, |page| {
         let limits = Limits::default();
-        let document = Document::parse(page, &limits).map_err(|error| error.to_string())?;
+        let document = Document::parse(page, &limits).map_err(|error| error.without_keys().to_string())?;
         let view = ResultView::read(Method::PromptsList, &document).map_err(|error| error.to_string())?;
         let own = view.items.iter().filter_map(|item| item.name.as_ref());
         let own = own.filter(|own| names::join(aside.server.name.as_str(), &own.text, digest) == name);
@@ -199,7 +199,7 @@ fn page(method: Method, answer: &Bytes) -> Page {
     let limits = Limits::default();
     let document = match Document::parse(answer, &limits) {
         Ok(document) => document,
-        Err(error) => return Page::Broken(error.to_string()),
+        Err(error) => return Page::Broken(error.without_keys().to_string()),
     };
     match ResultView::read(method, &document) {
         Err(error) => Page::Broken(error.to_string()),
@@ -220,11 +220,11 @@ fn renamed(
     seen: &mut HashSet<String>,
 ) -> Result<String, String> {
     let limits = Limits::default();
-    let document = Document::parse(answer, &limits).map_err(|error| error.to_string())?;
+    let document = Document::parse(answer, &limits).map_err(|error| error.without_keys().to_string())?;
     let view = ResultView::read(method, &document).map_err(|error| error.to_string())?;
     let splices = view.relist(&document, |_, item| fate(aside, method, item, seen));
     let edited = edit::apply(answer, splices).map_err(|error| error.to_string())?;
-    let document = Document::parse(&edited, &limits).map_err(|error| error.to_string())?;
+    let document = Document::parse(&edited, &limits).map_err(|error| error.without_keys().to_string())?;
     let list = list_member(method).and_then(|key| document.root().get("result")?.get(key));
     let raw = list.map(|list| String::from_utf8_lossy(list.raw()).into_owned()).unwrap_or_default();
     let inner = raw.trim().strip_prefix('[').and_then(|raw| raw.strip_suffix(']')).unwrap_or_default();

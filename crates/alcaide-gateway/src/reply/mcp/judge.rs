@@ -95,7 +95,8 @@ fn readdressed(reading: &Reading, judged: Bytes) -> Result<Bytes, (End, Refusal)
     if reading.uris == Uris::Own {
         return Ok(judged);
     }
-    let document = Document::parse(&judged, &reply_limits()).map_err(|error| broken(&error))?;
+    let document =
+        Document::parse(&judged, &reply_limits()).map_err(|error| broken(&error.without_keys()))?;
     let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
     let splices = view.readdress(|uri| union::qualify(reading.server.name.as_str(), uri));
     edit::apply(&judged, splices).map_err(|error| broken(&error))
