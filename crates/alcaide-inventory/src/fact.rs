@@ -4,6 +4,8 @@
 use alcaide_label::{Confidentiality, Integrity};
 use serde::{Deserialize, Serialize};
 
+use crate::Name;
+
 /// What calling a tool does to the world; ordered from harmless to grave.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,8 +61,29 @@ pub struct OutputFact {
     pub confidentiality: Confidentiality,
 }
 
+/// The most that a number among the arguments may be, unless the user named that very number.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// Name of the argument.
+    pub argument: String,
+    /// The largest value that needs no word of the user.
+    pub most: i64,
+}
+
+/// Whom the effect of a call reaches.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Members of the organisation alone.
+    Internal,
+    /// Anybody.
+    #[default]
+    External,
+}
+
 /// All that an owner declared about one tool. The default is the strictest.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// What a call does; the gravest where nothing is said.
@@ -78,7 +101,74 @@ pub struct Facts {
     /// Whether the server honours this argument as an idempotency key, so that a call may be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// Highest class of data that the tool may be given.
-    #[serde(default)]
+    /// Highest class of data that the tool may be given; what is internal, where nothing is said.
+    #[serde(default = "internal")]
     pub clearance: Confidentiality,
+    /// Names of arguments that make a call reach out of the organisation where they are given and not empty, whatever
+    /// `effect` says: the guests of an event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outbound_if: Vec<String>,
+    /// Whom the call reaches.
+    #[serde(default, skip_serializing_if = "is_external")]
+    pub audience: Audience,
+    /// Whether a call only fetches what its arguments name, so that nothing but these arguments leaves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fetch: bool,
+    /// Words at whose beginning in the user's own words this tool is asked for: `pay`, `transfer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_words: Vec<String>,
+    /// Fields of a result, as JSON pointers (RFC 6901) below one record of it, that the server made and that may later
+    /// stand as arguments, where the look-up was bound itself and found exactly one record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolves: Vec<String>,
+    /// JSON pointer of the record or the list of records within the result's structured content; where nothing is said,
+    /// the content itself, or what its only member `result` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<String>,
+    /// The most that numbers may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
+    /// Most calls of one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_max: Option<u32>,
+    /// Name of the store that it writes to or reads from: what was written there from untrusted data is untrusted when it
+    /// is read back, in any task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Name>,
+}
+
+const fn internal() -> Confidentiality {
+    Confidentiality::Internal
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_external(audience: &Audience) -> bool {
+    matches!(audience, Audience::External)
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            effect: Effect::default(),
+            control: Vec::new(),
+            free_text: Vec::new(),
+            output: Vec::new(),
+            idempotency_key: None,
+            clearance: internal(),
+            outbound_if: Vec::new(),
+            audience: Audience::default(),
+            fetch: false,
+            request_words: Vec::new(),
+            resolves: Vec::new(),
+            records: None,
+            caps: Vec::new(),
+            calls_max: None,
+            store: None,
+        }
+    }
 }

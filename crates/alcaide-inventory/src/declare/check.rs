@@ -24,6 +24,8 @@ pub struct Broken {
     pub fix: String,
 }
 
+/// Longest word by which a user asks for a tool.
+const REQUEST_WORD_BYTES_MAX: usize = 64;
 /// Longest name of a tool, in bytes.
 pub const TOOL_NAME_BYTES_MAX: usize = 128;
 /// Shortest wait that may be declared, in milliseconds: below it no real upstream can answer.
@@ -349,6 +351,18 @@ impl Check<'_> {
                 if !is_pointer(&output.pointer) {
                     let why = format!("`{}` is not a JSON pointer (RFC 6901)", shown(&output.pointer));
                     self.broken("tool", &place, why, "write `` for the whole result, or `/a/b`");
+                }
+            }
+            for pointer in facts.resolves.iter().chain(&facts.records) {
+                if !is_pointer(pointer) {
+                    let why = format!("`{}` is not a JSON pointer (RFC 6901)", shown(pointer));
+                    self.broken("tool", &place, why, "write a field such as `/id`");
+                }
+            }
+            for word in &facts.request_words {
+                if !is_line(word, REQUEST_WORD_BYTES_MAX) {
+                    let why = "one of `request_words` is empty, too long or has control characters";
+                    self.broken("tool", &place, why, "write words such as `pay`, 1 to 64 bytes each");
                 }
             }
             if facts.idempotency_key.as_deref() == Some("") {

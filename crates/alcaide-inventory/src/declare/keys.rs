@@ -113,7 +113,17 @@ static TOOL: Shape = shape(&[
     ("output", Of(&OUTPUT)),
     ("idempotency_key", Value),
     ("clearance", Value),
+    ("outbound_if", Value),
+    ("audience", Value),
+    ("fetch", Value),
+    ("request_words", Value),
+    ("resolves", Value),
+    ("records", Value),
+    ("caps", Of(&CAP)),
+    ("calls_max", Value),
+    ("store", Value),
 ]);
+static CAP: Shape = shape(&[("argument", Value), ("most", Value)]);
 static OUTPUT: Shape = shape(&[("pointer", Value), ("integrity", Value), ("confidentiality", Value)]);
 static BUDGET: Shape =
     shape(&[("name", Value), ("over", Of(&OVER)), ("of", Value), ("limit", Value), ("per", Value)]);
