@@ -9,6 +9,7 @@
 //!
 //! Changes run in tasks of their own, so that a caller who hangs up in the middle changes nothing about them.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use alcaide_ledger::Ledger;
 use alcaide_record::{Digest, Entry, Event, Made, OfficeAct};
 use alcaide_seal::digest::{HmacKey, Sha256Digest, sha256};
 use alcaide_seal::random::bits128;
+use alcaide_seal::words::WordsKey;
 use alcaide_seal::{Entropy, Jwk, MasterKey, Signer};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
@@ -93,6 +95,9 @@ pub(crate) struct Inner {
     pub(crate) public: Vec<Jwk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) words: HmacKey,
+    pub(crate) words_key: WordsKey,
+    /// Words that were sealed last, by their commitment.
+    pub(crate) attested: Mutex<VecDeque<(Sha256Digest, Sha256Digest)>>,
     pub(crate) plans: watch::Sender<Arc<Plan>>,
     pub(crate) replay: Replay,
     pub(crate) started: Moment,
@@ -195,6 +200,8 @@ impl Office {
             clock,
             entropy,
             public,
+            words_key: WordsKey::derive(&master)?,
+            attested: Mutex::new(VecDeque::new()),
             master,
             words,
             plans,

@@ -19,6 +19,7 @@ use alcaide_inventory::declare::{DpopRule, Grant, Role};
 use alcaide_inventory::{Actor, CredentialId, HumanId, Moment, Principal, RunId, TaskId, TokenId, UnitId};
 use alcaide_record::{Event, Issued, TokenKind};
 use alcaide_seal::digest::{Sha256Digest, sha256};
+use alcaide_seal::words::WORDS_BYTES_MAX;
 use alcaide_seal::{Jwk, KeySet, SecretText};
 use alcaide_store::rusqlite::{OptionalExtension as _, params};
 use base64::Engine as _;
@@ -36,6 +37,9 @@ use crate::view::{ActorState, Granted};
 pub const GATE_TOKEN_LIFE: Duration = Duration::from_secs(10 * 60);
 /// Life of a token for the office.
 pub const OFFICE_TOKEN_LIFE: Duration = TOKEN_LIFE_MAX;
+
+/// Most words that are remembered as sealed.
+const ATTESTED_MAX: usize = 1_024;
 
 /// A DPoP proof that holds. It is used up by whoever shows it once it is known who that is, and works once.
 #[derive(Clone, Debug)]
@@ -245,8 +249,11 @@ impl Office {
                 (task, TaskOf::Before)
             }
         };
-        let words = order.words.as_ref().map(|words| words.expose().as_bytes());
-        let commitment = words.map(|words| self.0.words.mac(words));
+        let commitment = order.words.as_ref().map(|words| self.0.words.mac(words.expose().as_bytes()));
+        let words = match order.words {
+            Some(words) => Some(self.attest(words).await?),
+            None => None,
+        };
         let request = TokenRequest {
             principal: Principal {
                 subject,
@@ -265,10 +272,32 @@ impl Office {
             bind_to,
             scope: order.scope,
             roles: Vec::new(),
-            words: words.map(sha256),
+            words,
             client_id: by.human().map_or_else(|| "operator".to_owned(), |human| human.to_string()),
         };
         self.grant(request, parent, (of, commitment)).await
+    }
+
+    /// Puts a person's words on the shelf, sealed for the gate; durable when it returns. The same words are sealed once, as
+    /// long as they are remembered: a task's tokens are renewed every few minutes.
+    async fn attest(&self, words: SecretText) -> Result<Sha256Digest, OfficeError> {
+        if words.expose().len() > WORDS_BYTES_MAX {
+            return Err(OfficeError::Request { why: "the words are longer than 64 KiB" });
+        }
+        let known = self.0.words.mac(words.expose().as_bytes());
+        let mut attested = self.0.attested.lock().await;
+        if let Some((_, digest)) = attested.iter().find(|(mac, _)| *mac == known) {
+            return Ok(*digest);
+        }
+        let sealed = self.0.words_key.seal(&words, &*self.0.entropy)?;
+        let shelf = self.0.ledger.shelf();
+        let put = tokio::task::spawn_blocking(move || shelf.put(&sealed));
+        let digest = put.await.map_err(|_| OfficeError::Stopping)??;
+        if attested.len() >= ATTESTED_MAX {
+            attested.pop_front();
+        }
+        attested.push_back((known, digest));
+        Ok(digest)
     }
 
     /// A token for the office with all roles of a person. The operator may have one for anybody, to begin with; a

@@ -195,6 +195,7 @@ fn read(
         args: looked.args,
         uninspected: looked.uninspected,
         tool_changed: false,
+        judged: None,
     })
 }
 

@@ -14,6 +14,7 @@ use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::MasterKey;
 use alcaide_seal::random::Entropy;
+use alcaide_seal::words::WordsKey;
 use alcaide_serve::{Body, Limits, Peer, Problem, Room, Service};
 use alcaide_wire::llm::{Operation, Provider};
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::flow::Flows;
 use crate::hush::Hush;
 use crate::lease::{self, PlanLease};
 use crate::link::HttpClient;
@@ -49,6 +51,8 @@ pub struct GateParts {
     pub broker: Broker,
     /// Seals what callers carry for the gate: sessions, states of servers.
     pub sessions: MasterKey,
+    /// Opens the users' words.
+    pub words: WordsKey,
     /// Key of the commitments that stand for names in the record.
     pub commitments: HmacKey,
     /// The time.
@@ -85,6 +89,7 @@ pub(crate) struct Shared {
     pub(crate) cache: TokenCache,
     pub(crate) broker: Broker,
     pub(crate) commitments: HmacKey,
+    pub(crate) flows: Arc<Flows>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
@@ -163,6 +168,9 @@ impl Gate {
     /// If the system gives no randomness.
     pub fn new(parts: GateParts) -> Result<Self, alcaide_seal::random::EntropyError> {
         let (calls, approvals) = (Ids::new(&*parts.entropy)?, Ids::new(&*parts.entropy)?);
+        let seed = alcaide_seal::random::bits128(&*parts.entropy)?;
+        // Half of the bits are enough: nobody sees a digest.
+        let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or_default();
         let since = (parts.clock)();
         // Memory was rebuilt to the ledger's end: no order is missing now.
         parts.memory.heard(since);
@@ -176,6 +184,7 @@ impl Gate {
                 cache: TokenCache::default(),
                 broker: parts.broker,
                 commitments: parts.commitments,
+                flows: Arc::new(Flows::new(seed, parts.words)),
                 engine: Arc::new(Engine::builtin()),
                 client: parts.client,
                 limits: parts.limits,

@@ -16,6 +16,7 @@ mod body;
 pub mod broker;
 mod budget;
 pub mod content;
+pub mod flow;
 pub mod gate;
 mod hush;
 pub mod leaf;

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use alcaide_inventory::declare::{BudgetUnit, Price, Protocol};
+use alcaide_inventory::declare::{BudgetUnit, Price, Protocol, UserTurns};
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
 use alcaide_record::{ActionKind, Stage, Target, Usage};
 use alcaide_serve::Body;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Limits};
-use alcaide_wire::llm::{Operation, OutputLimit, Provider, RequestView, error_body};
+use alcaide_wire::llm::{Operation, OutputLimit, Part, Provider, RequestView, Role, error_body};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -150,6 +150,14 @@ fn read(
         .ok_or_else(|| known.refuse(Refusal::of(refusal::UNKNOWN_MODEL, Stage::Known)))?;
     let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, !segment.sealed));
     let found = body::found(&shared.engine, texts);
+    if known.who().actor().is_some_and(|actor| actor.user_turns == UserTurns::Trusted) {
+        let turns = view
+            .segments
+            .iter()
+            .filter(|segment| segment.role == Role::User && segment.part() == Part::Text)
+            .map(|segment| &*segment.text);
+        shared.flows.asserted(shared.closer.memory(), known.who().credential().principal.task, turns);
+    }
     let hosted = view.hosted.iter().filter_map(|used| {
         let (provider, tool) = used.resource.strip_prefix("hosted/")?.split_once('/')?;
         Some((provider.into(), tool.into()))
@@ -183,6 +191,7 @@ fn read(
         args: None,
         uninspected: !view.opaque.is_empty(),
         tool_changed: false,
+        judged: None,
     };
     Ok((known.read(request), asked))
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use alcaide_inventory::declare::{
-    Binding, BudgetOver, BudgetUnit, DpopRule, Operation, Period, Price, Protocol, Route, Standing,
+    Binding, BudgetOver, BudgetUnit, DpopRule, Operation, Period, Price, Protocol, Route, Standing, UserTurns,
 };
 use alcaide_inventory::fact::Effect;
 use alcaide_inventory::id::{BudgetId, HumanId, RouteId, ToolId, UnitId};
@@ -89,6 +89,8 @@ pub struct ActorPlan {
     pub standing: Standing,
     /// Whether its tokens must be bound to a key.
     pub dpop: DpopRule,
+    /// Whether user turns in its calls of models are taken for the user's words.
+    pub user_turns: UserTurns,
     /// Budgets over it, its owner and its units.
     pub budgets: Vec<Arc<BudgetPlan>>,
     /// Its calls in flight under this plan.
@@ -355,6 +357,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 owner: human(&agent.owner),
                 standing: agent.standing,
                 dpop: agent.dpop,
+                user_turns: agent.user_turns,
                 budgets: over,
                 in_flight: AtomicUsize::new(0),
             }),
@@ -372,6 +375,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 owner: human(&workload.owner),
                 standing: workload.standing,
                 dpop: DpopRule::Accepted,
+                user_turns: UserTurns::Untrusted,
                 budgets: over,
                 in_flight: AtomicUsize::new(0),
             }),
@@ -386,6 +390,7 @@ fn actors(plan: &Plan, budgets: &Budgets) -> HashMap<Actor, Arc<ActorPlan>> {
                 owner: None,
                 standing: placed.spec.standing,
                 dpop: DpopRule::Accepted,
+                user_turns: UserTurns::Untrusted,
                 budgets: budgets.over_unit(plan, &placed.spec.unit),
                 in_flight: AtomicUsize::new(0),
             }),

@@ -49,7 +49,7 @@ pub struct Claims {
     /// Office roles; only in tokens for the office.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alc_roles: Option<OfficeRoles>,
-    /// The user's words for this task were attested when it was minted: SHA-256 of them, lower-case hex.
+    /// The user's words for this task were attested when it was minted: SHA-256 of their sealed form, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alc_words: Option<String>,
 }

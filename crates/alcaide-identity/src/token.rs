@@ -79,7 +79,7 @@ pub struct Credential {
     pub scope: Option<Vec<Grant>>,
     /// Office roles.
     pub roles: Vec<Role>,
-    /// SHA-256 of the user's words that were attested with it.
+    /// SHA-256 of the sealed form of the user's words that were attested with it.
     pub words: Option<Sha256Digest>,
     /// Who asked for it.
     pub client_id: String,
@@ -159,7 +159,7 @@ pub struct TokenRequest {
     pub scope: Option<Vec<Grant>>,
     /// Office roles.
     pub roles: Vec<Role>,
-    /// Digest of the user's words that are attested with it.
+    /// SHA-256 of the sealed form of the user's words that are attested with it.
     pub words: Option<Sha256Digest>,
     /// Who asked for it.
     pub client_id: String,

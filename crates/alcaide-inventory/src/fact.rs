@@ -82,6 +82,17 @@ pub enum Audience {
     External,
 }
 
+impl Audience {
+    /// The word used in declarations, policy and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::External => "external",
+        }
+    }
+}
+
 /// All that an owner declared about one tool. The default is the strictest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -149,6 +160,14 @@ const fn is_false(flag: &bool) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 const fn is_external(audience: &Audience) -> bool {
     matches!(audience, Audience::External)
+}
+
+impl Facts {
+    /// What holds for a tool of which nobody has said anything.
+    #[must_use]
+    pub fn strictest() -> Self {
+        Self { clearance: Confidentiality::Public, ..Self::default() }
+    }
 }
 
 impl Default for Facts {

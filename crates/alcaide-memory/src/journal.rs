@@ -19,6 +19,10 @@ impl Memory {
                 Event::Refused(refused) => self.asked(index, refused),
                 Event::Order(order) => self.answered(&state, order, entry.at),
                 Event::Intent(intent) => self.spent(&intent.effects),
+                Event::Issued(_) => {
+                    drop(state);
+                    self.issued.send_replace(());
+                }
                 _ => {}
             }
         }

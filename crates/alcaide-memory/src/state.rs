@@ -9,6 +9,8 @@ use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
 use alcaide_record::{Digest, Effect, Issued, Refused, Settlement};
 
+use tokio::sync::watch;
+
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
 use crate::hearing::Hearing;
 use crate::question::Questions;
@@ -128,6 +130,7 @@ pub struct Memory {
     pub(crate) seen: Mutex<Seen>,
     pub(crate) questions: Mutex<Questions>,
     pub(crate) hearing: Hearing,
+    pub(crate) issued: watch::Sender<()>,
 }
 
 impl Memory {
@@ -298,6 +301,18 @@ impl Memory {
         let room = usize::try_from(OFFERS_MAX.saturating_sub(known.taken)).unwrap_or(0);
         let is_new = |(name, pin): &(Digest, Digest)| known.newest.get(name) != Some(pin);
         tools.iter().enumerate().filter(|(_, tool)| is_new(tool)).map(|(at, _)| at).take(room).collect()
+    }
+
+    /// Whether a token of this task was heard of.
+    #[must_use]
+    pub fn knows(&self, task: TaskId) -> bool {
+        self.state().tasks.contains_key(&task)
+    }
+
+    /// Says when a token is heard of: look again then.
+    #[must_use]
+    pub fn issues(&self) -> watch::Receiver<()> {
+        self.issued.subscribe()
     }
 
     /// Label of a task: the join of all that it has read; of an unknown task: missing.

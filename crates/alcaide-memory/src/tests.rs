@@ -43,7 +43,8 @@ fn intent(call: u128, effects: Vec<Effect>) -> Entry {
                 digest: Digest::default(),
                 edited: false,
                 findings: vec![],
-                label: Label::CLEAN,
+                flow: None,
+            label: Label::CLEAN,
                 words: WordsGrade::None,
             },
             decided: Decided {

@@ -187,6 +187,33 @@ impl UserWords {
     }
 }
 
+/// Where a tool's arguments come from and what they do, by their names. The default says nothing against a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow<'a> {
+    /// Control arguments that are bound to nothing.
+    pub unbound: &'a [Box<str>],
+    /// Free texts that strangers wrote.
+    pub copied: &'a [Box<str>],
+    /// Free texts with a link, an address or an account number that the user did not give.
+    pub carries: &'a [Box<str>],
+    /// Numbers past the owner's cap that the user did not name.
+    pub over: &'a [Box<str>],
+    /// Whether the user's attested words ask for this tool.
+    pub in_scope: bool,
+    /// Whether the call reaches out of the organisation.
+    pub reaches_out: bool,
+    /// Whether all free texts are the user's own words.
+    pub own_words: bool,
+    /// Calls of this tool in the task before this one.
+    pub calls: u32,
+    /// Whether these are as many as its owner allows.
+    pub count_over: bool,
+    /// Calls with the very same arguments before this one.
+    pub repeats: u32,
+    /// Whether something that the task has read is not known any more.
+    pub forgotten: bool,
+}
+
 /// All that a policy may know of a call besides who, what and whereto.
 ///
 /// The default is an empty call of a task that has read nothing, at the epoch.
@@ -209,6 +236,8 @@ pub struct Context<'a> {
     pub args: Option<&'a [u8]>,
     /// Where each argument came from, by the argument's name at the top level.
     pub provenance: &'a [(&'a str, Provenance)],
+    /// Where a tool's arguments come from and what they do.
+    pub flow: Flow<'a>,
     /// Whether part of the content could not be looked into.
     pub uninspected: bool,
     /// Whether the credential is bound to a key and the proof was verified (RFC 9449).
@@ -228,6 +257,7 @@ impl Default for Context<'_> {
             now: Moment::from_secs(0),
             args: None,
             provenance: &[],
+            flow: Flow::default(),
             uninspected: false,
             key_bound: false,
             tool_changed: false,

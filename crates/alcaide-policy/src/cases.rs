@@ -23,7 +23,7 @@ use alcaide_inventory::{Actor, HumanId, Moment, RouteId};
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 use serde::Deserialize;
 
-use crate::ask::{Action, Ask, Context, Resource, UserWords};
+use crate::ask::{Action, Ask, Context, Flow, Resource, UserWords};
 use crate::compile::Compiled;
 use crate::explain::Explanation;
 use crate::fault::{line_column, one_line};
@@ -216,9 +216,45 @@ pub struct CaseContext {
     unix_time: u64,
     args: Option<serde_json::Map<String, serde_json::Value>>,
     provenance: BTreeMap<String, Provenance>,
+    flow: CaseFlow,
     uninspected: bool,
     key_bound: bool,
     tool_changed: bool,
+}
+
+/// Where arguments come from and what they do: the table `[case.context.flow]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CaseFlow {
+    unbound: Vec<Box<str>>,
+    copied: Vec<Box<str>>,
+    carries: Vec<Box<str>>,
+    over: Vec<Box<str>>,
+    in_scope: bool,
+    reaches_out: bool,
+    own_words: bool,
+    calls: u32,
+    count_over: bool,
+    repeats: u32,
+    forgotten: bool,
+}
+
+impl CaseFlow {
+    fn view(&self) -> Flow<'_> {
+        Flow {
+            unbound: &self.unbound,
+            copied: &self.copied,
+            carries: &self.carries,
+            over: &self.over,
+            in_scope: self.in_scope,
+            reaches_out: self.reaches_out,
+            own_words: self.own_words,
+            calls: self.calls,
+            count_over: self.count_over,
+            repeats: self.repeats,
+            forgotten: self.forgotten,
+        }
+    }
 }
 
 impl Default for CaseContext {
@@ -233,6 +269,7 @@ impl Default for CaseContext {
             unix_time: 0,
             args: None,
             provenance: BTreeMap::new(),
+            flow: CaseFlow::default(),
             uninspected: false,
             key_bound: false,
             tool_changed: false,
@@ -398,6 +435,7 @@ impl Compiled {
             now: Moment::from_secs(given.unix_time),
             args: args.map(str::as_bytes),
             provenance: &provenance,
+            flow: given.flow.view(),
             uninspected: given.uninspected,
             key_bound: given.key_bound,
             tool_changed: given.tool_changed,

@@ -16,7 +16,7 @@ use alcaide_inventory::{Actor, HumanId};
 use alcaide_label::{Integrity, Provenance};
 use cedar_policy_core::ast::{Context as CedarContext, Literal, Value};
 
-use crate::ask::{Ask, Resource};
+use crate::ask::{Ask, Flow, Resource};
 use crate::compile::Compiled;
 use crate::expr::Reads;
 use crate::outcome::{
@@ -224,6 +224,9 @@ impl Compiled {
             };
             put("args_from", Value::record(PROVENANCES.map(|(class, name)| (name, of(class))), None));
         }
+        if reads.has(Reads::FLOW) {
+            put("flow", flow(&given.flow));
+        }
         if reads.has(Reads::UNINSPECTED) {
             put("uninspected", Value::from(is_uninspected(ask)));
         }
@@ -324,6 +327,9 @@ impl Compiled {
                 key.bytes(name.as_bytes());
             }
         }
+        if reads.has(Reads::FLOW) {
+            key.flow(&given.flow);
+        }
         key.flag(is_uninspected(ask) && reads.has(Reads::UNINSPECTED));
         key.flag(given.key_bound && reads.has(Reads::KEY_BOUND));
         key.flag(given.tool_changed && reads.has(Reads::TOOL_CHANGED));
@@ -351,6 +357,55 @@ impl Key {
         self.size(bytes.len());
         self.0.extend_from_slice(bytes);
     }
+}
+
+impl Key {
+    fn flow(&mut self, flow: &Flow<'_>) {
+        let Flow {
+            unbound,
+            copied,
+            carries,
+            over,
+            in_scope,
+            reaches_out,
+            own_words,
+            calls,
+            count_over,
+            repeats,
+            forgotten,
+        } = flow;
+        for names in [unbound, copied, carries, over] {
+            self.size(names.len());
+            names.iter().for_each(|name| self.bytes(name.as_bytes()));
+        }
+        [in_scope, reaches_out, own_words, count_over, forgotten].into_iter().for_each(|flag| self.flag(*flag));
+        for count in [calls, repeats] {
+            self.0.extend_from_slice(&count.to_be_bytes());
+        }
+    }
+}
+
+/// Where arguments come from, as policies see it.
+fn flow(flow: &Flow<'_>) -> Value {
+    let names = |names: &[Box<str>]| {
+        Value::set_of_lits(names.iter().map(|name| Literal::from(&**name)), None)
+    };
+    Value::record(
+        [
+            ("unbound", names(flow.unbound)),
+            ("copied", names(flow.copied)),
+            ("carries", names(flow.carries)),
+            ("over", names(flow.over)),
+            ("in_scope", Value::from(flow.in_scope)),
+            ("reaches_out", Value::from(flow.reaches_out)),
+            ("own_words", Value::from(flow.own_words)),
+            ("calls", Value::from(i64::from(flow.calls))),
+            ("count_over", Value::from(flow.count_over)),
+            ("repeats", Value::from(i64::from(flow.repeats))),
+            ("forgotten", Value::from(flow.forgotten)),
+        ],
+        None,
+    )
 }
 
 /// What policies see of the time, UTC.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use alcaide_inventory::declare::{Role, Route, Standing};
-use alcaide_inventory::fact::Effect;
+use alcaide_inventory::fact::Facts;
 use alcaide_inventory::{Actor, AgentId, HumanId, Name, Plan, RouteId, ToolId};
 use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID, Literal, PartialValue, Value};
 use cedar_policy_core::entities::{Entities, TCComputation};
@@ -348,11 +348,10 @@ impl House {
             let attrs = tool_attrs(
                 &spec.name,
                 &server.uid,
-                facts.effect,
                 tool.pin.is_some(),
                 set(facts.control.iter().map(|name| Literal::from(name.as_str()))),
                 set(facts.free_text.iter().map(|name| Literal::from(name.as_str()))),
-                facts.clearance.rank(),
+                facts,
             );
             all.push(entity(&uid, attrs, HashSet::from([(*server.uid).clone()])));
             let args = self.args_of(&place, tool.input_schema.as_deref());
@@ -427,7 +426,7 @@ impl House {
                 let server = server(&id)?;
                 let uid = self.uid(&self.types.tool, &format!("{id}/{name}"));
                 let none = || Value::empty_set(None);
-                let attrs = tool_attrs(name, &server.uid, Effect::default(), false, none(), none(), 0);
+                let attrs = tool_attrs(name, &server.uid, false, none(), none(), &Facts::strictest());
                 guest(uid, attrs, Some(server), format!("tool `{}/{}`", server.name, cut(name)))
             }
             Resource::Method { server: None, name } => {
@@ -520,21 +519,22 @@ fn guest<const N: usize>(
 fn tool_attrs(
     name: &str,
     server: &Arc<EntityUID>,
-    effect: Effect,
     pinned: bool,
     control: Value,
     free_text: Value,
-    clearance: u8,
-) -> [(&'static str, Value); 8] {
+    facts: &Facts,
+) -> [(&'static str, Value); 10] {
     [
         ("name", text(name)),
         ("server", link(server)),
-        ("effect", text(effect.as_str())),
-        ("consequential", Value::from(effect.is_consequential())),
+        ("effect", text(facts.effect.as_str())),
+        ("consequential", Value::from(facts.effect.is_consequential())),
         ("pinned", Value::from(pinned)),
         ("control", control),
         ("free_text", free_text),
-        ("clearance", Value::from(i64::from(clearance))),
+        ("clearance", Value::from(i64::from(facts.clearance.rank()))),
+        ("audience", text(facts.audience.as_str())),
+        ("fetch", Value::from(facts.fetch)),
     ]
 }
 

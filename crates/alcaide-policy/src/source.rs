@@ -24,12 +24,16 @@ pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const POLICIES_MAX: usize = 50_000;
 
 /// The shipped files: name and text.
-pub(crate) const SHIPPED: [(&str, &str); 4] = [
+pub(crate) const SHIPPED: [(&str, &str); 5] = [
     ("standing", include_str!("../default/standing.cedar")),
     ("tools", include_str!("../default/tools.cedar")),
     ("hosted", include_str!("../default/hosted.cedar")),
     ("methods", include_str!("../default/methods.cedar")),
+    (REPLACEABLE, include_str!("../default/flow.cedar")),
 ];
+
+/// The shipped file whose place a declared policy of the same name takes: how much is asked is the owner's to say.
+pub(crate) const REPLACEABLE: &str = "flow";
 
 /// One policy, ready to be indexed.
 #[derive(Clone, Debug)]
@@ -103,6 +107,9 @@ impl Sources {
     pub(crate) fn of(plan: &Plan) -> Self {
         let mut sources = Self::default();
         for (name, text) in SHIPPED {
+            if name == REPLACEABLE && plan.policies.keys().any(|own| own.as_str() == REPLACEABLE) {
+                continue;
+            }
             sources.read(File {
                 set: "default".into(),
                 name: format!("default/{name}.cedar"),

@@ -4,6 +4,7 @@ mod against_cedar;
 mod behaviour;
 mod explained;
 mod faults;
+mod flow;
 
 use alcaide_inventory::declare::{Declarations, Named};
 use alcaide_inventory::plan::{Kind, Placed, PlacedTool};

@@ -143,6 +143,40 @@ pub enum WordsGrade {
     None,
 }
 
+/// Where the arguments of a tool's call come from and what they do, as policy was told. Arguments stand as places in the
+/// order of the names that were given; `names` are the names' own places in the order of the properties of the tool's
+/// accepted input schema, [`u16::MAX`] for one that is none of them.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowNote {
+    /// Calls of the same tool in the task before this one.
+    pub calls: u32,
+    /// Free texts with something that the user did not give.
+    pub carries: Vec<u16>,
+    /// Free texts that strangers wrote.
+    pub copied: Vec<u16>,
+    /// Whether the task has made as many calls of this tool as its owner allows.
+    pub count_over: bool,
+    /// Whether something that the task has read was not known any more.
+    pub forgotten: bool,
+    /// Whether the user's attested words ask for this tool.
+    pub in_scope: bool,
+    /// The names that were given.
+    pub names: Vec<u16>,
+    /// Numbers past their cap that the user did not name.
+    pub over: Vec<u16>,
+    /// Whether all free texts are the user's own words.
+    pub own_words: bool,
+    /// Whether the call reaches out of the organisation.
+    pub reaches_out: bool,
+    /// Calls with the very same arguments before this one.
+    pub repeats: u32,
+    /// The calls whose answers the arguments were read from, each once.
+    pub sources: Vec<CallId>,
+    /// Control arguments that are bound to nothing.
+    pub unbound: Vec<u16>,
+}
+
 /// What the call carries, as digests, sizes and classes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +192,9 @@ pub struct Content {
     pub edited: bool,
     /// What was found.
     pub findings: Vec<FindingCount>,
+    /// Where arguments come from. Absent for what is no call of a tool, and in entries from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Box<FlowNote>>,
     /// Label of the task when the decision was made.
     pub label: Label,
     /// Grade of the user's words.

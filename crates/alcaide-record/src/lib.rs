@@ -19,7 +19,7 @@ use alcaide_inventory::Moment;
 use serde::{Deserialize, Serialize};
 
 pub use call::{
-    ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Effect, End, FindingCount, Intent,
+    ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Effect, End, FindingCount, FlowNote, Intent,
     ObligationKind, Offered, Outcome, Question, Refused, Settlement, Stage, Target, Usage, WordsGrade,
 };
 pub use digest::{Digest, DigestError};

@@ -55,7 +55,8 @@ fn content() -> Content {
         digest: Digest([7; 32]),
         edited: true,
         findings: vec![FindingCount { class: Class::Card, count: 2, rule: RuleId::fixed("card-number") }],
-        label: Label::MISSING,
+        flow: None,
+            label: Label::MISSING,
         words: WordsGrade::Asserted,
     }
 }

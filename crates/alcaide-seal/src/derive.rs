@@ -25,6 +25,8 @@ pub enum Purpose {
     Commitments,
     /// Sealing of sessions and states that callers carry for the gate.
     Sessions,
+    /// Sealing of the users' words.
+    Words,
     /// Keyed index of normalised identifiers, for erasure.
     IdentifierIndex,
     /// Wrapping of data keys in envelopes; used by [`crate::envelope`] itself.
@@ -40,6 +42,7 @@ impl Purpose {
             Self::SnapshotMac => "alcaide/v1/snapshot-mac",
             Self::Commitments => "alcaide/v1/commitments",
             Self::Sessions => "alcaide/v1/sessions",
+            Self::Words => "alcaide/v1/words",
             Self::IdentifierIndex => "alcaide/v1/identifier-index",
             Self::EnvelopeWrap => "alcaide/v1/envelope-wrap",
         }

@@ -22,6 +22,7 @@ pub mod jws;
 pub mod note;
 pub mod random;
 pub mod secret;
+pub mod words;
 
 mod curve;
 mod json;

@@ -30,6 +30,7 @@ use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::random::SystemEntropy;
+use alcaide_seal::words::WordsKey;
 use alcaide_seal::{Entropy, KeySet, MasterKey, Signer};
 use alcaide_store::Store;
 use anyhow::{Context, Result, bail};
@@ -274,6 +275,7 @@ impl House {
                 vec![places.dir().to_path_buf()],
             ),
             sessions: SubKey::derive(&master, Purpose::Sessions)?.to_master()?,
+            words: WordsKey::derive(&master)?,
             broker: Broker::new(master),
             commitments: HmacKey::new(commitments.expose()),
             clock: Arc::clone(&clock),

@@ -107,7 +107,7 @@ const HOUSE: &[Law] = &[
     Law { name: "graph", may_use: &[] },
     Law { name: "identity", may_use: &["inventory", "seal"] },
     Law { name: "inspect", may_use: &["finding", "container", "graph"] },
-    Law { name: "flow", may_use: &["inventory", "label"] },
+    Law { name: "flow", may_use: &["inventory", "label", "inspect"] },
     Law { name: "policy", may_use: &["inventory", "label", "finding"] },
     Law { name: "artifact", may_use: &["finding", "seal", "container", "graph"] },
     Law { name: "lab", may_use: &["finding", "graph"] },

@@ -259,7 +259,8 @@ fn content() -> Content {
         digest: Digest([7; 32]),
         edited: false,
         findings: Vec::new(),
-        label: Label::CLEAN,
+        flow: None,
+            label: Label::CLEAN,
         words: WordsGrade::None,
     }
 }

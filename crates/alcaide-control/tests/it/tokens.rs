@@ -9,6 +9,7 @@ use alcaide_identity::{Audience, Credential, Verifier};
 use alcaide_inventory::declare::{Grant, Role, Standing};
 use alcaide_inventory::{Actor, CredentialId, HumanId, TokenId};
 use alcaide_record::{Event, TokenKind};
+use alcaide_seal::words::WordsKey;
 use alcaide_seal::{SecretText, Signer, SystemEntropy};
 use serde_json::json;
 
@@ -352,15 +353,29 @@ async fn tasks_are_started_for_oneself_or_by_an_administrator() {
     assert_eq!(house.office.task_token(&OP, human).await.unwrap_err().code(), "ALC-OFFICE-0021");
     let long = TaskOrder { life: Duration::from_secs(901), ..task(&house, "bot", "ana") };
     assert_eq!(house.office.task_token(&OP, long).await.unwrap_err().code(), "ALC-OFFICE-0018");
-    // The words are in the record as a keyed commitment, not as a digest that could be guessed at.
+    // The words lie on the shelf, sealed for the gate; token and record tell nothing that could be guessed at.
     let words = "wire 100 to Bob";
     let spoken = TaskOrder { words: Some(SecretText::copy_of(words)), ..task(&house, "bot", "ana") };
     let granted = house.office.task_token(&OP, spoken).await.unwrap();
     let plain = alcaide_seal::sha256(words.as_bytes());
-    assert_eq!(read(&house, &granted, Audience::Gate).words, Some(plain));
+    let named = read(&house, &granted, Audience::Gate).words.unwrap();
+    assert_ne!(named, plain);
+    let sealed = house.ledger.shelf().take(&named).unwrap().unwrap();
+    assert_eq!(WordsKey::derive(&house.keys.master).unwrap().open(&sealed).unwrap().expose(), words);
     let events = house.events(house.ledger.size() - 1);
     let [Event::Issued(issued)] = events.as_slice() else { panic!("{events:?}") };
     assert!(issued.words.is_some_and(|words| words.0 != plain.into_bytes()));
+    // The next token of the task names the same sealed words.
+    let again = TaskOrder {
+        words: Some(SecretText::copy_of(words)),
+        task: Some(granted.task),
+        ..task(&house, "bot", "ana")
+    };
+    let again = house.office.task_token(&OP, again).await.unwrap();
+    assert_eq!(read(&house, &again, Audience::Gate).words, Some(named));
+    let long = SecretText::copy_of(&"x".repeat(64 * 1024 + 1));
+    let long = TaskOrder { words: Some(long), ..task(&house, "bot", "ana") };
+    assert_eq!(house.office.task_token(&OP, long).await.unwrap_err().code(), "ALC-OFFICE-0021");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

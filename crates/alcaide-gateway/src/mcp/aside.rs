@@ -76,6 +76,8 @@ impl Aside<'_> {
             uris: Uris::Own,
             gather: true,
             open: None,
+            judged: None,
+            call: None,
             under_way: AtomicBool::new(false),
         };
         let passed = send(self.shared, known, letter, reading).await?;

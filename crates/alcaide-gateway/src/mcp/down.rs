@@ -117,6 +117,7 @@ async fn passage(
         args: None,
         uninspected,
         tool_changed: false,
+        judged: None,
     };
     let read = known.read(request);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();

@@ -220,6 +220,8 @@ fn receipt(shared: &Arc<Shared>, kept: &Kept) -> Reading {
         uris: Uris::Own,
         gather: false,
         open: None,
+        judged: None,
+        call: None,
         under_way: AtomicBool::new(false),
     }
 }

@@ -14,6 +14,7 @@ use alcaide_seal::digest::sha256;
 use alcaide_wire::json::{Document, Limits};
 use alcaide_wire::mcp::{ParamHeaders, union};
 
+use crate::flow::ArgumentSchema;
 use crate::upstream::UpstreamPlan;
 
 /// A tool that is declared.
@@ -29,6 +30,10 @@ pub struct ToolPlan {
     pub label: Label,
     /// Arguments that headers repeat, by the schema that was accepted.
     pub headers: ParamHeaders,
+    /// All that is declared of it.
+    pub facts: Arc<Facts>,
+    /// What the accepted schema says of its arguments.
+    pub schema: Arc<ArgumentSchema>,
 }
 
 /// A tool server.
@@ -123,16 +128,20 @@ pub(crate) fn servers(
 }
 
 fn planned(tool: &PlacedTool) -> ToolPlan {
-    let headers = tool.input_schema.as_deref().and_then(|schema| {
-        let document = Document::parse(schema.as_bytes(), &Limits::default()).ok()?;
-        ParamHeaders::of(document.root()).ok()
-    });
+    let document = tool
+        .input_schema
+        .as_deref()
+        .and_then(|schema| Document::parse(schema.as_bytes(), &Limits::default()).ok());
+    let headers = document.as_ref().and_then(|document| ParamHeaders::of(document.root()).ok());
+    let schema = document.as_ref().map(|document| ArgumentSchema::of(document.root())).unwrap_or_default();
     ToolPlan {
         id: tool.id,
         pin: tool.pin.as_deref().and_then(|pin| pin.parse().ok()),
         effect: tool.spec.facts.effect,
         label: label_of(&tool.spec.facts),
         headers: headers.unwrap_or_default(),
+        facts: Arc::new(tool.spec.facts.clone()),
+        schema: Arc::new(schema),
     }
 }
 

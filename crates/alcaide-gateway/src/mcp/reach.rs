@@ -374,6 +374,8 @@ async fn pass(
         uris: link.uris,
         gather,
         open,
+        judged: None,
+        call: None,
         under_way: AtomicBool::new(false),
     };
     send(shared, known, letter, reading).await
@@ -464,6 +466,8 @@ fn beside(
         uris: Uris::Own,
         gather: false,
         open: None,
+        judged: None,
+        call: None,
         under_way: AtomicBool::new(false),
     }
 }

@@ -15,10 +15,11 @@ use alcaide_wire::mcp::{
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-use super::plan::ServerPlan;
+use super::plan::{ServerPlan, ToolPlan};
 use super::{down, head, instructions, offer};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
+use crate::flow::{Asked, Judged};
 use crate::gate::Shared;
 use crate::passage::{ChildForm, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
@@ -55,6 +56,8 @@ pub(crate) struct Act {
     tool_changed: bool,
     /// The label that its answer has at least.
     label: Option<Label>,
+    /// What is declared of the tool, where its definition is the accepted one.
+    declared: Option<ToolPlan>,
 }
 
 /// What came back.
@@ -83,6 +86,7 @@ impl Act {
             pin: None,
             tool_changed: false,
             label,
+            declared: None,
         }
     }
 
@@ -109,6 +113,7 @@ impl Act {
             pin: None,
             tool_changed: false,
             label: Some(Label::MISSING),
+            declared: None,
         };
         let route = server.route;
         Ok(match view.method {
@@ -154,6 +159,7 @@ impl Act {
             tool_changed: changed,
             // What is declared of a tool says nothing once its definition is another one than was accepted.
             label: Some(declared.filter(|_| !changed).map_or(Label::MISSING, |tool| tool.label)),
+            declared: declared.filter(|_| !changed).cloned(),
         }
     }
 }
@@ -300,6 +306,29 @@ fn form_for(reading: &Reading) -> ChildForm {
     }))
 }
 
+/// Says where the arguments of a tool's call come from.
+///
+/// # Cancel safety
+/// Dropped while it waits, nothing is known that was not known before.
+async fn judge(
+    shared: &Shared,
+    known: &Passage<Known>,
+    declared: Option<&ToolPlan>,
+    label: Option<Label>,
+    arguments: &[u8],
+) -> Arc<Judged> {
+    let (memory, credential) = (shared.closer.memory(), known.who().credential());
+    shared.flows.hear(memory, shared.closer.ledger().shelf(), credential).await;
+    let task = credential.principal.task;
+    Arc::new(shared.flows.judge(&Asked {
+        task,
+        label: memory.label(task),
+        tool: declared,
+        reads: label.unwrap_or(Label::MISSING),
+        arguments,
+    }))
+}
+
 /// Takes a message through the passage.
 ///
 /// # Errors
@@ -311,12 +340,20 @@ pub(crate) async fn send(
     shared: &Arc<Shared>,
     known: Passage<Known>,
     letter: Letter,
-    reading: Reading,
+    mut reading: Reading,
 ) -> Result<Passed, Refusal> {
     let server = Arc::clone(&reading.server);
     let Letter { bytes, act, matter, found, uninspected, splices, verb, headers } = letter;
-    let Act { action, kind, resource, target, args, pin, tool_changed, label } = act;
+    let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
     let body = bytes.clone();
+    reading.call = Some(known.call());
+    let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
+    let judged = if kind == ActionKind::CallTool {
+        Some(judge(shared, &known, declared.as_ref(), label, &arguments).await)
+    } else {
+        None
+    };
+    reading.judged.clone_from(&judged);
     let request = ReadRequest {
         action,
         kind,
@@ -330,8 +367,10 @@ pub(crate) async fn send(
         args,
         uninspected,
         tool_changed,
+        judged: judged.clone(),
     };
     let read = known.read(request);
+    let judged_under = read.stage.label();
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
     let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
     let decided = read.decided(shared, used).await?;
@@ -358,6 +397,9 @@ pub(crate) async fn send(
     };
     let who = decided.who().clone();
     let recorded = decided.bind(freeze).await?.record().await?;
+    if let Some(judged) = &judged {
+        shared.flows.called(who.credential().principal.task, judged_under, judged, &arguments);
+    }
     // A tool is called once: whether it acted is not known.
     let reply = match server.upstream.child() {
         Some(plan) => {

@@ -116,6 +116,7 @@ async fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> R
         args: None,
         uninspected: false,
         tool_changed: false,
+        judged: None,
     };
     let read = known.read(request);
     let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();

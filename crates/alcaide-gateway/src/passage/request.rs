@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alcaide_finding::{Class, Finding};
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{HumanId, PolicyId, RouteId, ToolId};
-use alcaide_label::{Label, Provenance};
+use alcaide_label::Label;
 use alcaide_memory::Taken;
 use alcaide_policy::{Action, Ask, Context, Decision, Outcome, Resource, UserWords};
 use alcaide_record::{
@@ -21,6 +21,7 @@ use http::uri::PathAndQuery;
 
 use super::decided::{Allowed, kind_of, obligation_kinds};
 use super::{Decided, Describe, KnownAs, Passage};
+use crate::flow::Judged;
 use crate::lease;
 use crate::refusal::{self, Refusal};
 
@@ -168,6 +169,8 @@ pub struct Request {
     pub uninspected: bool,
     /// Whether the tool's definition was last seen other than it was accepted.
     pub tool_changed: bool,
+    /// Where the arguments of a tool's call come from.
+    pub(crate) judged: Option<Arc<Judged>>,
 }
 
 /// A call whose content was read.
@@ -202,7 +205,7 @@ impl Read {
     }
 
     /// The label of the task when the call was read.
-    pub(super) const fn label(&self) -> Label {
+    pub(crate) const fn label(&self) -> Label {
         self.label
     }
 
@@ -211,16 +214,24 @@ impl Read {
         &self.request
     }
 
+    /// How sure it is what the user said in the task.
+    pub(super) fn words(&self) -> WordsGrade {
+        self.request.judged.as_ref().map_or_else(|| self.who.words(), |judged| judged.grade)
+    }
+
     /// What the record says of the content, with the bytes that stand for it.
     pub(super) fn content(&self, bytes: &[u8], digest: Digest, edited: bool) -> Content {
+        let judged = self.request.judged.as_deref();
+        let origins = judged.map(|judged| judged.judgement.origins.as_slice()).unwrap_or_default();
         Content {
-            arguments: Vec::<Provenance>::new(),
+            arguments: origins.iter().map(|origin| origin.from).collect(),
             bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             digest,
             edited,
             findings: self.counts.clone(),
+            flow: judged.map(|judged| Box::new(judged.note.clone())),
             label: self.label,
-            words: self.who.words(),
+            words: self.words(),
         }
     }
 }
@@ -260,12 +271,14 @@ impl Passage<Read> {
         let read = &self.stage;
         let credential = read.who.credential();
         let args = read.request.args.clone().and_then(|span| read.request.body.get(span));
+        let judged = read.request.judged.as_deref();
+        let provenance = judged.map(Judged::provenance).unwrap_or_default();
         let context = Context {
             task: read.label,
             findings: &read.classes,
             approvals,
             budget_used,
-            user_words: match read.who.words() {
+            user_words: match read.words() {
                 WordsGrade::Attested => UserWords::Attested,
                 WordsGrade::Asserted => UserWords::Asserted,
                 WordsGrade::None => UserWords::None,
@@ -275,6 +288,8 @@ impl Passage<Read> {
             uninspected: read.request.uninspected,
             key_bound: read.who.is_bound(),
             tool_changed: read.request.tool_changed,
+            provenance: &provenance,
+            flow: judged.map(Judged::facts).unwrap_or_default(),
             ..Context::default()
         };
         let policies = &self.common.plan.policies;

@@ -481,6 +481,7 @@ impl Feed {
             // Nothing was subscribed to here, and the caller does not know the resource by this URI.
             return Ok(None);
         }
+        self.reading.takes_in(document, &view.segments, None);
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
         let splices = edits(texts, &self.lens, attempt)?;
         if splices.is_empty() {

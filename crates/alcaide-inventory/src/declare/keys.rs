@@ -58,6 +58,7 @@ static AGENT: Shape = shape(&[
     ("may", Value),
     ("dpop", Value),
     ("standing", Value),
+    ("user_turns", Value),
 ]);
 static WORKLOAD: Shape =
     shape(&[("name", Value), ("unit", Value), ("owner", Value), ("may", Value), ("standing", Value)]);

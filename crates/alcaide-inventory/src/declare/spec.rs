@@ -100,6 +100,26 @@ pub struct Agent {
     /// Whether it may act.
     #[serde(default)]
     pub standing: Standing,
+    /// Whether what it sends to models as a user's turn is taken for the user's words.
+    #[serde(default, skip_serializing_if = "UserTurns::is_untrusted")]
+    pub user_turns: UserTurns,
+}
+
+/// What the user turns in an agent's calls of models are worth.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserTurns {
+    /// Nothing: the agent's program can write there what it wants.
+    #[default]
+    Untrusted,
+    /// The owner says that only the user's words stand there: *asserted*, below words that a launcher attests.
+    Trusted,
+}
+
+impl UserTurns {
+    const fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Untrusted)
+    }
 }
 
 /// A program that is no agent.

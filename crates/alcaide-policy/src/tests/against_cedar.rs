@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::{Action, Outcome, UserWords};
+use crate::{Action, Flow, Outcome, UserWords};
 
 fn a_policy() -> impl Strategy<Value = String> {
     let note = prop_oneof![
@@ -81,6 +81,14 @@ fn a_policy() -> impl Strategy<Value = String> {
         "context.approved_roles.contains(\"approver\")",
         "context.approved_by.contains(Alcaide::Human::\"hum_00000000000000000000000002\")",
         "context.args_from.untrusted.contains(\"to\")",
+        "context.flow.unbound.contains(\"to\")",
+        "context.flow.unbound.isEmpty()",
+        "context.flow.copied.containsAny(context.flow.carries)",
+        "context.flow.over.isEmpty()",
+        "context.flow.in_scope && !context.flow.own_words",
+        "context.flow.reaches_out || context.flow.forgotten",
+        "context.flow.calls > 1 || context.flow.repeats > 0 || context.flow.count_over",
+        "resource.audience == \"external\" && !resource.fetch",
         "context has args && context.args.amount > 100",
         "context.args.to == \"x\"",
         "context has args.tags && context.args.tags.contains(\"t\")",
@@ -126,6 +134,54 @@ struct Owned {
     args: Option<&'static str>,
     provenance: Vec<(&'static str, Provenance)>,
     flags: (bool, bool, bool),
+    flow: OwnedFlow,
+}
+
+/// What the engine of information flow said, owned.
+#[derive(Clone, Debug)]
+struct OwnedFlow {
+    names: [Vec<Box<str>>; 4],
+    flags: [bool; 5],
+    counts: [u32; 2],
+}
+
+impl OwnedFlow {
+    fn view(&self) -> Flow<'_> {
+        let [unbound, copied, carries, over] = &self.names;
+        let [in_scope, reaches_out, own_words, count_over, forgotten] = self.flags;
+        let [calls, repeats] = self.counts;
+        Flow {
+            unbound,
+            copied,
+            carries,
+            over,
+            in_scope,
+            reaches_out,
+            own_words,
+            calls,
+            count_over,
+            repeats,
+            forgotten,
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let [unbound, copied, carries, over] = &self.names;
+        let [in_scope, reaches_out, own_words, count_over, forgotten] = self.flags;
+        let set = |names: &[Box<str>]| names.iter().cloned().collect::<BTreeSet<_>>();
+        serde_json::json!({
+            "unbound": set(unbound), "copied": set(copied), "carries": set(carries), "over": set(over),
+            "in_scope": in_scope, "reaches_out": reaches_out, "own_words": own_words, "count_over": count_over,
+            "forgotten": forgotten, "calls": self.counts[0], "repeats": self.counts[1],
+        })
+    }
+}
+
+fn a_flow() -> impl Strategy<Value = OwnedFlow> {
+    let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
+    let flags = || prop::array::uniform5(any::<bool>());
+    let counts = prop::array::uniform2(0_u32..3);
+    ([names(), names(), names(), names()], flags(), counts).prop_map(|(names, flags, counts)| OwnedFlow { names, flags, counts })
 }
 
 impl Owned {
@@ -148,6 +204,7 @@ impl Owned {
                 uninspected: self.flags.0,
                 key_bound: self.flags.1,
                 tool_changed: self.flags.2,
+                flow: self.flow.view(),
             },
         }
     }
@@ -206,10 +263,11 @@ fn a_question() -> impl Strategy<Value = Owned> {
         select(vec![0_u64, 50_000, 86_400]),
         prop::option::of(select(ARGS.to_vec())),
         prop::collection::vec((select(vec!["to", "amount"]), origins), 0..3),
-        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
+        ((any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)), a_flow()),
     );
     (who, how).prop_map(|((actor, subject, earlier, (action, resource), approvals), how)| {
-        let (trusted, confidentiality, findings, budget_used, user_words, now, args, provenance, flags) = how;
+        let (trusted, confidentiality, findings, budget_used, user_words, now, args, provenance, rest) = how;
+        let (flags, flow) = rest;
         let integrity = if trusted { Integrity::Trusted } else { Integrity::Untrusted };
         Owned {
             actor,
@@ -226,6 +284,7 @@ fn a_question() -> impl Strategy<Value = Owned> {
             args,
             provenance,
             flags,
+            flow,
         }
     })
 }
@@ -255,6 +314,12 @@ fn hybrids(a: &Owned, b: &Owned) -> Vec<Owned> {
         with(|to, from| to.flags.0 = from.flags.0),
         with(|to, from| to.flags.1 = from.flags.1),
         with(|to, from| to.flags.2 = from.flags.2),
+        with(|to, from| to.flow.names[0].clone_from(&from.flow.names[0])),
+        with(|to, from| to.flow.names[1].clone_from(&from.flow.names[1])),
+        with(|to, from| to.flow.names[2].clone_from(&from.flow.names[2])),
+        with(|to, from| to.flow.names[3].clone_from(&from.flow.names[3])),
+        with(|to, from| to.flow.flags = from.flow.flags),
+        with(|to, from| to.flow.counts = from.flow.counts),
     ]
 }
 
@@ -313,6 +378,7 @@ fn json_of(asked: &Owned, plan: &Plan) -> serde_json::Value {
         "uninspected": asked.flags.0 || count(Class::Uninspected) > 0,
         "key_bound": asked.flags.1,
         "tool_changed": asked.flags.2,
+        "flow": asked.flow.json(),
     });
     let table = json.as_object_mut().unwrap();
     if let Actor::Human(id) = asked.subject {

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use alcaide_control::{AgentView, Applied, OrderView, Thing};
-use alcaide_inventory::declare::{Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit};
+use alcaide_inventory::declare::{Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit, UserTurns};
 use alcaide_inventory::{AgentId, Name};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -139,6 +139,7 @@ impl Create {
             may,
             dpop: DpopRule::default(),
             standing: Standing::Active,
+            user_turns: UserTurns::default(),
         };
         if missing.is_empty() {
             let label = format!("agent `{name}`");

@@ -38,6 +38,7 @@ pub(super) async fn judge(
             return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
         }
     }
+    reading.takes_in(&document, &view.segments, view.structured.as_ref());
     let mut splices = Vec::new();
     let mut dropped: Vec<Range<usize>> = Vec::new();
     if !view.items.is_empty() {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alcaide_inventory::id::CallId;
+use alcaide_wire::json::Document;
 use alcaide_wire::jsonrpc::Id;
-use alcaide_wire::mcp::Method;
+use alcaide_wire::mcp::{Method, Part, Segment};
 
+use crate::flow::{Answered, Judged};
 use crate::gate::Shared;
 use crate::mcp::kept::Kept;
 use crate::mcp::plan::ServerPlan;
@@ -70,6 +73,10 @@ pub(crate) struct Reading {
     pub(crate) gather: bool,
     /// The call as one that can be cancelled.
     pub(crate) open: Option<Open>,
+    /// How the call was judged, where it is one of a tool.
+    pub(crate) judged: Option<Arc<Judged>>,
+    /// The call that it answers.
+    pub(crate) call: Option<CallId>,
     /// Whether it may be at the server, and its answer is not here.
     pub(crate) under_way: AtomicBool,
 }
@@ -93,6 +100,32 @@ impl Reading {
     /// Its answer is here.
     pub(super) fn answered(&self) {
         self.under_way.store(false, Ordering::Release);
+    }
+
+    /// Takes texts into what is known of the task, before any of them is released. Definitions of tools and accepted
+    /// instructions are not read by the task as data.
+    pub(crate) fn takes_in(
+        &self,
+        document: &Document<'_>,
+        segments: &[Segment<'_>],
+        structured: Option<&std::ops::Range<usize>>,
+    ) {
+        let texts: Vec<_> = segments
+            .iter()
+            .filter(|segment| !matches!(segment.part, Part::Instructions | Part::Definition))
+            .map(|segment| (segment.span.clone(), &*segment.text))
+            .collect();
+        let Some(call) = self.call.filter(|_| !texts.is_empty()) else { return };
+        let result = document.root().get("result").and_then(|result| result.get("structuredContent"));
+        let answered = Answered {
+            task: self.origin.who().credential().principal.task,
+            call,
+            route: self.server.route,
+            judged: self.judged.as_deref(),
+            texts: &texts,
+            structured: result.filter(|_| structured.is_some()),
+        };
+        self.shared.flows.answered(self.origin.closer().memory(), &answered);
     }
 
     /// Whether the server may ask the caller something on this channel.

@@ -1,0 +1,325 @@
+//! What is to be said of a call before anybody decides on it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use alcaide_inspect::normal::{self, Decimal, Value};
+use alcaide_inventory::fact::{Effect, Facts};
+use alcaide_inventory::id::ToolId;
+use alcaide_label::{Integrity, Label, Provenance};
+
+use crate::said::{Grade, Said};
+use crate::seen::{Cover, RUN_WORDS, cover};
+use crate::task::{SourceNumber, Task, alike};
+
+/// A value within an argument, however deep it lies.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Leaf<'a> {
+    /// A string, unescaped.
+    Text(Cow<'a, str>),
+    /// A number, as its digits stand in the call.
+    Number(&'a str),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A value that the tool's own schema fixes (`const`).
+    Fixed,
+}
+
+impl Leaf<'_> {
+    /// What it says; nothing for what says nothing.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(digits) => Some(digits),
+            Self::Flag(true) => Some("true"),
+            Self::Flag(false) => Some("false"),
+            Self::Fixed => None,
+        }
+    }
+}
+
+/// An argument of a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Argument<'a> {
+    /// Its name at the top level.
+    pub name: &'a str,
+    /// The values in it, `null`s left out.
+    pub leaves: Vec<Leaf<'a>>,
+}
+
+impl Argument<'_> {
+    /// Whether it says nothing: absent, `null`, an empty text, an empty list.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.leaves.iter().all(|leaf| leaf.text().is_none_or(|text| text.trim().is_empty()))
+    }
+}
+
+/// Where an argument comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// The argument.
+    pub name: Box<str>,
+    /// The worst of its values' provenance.
+    pub from: Provenance,
+    /// Where the value was read, if it was.
+    pub source: Option<SourceNumber>,
+}
+
+/// Facts about a call, for policy and for people.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Judgement {
+    /// Each argument, in the order of names.
+    pub origins: Vec<Origin>,
+    /// Control arguments that neither the user's attested words, nor a bound look-up, nor the task itself gave.
+    pub unbound: Vec<Box<str>>,
+    /// Free texts that a stranger wrote.
+    pub copied: Vec<Box<str>>,
+    /// Free texts with an address, a link or an account number that the user did not give.
+    pub carries: Vec<Box<str>>,
+    /// Numbers past their cap that the user did not name.
+    pub over: Vec<Box<str>>,
+    /// Whether the user's attested words ask for such a tool.
+    pub in_scope: bool,
+    /// Whether the call reaches out of the organisation.
+    pub reaches_out: bool,
+    /// Whether all free texts are the user's own words.
+    pub own_words: bool,
+    /// Whether every argument is bound and one is there: what it finds may resolve.
+    pub look_up_bound: bool,
+    /// Calls of the same tool that the task made before.
+    pub calls: u32,
+    /// The most that its owner lets one task make.
+    pub calls_max: Option<u32>,
+    /// Calls with the very same arguments that it made before.
+    pub repeats: u32,
+    /// Whether something that the task has read is not known.
+    pub forgotten: bool,
+}
+
+impl Task {
+    /// Judges a call of a task that has this label. Without facts the strictest hold.
+    #[must_use]
+    pub fn judge(
+        &self,
+        tool: Option<ToolId>,
+        facts: &Facts,
+        arguments: &[Argument<'_>],
+        label: Label,
+    ) -> Judgement {
+        let clean = label.integrity == Integrity::Trusted && !self.forgotten;
+        let mut sorted: Vec<&Argument<'_>> = arguments.iter().collect();
+        sorted.sort_by_key(|argument| argument.name);
+        let named = |names: &[String], name: &str| names.iter().any(|known| known == name);
+        // An owner who names neither leaves every argument to decide.
+        let all_control = facts.control.is_empty() && facts.free_text.is_empty();
+        let mut made = Judgement {
+            in_scope: self.said().any(|said| said.asks_for(&facts.request_words)),
+            reaches_out: matches!(facts.effect, Effect::Outbound | Effect::Money),
+            own_words: true,
+            look_up_bound: false,
+            calls: self.calls.get(&tool).copied().unwrap_or(0),
+            calls_max: facts.calls_max,
+            repeats: self.alike.get(&alike(self.seed, tool, arguments)).copied().unwrap_or(0),
+            forgotten: self.forgotten,
+            ..Judgement::default()
+        };
+        let (mut all_bound, mut some) = (true, false);
+        for argument in sorted {
+            let name = argument.name;
+            let origin = self.origin(argument, clean);
+            let bound = is_bound(origin.from, clean);
+            if !argument.is_empty() {
+                some = true;
+                all_bound &= bound;
+                made.reaches_out |= named(&facts.outbound_if, name);
+            }
+            if !bound && (all_control || named(&facts.control, name)) {
+                made.unbound.push(name.into());
+            }
+            if named(&facts.free_text, name) {
+                made.own_words &= argument.is_empty() || origin.from == Provenance::UserAttested;
+                if self.is_copied(argument, clean) {
+                    made.copied.push(name.into());
+                }
+                if !clean && self.carries(argument) {
+                    made.carries.push(name.into());
+                }
+            }
+            if facts.caps.iter().any(|cap| cap.argument == name && self.is_over(argument, cap.most)) {
+                made.over.push(name.into());
+            }
+            made.origins.push(origin);
+        }
+        made.look_up_bound = some && all_bound;
+        made
+    }
+
+    /// The user's attested words.
+    fn said(&self) -> impl Iterator<Item = &Arc<Said>> {
+        self.said.iter().filter(|said| said.grade() == Grade::Attested)
+    }
+
+    /// Where an argument comes from: as bad as the worst value in it.
+    fn origin(&self, argument: &Argument<'_>, clean: bool) -> Origin {
+        let mut worst = (Provenance::UserAttested, None);
+        for leaf in &argument.leaves {
+            let from = self.origin_of(leaf, clean);
+            if weight(from.0) > weight(worst.0) {
+                worst = from;
+            }
+        }
+        if argument.is_empty() {
+            worst.0 = Provenance::Constant;
+        }
+        Origin { name: argument.name.into(), from: worst.0, source: worst.1 }
+    }
+
+    fn origin_of(&self, leaf: &Leaf<'_>, clean: bool) -> (Provenance, Option<SourceNumber>) {
+        let text = match leaf {
+            Leaf::Text(text) if text.trim().is_empty() => return (Provenance::Constant, None),
+            Leaf::Text(text) => &**text,
+            Leaf::Number(digits) => digits,
+            Leaf::Fixed => return (Provenance::Constant, None),
+            Leaf::Flag(_) if clean => return (Provenance::Constant, None),
+            Leaf::Flag(_) => return (Provenance::Unknown, None),
+        };
+        if self.said().any(|said| said.names(text)) {
+            return (Provenance::UserAttested, None);
+        }
+        if let Some(bound) = self.bound.get(&normal::exact(text)) {
+            return (bound.from, bound.source);
+        }
+        // Words of a lower grade are subtracted where strangers said them too.
+        let seen = self.seen_as(text);
+        if !seen.is_some_and(|(_, untrusted)| untrusted)
+            && self.said.iter().any(|said| said.grade() == Grade::Asserted && said.names(text))
+        {
+            return (Provenance::UserAsserted, None);
+        }
+        match seen {
+            Some((source, true)) => (Provenance::Untrusted, Some(source)),
+            Some((source, false)) => (Provenance::Trusted, Some(source)),
+            None if clean => (Provenance::Constant, None),
+            None => (Provenance::Unknown, None),
+        }
+    }
+
+    /// Where a whole text was read: as a value, or word for word.
+    fn seen_as(&self, text: &str) -> Option<(SourceNumber, bool)> {
+        let loose = normal::loose(text).text;
+        let as_value = normal::value(&loose).and_then(|value| self.seen_value(&value));
+        if as_value.is_some_and(|(_, untrusted)| untrusted) {
+            return as_value;
+        }
+        let words: Vec<&str> = normal::words(&loose).collect();
+        let (mut trusted, mut untrusted) = (None, None);
+        let whole = |cover: &Cover<SourceNumber>| cover.words > 0 && cover.covered == cover.words;
+        let of = |wanted: bool| {
+            cover(self.seed, &words, |run| {
+                self.seen(run).filter(|(_, stranger)| *stranger || !wanted).map(|(number, _)| number)
+            })
+        };
+        let strangers = of(true);
+        if whole(&strangers) {
+            untrusted = strangers.source;
+        } else {
+            let all = of(false);
+            if whole(&all) {
+                // Put together of both: a stranger had a part in it.
+                if strangers.covered > 0 {
+                    untrusted = strangers.source;
+                } else {
+                    trusted = all.source;
+                }
+            }
+        }
+        untrusted.map(|number| (number, true)).or(trusted.map(|number| (number, false))).or(as_value)
+    }
+
+    /// Whether a free text is a stranger's: of four words or more, and more than half of it word for word what was read,
+    /// without what the user said.
+    fn is_copied(&self, argument: &Argument<'_>, clean: bool) -> bool {
+        if clean {
+            return false;
+        }
+        argument.leaves.iter().filter_map(Leaf::text).any(|text| {
+            let loose = normal::loose(text).text;
+            let words: Vec<&str> = normal::words(&loose).collect();
+            if words.len() < RUN_WORDS {
+                return false;
+            }
+            if self.said().any(|said| said.names(text)) {
+                return false;
+            }
+            if self.forgotten {
+                return true;
+            }
+            let found = cover(self.seed, &words, |run| {
+                let own = self.said().any(|said| said.has_run(run));
+                self.seen(run).filter(|(_, stranger)| *stranger && !own).map(|(number, _)| number)
+            });
+            found.covered.saturating_mul(2) > found.words
+        })
+    }
+
+    /// Whether a free text carries something by which it reaches somebody, or that leads somewhere, that the user did not
+    /// name.
+    fn carries(&self, argument: &Argument<'_>) -> bool {
+        argument.leaves.iter().filter_map(Leaf::text).any(|text| {
+            let exact = normal::exact(text);
+            normal::values(&exact).iter().any(|found| {
+                matches!(found.value, Value::Email(_) | Value::Url(_) | Value::Account(_))
+                    && exact
+                        .get(found.span.clone())
+                        .is_none_or(|text| !self.said().any(|said| said.names(text)))
+            })
+        })
+    }
+
+    fn is_over(&self, argument: &Argument<'_>, most: i64) -> bool {
+        argument.leaves.iter().any(|leaf| {
+            let Some(text) = leaf.text() else { return false };
+            // What is no number cannot be compared: it is over. Past 2^53 a cap is exact to one part in 2^53.
+            let under = worth(text).is_some_and(|number| number <= most as f64);
+            !under && !self.said().any(|said| said.names(text))
+        })
+    }
+}
+
+/// The number that a text is, whatever it counts; of several readings the greatest.
+fn worth(text: &str) -> Option<f64> {
+    let number = |decimal: &Decimal| decimal.to_string().parse::<f64>().ok();
+    let mut greatest: Option<f64> = None;
+    for reading in normal::readings(text) {
+        let (Value::Number(decimal) | Value::Amount { number: decimal, .. }) = reading else { return None };
+        let read = number(&decimal)?;
+        greatest = Some(greatest.map_or(read, |known| known.max(read)));
+    }
+    greatest.or_else(|| text.parse::<Decimal>().ok().as_ref().and_then(number))
+}
+
+/// Whether something of this provenance is bound; what was read from the organisation's own sources decides only where no
+/// stranger can have chosen among it.
+const fn is_bound(from: Provenance, clean: bool) -> bool {
+    match from {
+        Provenance::UserAttested | Provenance::Constant | Provenance::Resolved | Provenance::Made => true,
+        Provenance::Trusted => clean,
+        Provenance::UserAsserted | Provenance::Untrusted | Provenance::Unknown => false,
+    }
+}
+
+/// From the surest to the least sure.
+const fn weight(from: Provenance) -> u8 {
+    match from {
+        Provenance::UserAttested => 0,
+        Provenance::Constant => 1,
+        Provenance::Made => 2,
+        Provenance::Resolved => 3,
+        Provenance::Trusted => 4,
+        Provenance::UserAsserted => 5,
+        Provenance::Unknown => 6,
+        Provenance::Untrusted => 7,
+    }
+}

@@ -1,0 +1,409 @@
+//! What the gate knows of where a task's data came from: the states of [`alcaide_flow`], one for each task, bounded.
+//!
+//! A call: [`Flows::hear`] opens the user's words that its credential names, once; [`Flows::judge`] says where its arguments
+//! come from, before it is decided on; [`Flows::called`] takes it in once its intent is on disk. An answer:
+//! [`Flows::answered`], before anything of it is released. None of it is journalled: what is lost makes a task forgotten,
+//! which is stricter (decision note 5).
+
+mod read;
+mod schema;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alcaide_flow::{Answer, Event, Field, Grade, Judgement, Said, Seed, Source, Task, Text};
+use alcaide_identity::Credential;
+use alcaide_inspect::normal;
+use alcaide_inventory::fact::Facts;
+use alcaide_inventory::id::{CallId, RouteId, TaskId, ToolId};
+use alcaide_label::{Integrity, Label, Provenance};
+use alcaide_ledger::Shelf;
+use alcaide_memory::Memory;
+use alcaide_record::{FlowNote, WordsGrade};
+use alcaide_seal::digest::{Sha256Digest, sha256};
+use alcaide_seal::words::WordsKey;
+use alcaide_wire::json::{Document, Limits, Value};
+
+pub use schema::ArgumentSchema;
+
+use crate::mcp::plan::ToolPlan;
+
+/// Most digests and values that all tasks keep together; past it those that were not used for longest are forgotten.
+const WEIGHT_MAX: usize = 6 << 20;
+/// Most tasks that are kept.
+const TASKS_MAX: usize = 20_000;
+/// Most different words that one task is heard to say.
+const HEARD_MAX: usize = 64;
+/// Longest wait until an order of the office that issued a token is heard of here.
+const ISSUE_WAIT: Duration = Duration::from_millis(500);
+/// Most bytes that one answer's encoded parts are decoded to.
+const DECODED_BYTES_MAX: usize = 1 << 20;
+
+/// The states of all tasks.
+pub(crate) struct Flows {
+    seed: Seed,
+    key: WordsKey,
+    strictest: Arc<Facts>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    tasks: HashMap<TaskId, Arc<Mutex<Kept>>>,
+    /// Counts uses, so that it is known what was not used for longest.
+    uses: u64,
+    weight: usize,
+}
+
+struct Kept {
+    /// Always there but while a step is made of it.
+    task: Option<Task>,
+    /// Digests of the words that it has heard.
+    heard: Vec<Sha256Digest>,
+    used: u64,
+    weight: usize,
+}
+
+/// A call of a tool as it was judged.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    pub(crate) note: FlowNote,
+    pub(crate) grade: WordsGrade,
+    tool: Option<ToolId>,
+    facts: Arc<Facts>,
+    /// What its answer makes of the task.
+    reads: Label,
+}
+
+impl Judged {
+    /// Where each argument comes from, as policies see it.
+    pub(crate) fn provenance(&self) -> Vec<(&str, Provenance)> {
+        self.judgement.origins.iter().map(|origin| (&*origin.name, origin.from)).collect()
+    }
+
+    /// The facts, as policies see them.
+    pub(crate) fn facts(&self) -> alcaide_policy::Flow<'_> {
+        let made = &self.judgement;
+        alcaide_policy::Flow {
+            unbound: &made.unbound,
+            copied: &made.copied,
+            carries: &made.carries,
+            over: &made.over,
+            in_scope: made.in_scope,
+            reaches_out: made.reaches_out,
+            own_words: made.own_words,
+            calls: made.calls,
+            count_over: self.note.count_over,
+            repeats: made.repeats,
+            forgotten: made.forgotten,
+        }
+    }
+}
+
+/// A call that is to be judged.
+pub(crate) struct Asked<'a> {
+    pub(crate) task: TaskId,
+    /// The task's label now.
+    pub(crate) label: Label,
+    /// What is declared of the tool; nothing where its definition is not the accepted one.
+    pub(crate) tool: Option<&'a ToolPlan>,
+    /// What its answer makes of the task.
+    pub(crate) reads: Label,
+    /// The bytes of its arguments.
+    pub(crate) arguments: &'a [u8],
+}
+
+/// An answer before it is released.
+pub(crate) struct Answered<'a> {
+    pub(crate) task: TaskId,
+    pub(crate) call: CallId,
+    pub(crate) route: RouteId,
+    /// How the call was judged, where it was one of a tool.
+    pub(crate) judged: Option<&'a Judged>,
+    /// Everything that carries text, with its bytes.
+    pub(crate) texts: &'a [(Range<usize>, &'a str)],
+    /// A tool's structured result.
+    pub(crate) structured: Option<Value<'a, 'a>>,
+}
+
+impl Flows {
+    /// Nothing is known of any task.
+    pub(crate) fn new(seed: u64, key: WordsKey) -> Self {
+        Self {
+            seed: Seed::new(seed),
+            key,
+            strictest: Arc::new(Facts::strictest()),
+            table: Mutex::default(),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A panic while holding the lock leaves states that are at worst too strict.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of a task; a task whose state is not here and that has read something is forgotten.
+    fn kept(&self, task: TaskId, label: Label) -> Arc<Mutex<Kept>> {
+        let mut table = self.table();
+        table.uses = table.uses.saturating_add(1);
+        let used = table.uses;
+        if let Some(kept) = table.tasks.get(&task) {
+            let kept = Arc::clone(kept);
+            drop(table);
+            lock(&kept).used = used;
+            return kept;
+        }
+        table.make_room();
+        let new = Task::new(self.seed);
+        let new = if label.integrity == Integrity::Untrusted { new.step(Event::Forgot) } else { new };
+        let kept = Arc::new(Mutex::new(Kept { task: Some(new), heard: Vec::new(), used, weight: 0 }));
+        table.tasks.insert(task, Arc::clone(&kept));
+        kept
+    }
+
+    fn step(&self, kept: &Mutex<Kept>, event: Event<'_>) {
+        let mut held = lock(kept);
+        let Some(task) = held.task.take() else { return };
+        let task = task.step(event);
+        let (before, now) = (held.weight, task.weight());
+        held.weight = now;
+        held.task = Some(task);
+        drop(held);
+        let mut table = self.table();
+        table.weight = table.weight.saturating_add(now).saturating_sub(before);
+    }
+
+    /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names.
+    /// Words that cannot be opened are not there, which is stricter.
+    pub(crate) async fn hear(&self, memory: &Memory, shelf: Shelf, credential: &Credential) {
+        let task = credential.principal.task;
+        if !memory.knows(task) {
+            let mut issues = memory.issues();
+            let known = async {
+                loop {
+                    issues.borrow_and_update();
+                    if memory.knows(task) || issues.changed().await.is_err() {
+                        return;
+                    }
+                }
+            };
+            // Out of time, it is judged as a task of which nothing is known.
+            let _ = tokio::time::timeout(ISSUE_WAIT, known).await;
+        }
+        let Some(words) = credential.words else { return };
+        let kept = self.kept(task, memory.label(task));
+        if lock(&kept).heard.contains(&words) {
+            return;
+        }
+        let taken = tokio::task::spawn_blocking(move || shelf.take(&words)).await;
+        let opened = match taken {
+            Ok(Ok(Some(sealed))) => self.key.open(&sealed).map_err(|error| error.to_string()),
+            Ok(Ok(None)) => Err("they are not on the shelf".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match opened {
+            Ok(text) => {
+                let said = Said::new(Grade::Attested, text.expose(), self.seed);
+                let mut held = lock(&kept);
+                if held.heard.contains(&words) {
+                    return;
+                }
+                held.heard.push(words);
+                drop(held);
+                self.step(&kept, Event::Said(said));
+            }
+            Err(why) => tracing::warn!(%task, why, "the user's words cannot be opened"),
+        }
+    }
+
+    /// User turns of an agent whose owner trusts them. Only those count that came before the task had read anything of
+    /// strangers: what comes after it may be theirs. Each is heard once.
+    pub(crate) fn asserted<'t>(&self, memory: &Memory, task: TaskId, turns: impl Iterator<Item = &'t str>) {
+        let label = memory.label(task);
+        if label.integrity == Integrity::Untrusted {
+            return;
+        }
+        let kept = self.kept(task, label);
+        for turn in turns {
+            let digest = sha256(turn.as_bytes());
+            let mut held = lock(&kept);
+            if held.heard.len() >= HEARD_MAX || held.heard.contains(&digest) {
+                continue;
+            }
+            held.heard.push(digest);
+            drop(held);
+            self.step(&kept, Event::Said(Said::new(Grade::Asserted, turn, self.seed)));
+        }
+    }
+
+    /// Says where the arguments of a call come from. What is no JSON object has been refused before.
+    pub(crate) fn judge(&self, asked: &Asked<'_>) -> Judged {
+        let facts = asked.tool.map_or(&self.strictest, |tool| &tool.facts);
+        let schema = asked.tool.map(|tool| &*tool.schema);
+        let tool = asked.tool.map(|tool| tool.id);
+        let kept = self.kept(asked.task, asked.label);
+        let (judgement, grade) = with_arguments(asked.arguments, schema, |arguments| {
+            let held = lock(&kept);
+            held.task.as_ref().map_or_else(Default::default, |task| {
+                (task.judge(tool, facts, arguments, asked.label), task.grade())
+            })
+        });
+        let note = note(&judgement, schema, &kept);
+        let grade = match grade {
+            Some(Grade::Attested) => WordsGrade::Attested,
+            Some(Grade::Asserted) => WordsGrade::Asserted,
+            None => WordsGrade::None,
+        };
+        Judged { judgement, note, grade, tool, facts: Arc::clone(facts), reads: asked.reads }
+    }
+
+    /// A call that was judged has left.
+    pub(crate) fn called(&self, task: TaskId, label: Label, judged: &Judged, arguments: &[u8]) {
+        let kept = self.kept(task, label);
+        with_arguments(arguments, None, |arguments| {
+            self.step(&kept, Event::Called { tool: judged.tool, arguments, label });
+        });
+    }
+
+    /// An answer is about to be released.
+    pub(crate) fn answered(&self, memory: &Memory, answered: &Answered<'_>) {
+        let kept = self.kept(answered.task, memory.label(answered.task));
+        let judged = answered.judged;
+        let label = judged.map_or(Label::MISSING, |judged| judged.reads);
+        let source = Source {
+            call: answered.call,
+            route: Some(answered.route),
+            tool: judged.and_then(|judged| judged.tool),
+            label,
+        };
+        let parts = match (judged, answered.structured) {
+            (Some(judged), Some(structured)) => read::parts(&judged.facts, structured),
+            _ => Vec::new(),
+        };
+        let whole = judged.map_or(label, |judged| whole_label(&judged.facts).unwrap_or(label));
+        let structured = answered.structured.map(Value::span);
+        let label_of = |span: &Range<usize>| {
+            let within = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
+            if !structured.as_ref().is_some_and(within) {
+                return label;
+            }
+            parts.iter().rev().find(|(outer, _)| within(outer)).map_or(whole, |(_, label)| *label)
+        };
+        let mut decoded: Vec<(String, Label)> = Vec::new();
+        let mut budget = DECODED_BYTES_MAX;
+        for (span, text) in answered.texts {
+            let hidden = normal::decodings(text, budget);
+            budget = budget.saturating_sub(hidden.texts.iter().map(String::len).sum());
+            decoded.extend(hidden.texts.into_iter().map(|text| (text, label_of(span))));
+        }
+        let texts: Vec<Text<'_>> = answered
+            .texts
+            .iter()
+            .map(|(span, text)| Text { text, label: label_of(span) })
+            .chain(decoded.iter().map(|(text, label)| Text { text, label: *label }))
+            .collect();
+        let resolved = match (judged, answered.structured) {
+            (Some(judged), Some(structured)) => read::record(&judged.facts, structured)
+                .map(|record| read::resolved(&judged.facts, record))
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let fields: Vec<Field<'_>> = resolved.iter().map(|text| Field { text }).collect();
+        self.step(
+            &kept,
+            Event::Answered(Answer {
+                source,
+                texts: &texts,
+                resolves: &fields,
+                facts: judged.map(|judged| &*judged.facts),
+                judged: judged.map(|judged| &judged.judgement),
+            }),
+        );
+    }
+}
+
+impl Table {
+    /// Forgets what was not used for longest, a tenth at a time.
+    fn make_room(&mut self) {
+        if self.tasks.len() < TASKS_MAX && self.weight < WEIGHT_MAX {
+            return;
+        }
+        let mut all: Vec<(u64, TaskId, usize)> = self
+            .tasks
+            .iter()
+            .map(|(id, kept)| {
+                let held = lock(kept);
+                (held.used, *id, held.weight)
+            })
+            .collect();
+        all.sort_unstable_by_key(|(used, ..)| *used);
+        let least = self.tasks.len().div_ceil(10);
+        for (at, (_, id, weight)) in all.into_iter().enumerate() {
+            if at >= least && self.weight < WEIGHT_MAX / 10 * 9 {
+                return;
+            }
+            self.tasks.remove(&id);
+            self.weight = self.weight.saturating_sub(weight);
+        }
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The label of the whole result, where one is declared.
+fn whole_label(facts: &Facts) -> Option<Label> {
+    let whole = facts.output.iter().find(|fact| fact.pointer.is_empty())?;
+    Some(Label { confidentiality: whole.confidentiality, integrity: whole.integrity })
+}
+
+fn with_arguments<T>(
+    bytes: &[u8],
+    schema: Option<&ArgumentSchema>,
+    then: impl FnOnce(&[alcaide_flow::Argument<'_>]) -> T,
+) -> T {
+    let document = Document::parse(bytes, &Limits::default());
+    let Ok(document) = &document else { return then(&[]) };
+    let names: Vec<String> = document.root().entries().map(|entry| entry.key.into_owned()).collect();
+    then(&read::arguments(document.root(), schema, &names))
+}
+
+/// What the record says of a judgement: places, classes and calls.
+fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -> FlowNote {
+    let places = |names: &[Box<str>]| {
+        let found = names.iter().filter_map(|name| made.origins.iter().position(|origin| origin.name == *name));
+        found.filter_map(|at| u16::try_from(at).ok()).collect::<Vec<u16>>()
+    };
+    let held = lock(kept);
+    let mut sources: Vec<CallId> = made
+        .origins
+        .iter()
+        .filter_map(|origin| Some(held.task.as_ref()?.source(origin.source?)?.call))
+        .collect();
+    sources.sort_unstable();
+    sources.dedup();
+    FlowNote {
+        calls: made.calls,
+        carries: places(&made.carries),
+        copied: places(&made.copied),
+        count_over: made.calls_max.is_some_and(|most| made.calls >= most),
+        forgotten: made.forgotten,
+        in_scope: made.in_scope,
+        names: made
+            .origins
+            .iter()
+            .map(|origin| schema.map_or(u16::MAX, |schema| schema.place(&origin.name)))
+            .collect(),
+        over: places(&made.over),
+        own_words: made.own_words,
+        reaches_out: made.reaches_out,
+        repeats: made.repeats,
+        sources,
+        unbound: places(&made.unbound),
+    }
+}
