@@ -5,16 +5,17 @@
 //! target is judged only by ratios or differences of one run; absolute figures of another machine mean nothing.
 //!
 //! - [`process`]: programs and what they cost. [`reach`]: requests for setting up. [`measure`]: loads and medians.
-//! - [`gate`], [`peers`]: what is measured. [`limits`]: what the machine can do. [`judge`], [`table`]: the verdict.
+//! - [`house`]: the service under test. [`gate`], [`peers`]: what is measured. [`limits`]: what the machine can do. [`judge`], [`table`]: the verdict.
 
 mod gate;
+pub(crate) mod house;
 mod judge;
-mod limits;
+pub(crate) mod limits;
 mod measure;
 mod peers;
-mod process;
-mod reach;
-mod table;
+pub(crate) mod process;
+pub(crate) mod reach;
+pub(crate) mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use crate::bench::gate::Gate;
 use crate::bench::judge::{Findings, Memory, Start};
 use crate::bench::measure::{Key, Kind, Load, Right, Runs};
 use crate::bench::peers::{Running, Slow};
-use crate::bench::process::{Place, Program};
+use crate::bench::process::{Place, Program, wait};
 use crate::step;
 
 /// The model that is asked for.
@@ -61,7 +62,7 @@ impl Asked {
     /// When a word is not known or a value is missing.
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
         let Some(("gate", mut rest)) = words.split_first().map(|(name, rest)| (*name, rest)) else {
-            bail!("`bench` takes what is measured: `gate`")
+            bail!("`bench` takes what is measured: `gate` or `defence`")
         };
         let mut asked = Self::default();
         loop {
@@ -148,7 +149,7 @@ pub(crate) fn run(root: &Path, asked: &Asked) -> Result<()> {
     text.push_str(&table::series(&findings.medians));
     println!("\n{text}");
     match &asked.out {
-        Some(page) => table::publish(&root.join(page), &text),
+        Some(page) => table::publish(&root.join(page), "bench gate", &text),
         None => Ok(()),
     }
 }
@@ -567,12 +568,6 @@ fn tools_answer(gate: &Gate, key: &str, bodies: &Path) -> Result<(), String> {
     }
 }
 
-/// Waits a little for something that another program does and nobody tells.
-fn wait(time: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "what another program does can only be looked at again")]
-    std::thread::sleep(time);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -586,7 +581,7 @@ mod tests {
         assert_eq!(asked.out, Some(PathBuf::from("docs/performance.md")));
         assert_eq!(asked.text(), "cargo xtask bench gate --quick --peers litellm,portkey");
         let wrong = |words: &[&str]| Asked::parse(words).unwrap_err().to_string();
-        assert_eq!(wrong(&[]), "`bench` takes what is measured: `gate`");
+        assert_eq!(wrong(&[]), "`bench` takes what is measured: `gate` or `defence`");
         assert_eq!(wrong(&["gate", "--peers", "kong"]), "there is no peer `kong`");
         assert_eq!(wrong(&["gate", "--out"]), "`bench gate` does not take `--out`, or a value is missing");
     }

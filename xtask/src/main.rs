@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod defence;
 mod metadata;
 mod peers;
 mod spdx;
@@ -27,13 +28,28 @@ commands:
   test             peers, then every test of the workspace (minutes)
   prove            the same with full trials (hours; sets ALCAIDE_TIER=hours)
   bench gate       the gate under load against its bars (docs/performance.md); needs a quiet machine
+  bench defence    an agent that obeys every text it reads, behind the gate: what it still gets done
+                   (docs/defence.md)
   help             this text
 
 options:
-  --quick          with bench: shorter runs
-  --built          with bench: take the release build that is there
-  --peers LIST     with bench: also litellm, portkey, contextforge (slow to install)
+  --quick          with bench gate: shorter runs
+  --peers LIST     with bench gate: also litellm, portkey, contextforge (slow to install)
+  --built          with bench: take the build that is there
   --out FILE       with bench: write the result between the markers of this page
+
+options of bench defence:
+  --suites LIST    workspace, banking, slack, travel or all; workspace,banking where not given
+  --template LIST  how the attack's text is dressed, or all; important where not given
+  --owner FILE     facts of an owner, may be repeated; those in tests/defence where not given
+  --proposed       facts as `alcaide tool propose` derives them
+  --human WHO      who answers questions: oracle (the right one), no (nobody), yes (one who agrees to all);
+                   all that the bars need where not given
+  --benign-only    the users' tasks without attacks
+  --profile NAME   release or ci; latency is measured with release alone
+  --json           the result as one document
+  --bars           a missed bar is an error
+  --resume         take results that the same program, judge and facts left before
 
 exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
 
@@ -42,6 +58,7 @@ examples:
   cargo xtask peers
   CI=true cargo xtask test
   cargo xtask bench gate --quick
+  cargo xtask bench defence --suites banking --template direct,tags --human oracle
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +87,7 @@ enum Command {
     Peers,
     Suite(Tier),
     Bench(bench::Asked),
+    Defence(defence::Asked),
     Help,
 }
 
@@ -81,6 +99,7 @@ impl Command {
             Self::Peers => peers::prepare(&root),
             Self::Suite(tier) => suite::run(&root, tier),
             Self::Bench(asked) => bench::run(&root, &asked),
+            Self::Defence(asked) => defence::run(&root, &asked),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
@@ -92,7 +111,10 @@ impl Command {
 fn parse(words: &[&str]) -> Result<Command> {
     let (name, options) = words.split_first().context("a command is missing")?;
     if *name == "bench" {
-        return bench::Asked::parse(options).map(Command::Bench);
+        return match options {
+            ["defence", rest @ ..] => defence::Asked::parse(rest).map(Command::Defence),
+            _ => bench::Asked::parse(options).map(Command::Bench),
+        };
     }
     let command = match *name {
         "help" | "--help" | "-h" => Command::Help,

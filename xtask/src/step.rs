@@ -36,13 +36,14 @@ pub(crate) fn command(root: &Path, program: &str) -> Command {
     command
 }
 
-/// Runs `command` with its output shown as it comes, and prints how long it took.
+/// Runs `command` with its output shown as it comes, on standard error, and tells how long it took.
 ///
 /// # Errors
 /// When the program cannot be started or ends with anything but zero.
 pub(crate) fn run(name: &str, mut command: Command) -> Result<()> {
     let (text, begun) = announce(name, &command);
-    let status = command.status().with_context(|| format!("`{text}` could not be started"))?;
+    let status = command.stdout(Stdio::from(std::io::stderr())).status();
+    let status = status.with_context(|| format!("`{text}` could not be started"))?;
     conclude(name, begun, status.success());
     if status.success() { Ok(()) } else { bail!("step `{name}` failed ({status}); to repeat it: {text}") }
 }
@@ -90,13 +91,14 @@ pub(crate) fn succeeds(mut command: Command) -> bool {
 
 fn announce(name: &str, command: &Command) -> (String, Instant) {
     let text = shown(command);
-    println!("--- {name}: {text}");
+    // What happens goes to standard error: a benchmark's standard output is its result.
+    eprintln!("--- {name}: {text}");
     (text, Instant::now())
 }
 
 fn conclude(name: &str, begun: Instant, well: bool) {
     let state = if well { "done" } else { "failed" };
-    println!("--- {name}: {state} in {:.1} s", begun.elapsed().as_secs_f64());
+    eprintln!("--- {name}: {state} in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
 fn shown(command: &Command) -> String {

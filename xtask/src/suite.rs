@@ -1,4 +1,5 @@
-//! What is tested, and in which order? Peers first, then every test, then the examples in the documentation.
+//! What is tested, and in which order? Peers first, then every test, then the examples in the documentation, then the
+//! defence against an agent that obeys everything.
 //!
 //! A test that cannot judge something on this machine prints a line `not judged: WHAT, WHY`. Such lines are gathered
 //! and repeated at the end; in CI one is enough to fail, because what is skipped there is tested nowhere.
@@ -10,8 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::peers;
-use crate::step;
+use crate::{defence, peers, step};
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +48,7 @@ pub(crate) fn run(root: &Path, tier: Tier) -> Result<()> {
     peers::prepare(root)?;
     tests(root, tier, &mut heard)?;
     doc_tests(root, tier, &mut heard)?;
+    defence::run(root, &defence::Asked::of_suite(tier == Tier::Hours))?;
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
     let verdict = heard.verdict(strict);
     for line in &heard.unjudged {

@@ -4,116 +4,52 @@
 //! the mock insists on, and intent and outcome on disk.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::bench::process::{Program, bound};
-use crate::bench::{MODEL, UPSTREAM_SECRET, reach, wait};
+use crate::bench::house::{House, READY_WAIT};
+use crate::bench::process::wait;
+use crate::bench::{MODEL, UPSTREAM_SECRET, reach};
 
-/// Longest wait for the service to be ready.
-const READY_WAIT: Duration = Duration::from_secs(60);
 /// Seconds that a token lives: the most that the office gives.
 const TOKEN_LIFE_S: u64 = 900;
 /// Age at which a token is replaced; longer than any one measurement.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(300);
+/// Name of the sealed credential.
+const UPSTREAM_KEY: &str = "upstream-key";
 /// Name of the tool server.
 pub(crate) const TOOL_SERVER: &str = "mock-tools";
 
-/// The running service.
+/// The running service with an agent that has a token.
 pub(crate) struct Gate {
-    binary: PathBuf,
-    folder: PathBuf,
-    program: Option<Program>,
-    pub(crate) port: u16,
-    office_port: u16,
+    house: House,
     token: Option<(String, Instant)>,
 }
 
+impl std::ops::Deref for Gate {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.house
+    }
+}
+
+impl std::ops::DerefMut for Gate {
+    fn deref_mut(&mut self) -> &mut House {
+        &mut self.house
+    }
+}
+
 impl Gate {
-    /// Begins a data directory below `place` and waits until the service is ready.
+    /// As [`House::begin`].
     ///
     /// # Errors
-    /// When the service does not start; the message holds the end of its log.
+    /// As [`House::begin`].
     pub(crate) fn begin(binary: &Path, place: &Path) -> Result<Self> {
-        let folder = place.join("gate");
-        fs::create_dir_all(&folder).context("the folder of the gate cannot be made")?;
-        let mut gate =
-            Self { binary: binary.to_owned(), folder, program: None, port: 0, office_port: 0, token: None };
-        gate.start(true)?;
-        Ok(gate)
-    }
-
-    /// Starts the service on the ports that it had, and waits until it is ready.
-    ///
-    /// # Errors
-    /// As [`Gate::begin`].
-    pub(crate) fn start(&mut self, init: bool) -> Result<()> {
-        let ready = self.folder.join("ready.json");
-        match fs::remove_file(&ready) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let log = self.folder.join("log");
-        let mut command = bound(&self.binary);
-        command.args(["up", "--data-dir"]).arg(self.data()).arg("--ready-file").arg(&ready);
-        command.args(["--gate", &format!("127.0.0.1:{}", self.port)]);
-        command.args(["--office", &format!("127.0.0.1:{}", self.office_port)]);
-        command.env("TOKIO_WORKER_THREADS", "2").env("ALCAIDE_LOG", "warn");
-        if init {
-            command.arg("--init");
-        }
-        let begun = Instant::now();
-        let mut program = Program::start("alcaide", &mut command, &log)?;
-        let text = loop {
-            if let Ok(text) = fs::read_to_string(&ready) {
-                break text;
-            }
-            if !program.lives() || begun.elapsed() > READY_WAIT {
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                bail!("the service did not start: {}", last_lines(&said));
-            }
-            wait(Duration::from_millis(1));
-        };
-        self.program = Some(program);
-        let addresses: Value = serde_json::from_str(&text).context("the ready file is not JSON")?;
-        let port = |name: &str| -> Option<u16> {
-            addresses.get(name)?.as_str()?.rsplit_once(':')?.1.trim_end_matches('/').parse().ok()
-        };
-        self.port = port("gate").context("the ready file does not say where the gate is")?;
-        self.office_port = port("office").context("the ready file does not say where the office is")?;
-        Ok(())
-    }
-
-    /// Stops the service in order.
-    ///
-    /// # Errors
-    /// When it does not end in time.
-    pub(crate) fn stop(&mut self) -> Result<()> {
-        self.program.take().map_or(Ok(()), Program::end)
-    }
-
-    /// Stops the service as a power cut would.
-    pub(crate) fn cut(&mut self) {
-        if let Some(program) = self.program.take() {
-            program.kill();
-        }
-    }
-
-    /// The running program.
-    ///
-    /// # Errors
-    /// When it was stopped.
-    pub(crate) fn program(&self) -> Result<&Program> {
-        self.program.as_ref().context("the service is stopped")
-    }
-
-    /// The data directory.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        Ok(Self { house: House::begin(binary, place, "")?, token: None })
     }
 
     /// Brings declarations with `policies` policies into force.
@@ -131,9 +67,7 @@ impl Gate {
     /// # Errors
     /// When the office refuses it.
     pub(crate) fn seal(&self) -> Result<()> {
-        let secret = json!({ "value": UPSTREAM_SECRET });
-        self.office("PUT", "/api/v1/secrets/upstream-key", &secret).context("the secret was not sealed")?;
-        Ok(())
+        self.house.seal(UPSTREAM_KEY, UPSTREAM_SECRET)
     }
 
     /// Lets the tool server say what it offers and accepts that form of its tool; `key` is a header with a token.
@@ -184,28 +118,11 @@ impl Gate {
         self.token = Some((header.clone(), Instant::now()));
         Ok(header)
     }
-
-    /// Entries of the ledger that are on disk.
-    ///
-    /// # Errors
-    /// When the counters cannot be read.
-    pub(crate) fn entries(&self) -> Result<u64> {
-        let answer = reach::unix(&self.data().join("office.sock"), "GET", "/metrics", &Value::Null)?;
-        let text = String::from_utf8_lossy(&answer.body);
-        let count = text.lines().find_map(|line| line.strip_prefix("alcaide_ledger_entries "));
-        count
-            .and_then(|count| count.trim().parse().ok())
-            .context("the counters do not tell the ledger's entries")
-    }
-
-    fn office(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        reach::unix(&self.data().join("office.sock"), method, path, body)?.json()
-    }
 }
 
 fn declarations(mock: u16, policies: usize) -> Value {
     let credential =
-        json!({ "kind": "header", "header": "authorization", "prefix": "Bearer ", "secret": "upstream-key" });
+        json!({ "kind": "header", "header": "authorization", "prefix": "Bearer ", "secret": UPSTREAM_KEY });
     let cedar: Vec<Value> = (0..policies)
         .map(|at| json!({ "name": format!("bench-{at:04}"), "cedar": policy(at), "file": format!("bench-{at:04}.cedar") }))
         .collect();
@@ -259,12 +176,6 @@ fn policy(at: usize) -> String {
     };
     let _ = write!(text, "forbid (principal is Alcaide::Agent, {action}, resource)\nwhen {{ {when} }};\n");
     text
-}
-
-/// The end of a log, for a message.
-pub(crate) fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]

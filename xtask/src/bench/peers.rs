@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::bench::gate::last_lines;
-use crate::bench::process::{Program, bound};
-use crate::bench::{UPSTREAM_SECRET, reach, wait};
+use crate::bench::house::last_lines;
+use crate::bench::process::{Program, bound, wait};
+use crate::bench::{UPSTREAM_SECRET, reach};
 use crate::step;
 
 /// LiteLLM's release: later ones want packages that the index does not have, and some were published by attackers.

@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bench::wait;
-
 /// Longest wait for a program to end by itself.
 const END_WAIT: Duration = Duration::from_secs(20);
 
@@ -193,6 +191,12 @@ fn read_pss(pid: u32) -> Option<u64> {
 
 fn parse_pss(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("Pss:"))?.split_whitespace().next()?.parse().ok()
+}
+
+/// Waits a little for something that another program does and nobody tells.
+pub(crate) fn wait(time: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "what another program does can only be looked at again")]
+    std::thread::sleep(time);
 }
 
 /// A folder of the benchmark's own, removed when dropped.

@@ -9,9 +9,6 @@ use anyhow::{Context, Result};
 
 use crate::bench::measure::{Key, Kind, Sample};
 
-const BEGIN: &str = "<!-- bench gate: begin -->";
-const END: &str = "<!-- bench gate: end -->";
-
 /// A figure and what it is held against.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -130,7 +127,8 @@ pub(crate) fn series(medians: &BTreeMap<Key, Sample>) -> String {
     lines(&head, cells)
 }
 
-fn lines<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+/// A table of these rows.
+pub(crate) fn lines<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut text = String::new();
     // INVARIANT: writing into a string does not fail.
     let _ = writeln!(text, "| {} |", head.join(" | "));
@@ -142,21 +140,27 @@ fn lines<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N
     text
 }
 
-/// Puts `text` between the markers of a page; what stands around them stays.
+/// Puts `text` between the markers that name `bench` on a page; what stands around them stays.
 ///
 /// # Errors
 /// When the page cannot be read or written, or has no markers.
-pub(crate) fn publish(page: &Path, text: &str) -> Result<()> {
+pub(crate) fn publish(page: &Path, bench: &str, text: &str) -> Result<()> {
     let old = fs::read_to_string(page).with_context(|| format!("`{}` cannot be read", page.display()))?;
-    let new = between(&old, text)
-        .with_context(|| format!("`{}` has no lines `{BEGIN}` and `{END}`", page.display()))?;
+    let [begin, end] = markers(bench);
+    let new = between(&old, bench, text)
+        .with_context(|| format!("`{}` has no lines `{begin}` and `{end}`", page.display()))?;
     fs::write(page, new).with_context(|| format!("`{}` cannot be written", page.display()))
 }
 
-fn between(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", text.trim()))
+fn markers(bench: &str) -> [String; 2] {
+    ["begin", "end"].map(|which| format!("<!-- {bench}: {which} -->"))
+}
+
+fn between(page: &str, bench: &str, text: &str) -> Option<String> {
+    let [begin, end] = markers(bench);
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{}\n\n{end}{after}", text.trim()))
 }
 
 #[cfg(test)]
@@ -182,10 +186,10 @@ mod tests {
 
     #[test]
     fn a_page_keeps_what_stands_around_the_markers() {
-        let page = format!("# Speed\n\n{BEGIN}\nold\n{END}\nafter\n");
-        let once = between(&page, "new").unwrap();
-        assert_eq!(once, format!("# Speed\n\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
-        assert_eq!(between(&once, "new").unwrap(), once);
-        assert!(between("# no markers", "new").is_none());
+        let page = "# Speed\n\n<!-- bench gate: begin -->\nold\n<!-- bench gate: end -->\nafter\n";
+        let once = between(page, "bench gate", "new").unwrap();
+        assert_eq!(once, "# Speed\n\n<!-- bench gate: begin -->\n\nnew\n\n<!-- bench gate: end -->\nafter\n");
+        assert_eq!(between(&once, "bench gate", "new").unwrap(), once);
+        assert!(between(&once, "bench defence", "new").is_none());
     }
 }

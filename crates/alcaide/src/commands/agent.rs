@@ -2,8 +2,9 @@
 
 mod enrol;
 
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use alcaide_control::{AgentView, Applied, OrderView, Thing};
 use alcaide_inventory::declare::{Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit, UserTurns};
@@ -97,6 +98,9 @@ pub(crate) struct Token {
     /// The user's own words, to be attested; `-` reads them from standard input
     #[arg(long, value_name = "TEXT")]
     task: Option<String>,
+    /// The same from a file, as it is
+    #[arg(long, value_name = "FILE", conflicts_with = "task")]
+    task_file: Option<PathBuf>,
     /// Seconds that the token lives, 1 to 900
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=900))]
     life: u64,
@@ -285,9 +289,14 @@ pub(crate) async fn agent_id(client: &Client, text: &str) -> Result<AgentId, Fai
 
 impl Token {
     async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
-        let words = match self.task.as_deref() {
-            Some("-") => Some(words_of_stdin()?),
-            other => other.map(str::to_owned),
+        let words = match (self.task.as_deref(), self.task_file.as_deref()) {
+            (Some("-"), _) => Some(words_of(std::io::stdin(), Path::new("standard input"))?),
+            (Some(text), _) => Some(text.to_owned()),
+            (None, Some(path)) => {
+                let file = File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+                Some(words_of(file, path)?)
+            }
+            (None, None) => None,
         };
         let client = desk.client()?;
         let id = agent_id(&client, &self.name).await?;
@@ -309,10 +318,15 @@ impl Token {
     }
 }
 
-fn words_of_stdin() -> Result<String, Failure> {
+/// The user's words, whole: what is cut off would be missing where the words count.
+fn words_of(source: impl Read, name: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin().take(WORDS_BYTES_MAX).read_to_string(&mut text);
-    read.map_err(|error| Failure::file("read", std::path::Path::new("standard input"), &error))?;
+    let read = source.take(WORDS_BYTES_MAX + 1).read_to_string(&mut text);
+    let whole = read.and_then(|bytes| match u64::try_from(bytes) {
+        Ok(bytes) if bytes <= WORDS_BYTES_MAX => Ok(()),
+        _ => Err(std::io::Error::other("it holds more than 1 MiB")),
+    });
+    whole.map_err(|error| Failure::file("read", name, &error))?;
     Ok(text)
 }
 
