@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alcaide_label::Label;
 use alcaide_policy::Action;
 use alcaide_record::{ActionKind, End, Stage, Target};
 use alcaide_wire::json::edit::{self, Splice};
@@ -96,10 +97,21 @@ async fn passage(
     uninspected: bool,
     edits: Edits,
 ) -> Result<(Bytes, Attempt), Refusal> {
+    said(reading, bytes, method.as_str(), found, uninspected, edits).await
+}
+
+/// Something that a server says, as a call of the method `name`.
+async fn said(
+    reading: &Arc<Reading>,
+    bytes: &Bytes,
+    name: &str,
+    found: Vec<FoundText>,
+    uninspected: bool,
+    edits: Edits,
+) -> Result<(Bytes, Attempt), Refusal> {
     let shared = &reading.shared;
     let server = &reading.server;
     let known = Passage::<Known>::aside(&reading.origin, shared.call_id())?;
-    let name = method.as_str();
     let request = ReadRequest {
         action: Action::CallMethod,
         kind: ActionKind::CallMethod,
@@ -140,9 +152,28 @@ async fn passage(
         budgets: Vec::new(),
         meter: Arc::new(Meter::default()),
         fallback: None,
-        reads: None,
+        // What a server says of itself carries no label.
+        reads: Some(Label::MISSING),
     };
     decided.bind(freeze).await?.record().await?.hand_down()
+}
+
+/// A caller that listens is about to hear something: from here on its task has read it, and the record says so. A stream on
+/// which nothing is said labels nobody.
+///
+/// # Errors
+/// It may not pass; recorded.
+pub(crate) async fn heard(reading: &Arc<Reading>, data: &Bytes) -> Result<(), Refusal> {
+    let task = reading.origin.who().credential().principal.task;
+    let known = reading.origin.closer().memory().label(task);
+    if known.join(Label::MISSING) == known {
+        return Ok(());
+    }
+    let (bytes, mut attempt) =
+        said(reading, data, super::LISTEN, Vec::new(), false, Edits::None).await?;
+    attempt.told.released_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    attempt.finish_as_told(End::Complete);
+    Ok(())
 }
 
 /// What the obligations demand, and what they make of the texts.

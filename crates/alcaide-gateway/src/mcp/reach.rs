@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use alcaide_label::Label;
 use alcaide_record::Stage;
 use alcaide_serve::Body;
 use alcaide_wire::json::edit::Splice;
@@ -433,8 +432,8 @@ pub(crate) async fn bare(
     let upstream = session.upstream.as_deref();
     let headers = head::to_listen(upstream, session.revision.as_str(), caller.headers);
     let what = if listens { LISTEN } else { END };
-    let label = listens.then_some(Label::MISSING);
-    let letter = Letter::bare(shared, &server, (verb, what), headers, label);
+    // What is heard is labelled when it is heard.
+    let letter = Letter::bare(shared, &server, (verb, what), headers, None);
     let channel = if listens { Channel::Listen } else { Channel::Receipt };
     let reading = beside(shared, (caller.origin, caller.place), &server, channel, &session, name);
     let passed = send(shared, known, letter, reading).await?;

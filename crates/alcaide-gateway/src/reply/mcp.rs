@@ -411,7 +411,7 @@ impl Feed {
         match message {
             Message::Response(response) => self.response(&event, &data, response.id.as_ref()).await,
             Message::Request(_) => self.request(&event, &data).await,
-            Message::Notification(_) => self.notification(&event, &data, &document),
+            Message::Notification(_) => self.notification(&event, &data, &document).await,
         }
     }
 
@@ -469,7 +469,7 @@ impl Feed {
         }
     }
 
-    fn notification(
+    async fn notification(
         &mut self,
         event: &SseEvent,
         data: &Bytes,
@@ -480,6 +480,9 @@ impl Feed {
         if self.reading.uris == Uris::Union && view.method == Method::ResourcesUpdated {
             // Nothing was subscribed to here, and the caller does not know the resource by this URI.
             return Ok(None);
+        }
+        if self.reading.listens() && !view.segments.is_empty() {
+            down::heard(&self.reading, data).await.map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }
         self.reading.takes_in(document, &view.segments, None);
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
