@@ -32,6 +32,7 @@ mod email;
 mod engine;
 mod jwt;
 mod mask;
+pub mod normal;
 mod pem;
 mod redactor;
 mod rules;

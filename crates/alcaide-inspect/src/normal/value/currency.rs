@@ -1,0 +1,116 @@
+//! Currencies: codes of ISO 4217, the signs and the names that people write for them.
+
+use std::fmt;
+
+use super::cursor::Cursor;
+
+/// A currency, by its code in ISO 4217.
+///
+/// A sign that several currencies share means the one most often meant: `$` is USD, `¥` is JPY. With letters before it
+/// (`A$`, `CA$`, `US$`) it means that one.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Currency(&'static str);
+
+impl Currency {
+    /// The code: three capitals.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0
+    }
+
+    /// Takes a sign, a code or a name. Codes that are words as well are codes in capitals only.
+    pub(super) fn eat(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let start = *cursor;
+        if let Some((_, code)) = SIGNS.iter().find(|(sign, _)| cursor.text(sign)) {
+            return Some(Self(code));
+        }
+        let mut capitals = start;
+        if let Some(code) =
+            CODES.iter().find(|code| capitals.exactly(code)).filter(|_| capitals_end(&capitals))
+        {
+            *cursor = capitals;
+            return Some(Self(code));
+        }
+        let word = cursor.word();
+        let found = word.and_then(|word| {
+            let named = NAMES.iter().find(|(names, _)| names.contains(&word.as_str())).map(|(_, code)| *code);
+            let coded = || {
+                CODES.iter().find(|code| code.eq_ignore_ascii_case(&word) && !WORDS.contains(code)).copied()
+            };
+            named.or_else(coded)
+        });
+        if found.is_none() {
+            *cursor = start;
+        }
+        found.map(Self)
+    }
+
+    /// Whether an amount may begin with this character, besides a digit.
+    pub(super) fn may_begin(c: char) -> bool {
+        c.is_ascii_alphabetic() || SIGNS.iter().any(|(sign, _)| sign.starts_with(c))
+    }
+}
+
+/// `EUR 5` and `EUR5`, but not `EUROPE`.
+fn capitals_end(cursor: &Cursor<'_>) -> bool {
+    !cursor.peek().is_some_and(char::is_alphabetic)
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+const SIGNS: &[(&str, &str)] = &[
+    ("us$", "USD"),
+    ("ca$", "CAD"),
+    ("c$", "CAD"),
+    ("au$", "AUD"),
+    ("a$", "AUD"),
+    ("nz$", "NZD"),
+    ("hk$", "HKD"),
+    ("s$", "SGD"),
+    ("nt$", "TWD"),
+    ("r$", "BRL"),
+    ("mx$", "MXN"),
+    ("$", "USD"),
+    ("€", "EUR"),
+    ("£", "GBP"),
+    ("¥", "JPY"),
+    ("₹", "INR"),
+    ("₽", "RUB"),
+    ("₩", "KRW"),
+    ("₺", "TRY"),
+    ("₴", "UAH"),
+    ("₫", "VND"),
+    ("₪", "ILS"),
+    ("₦", "NGN"),
+    ("฿", "THB"),
+    ("₱", "PHP"),
+    ("₿", "XBT"),
+    ("zł", "PLN"),
+];
+
+const NAMES: &[(&[&str], &str)] = &[
+    (&["euro", "euros", "eur"], "EUR"),
+    (&["dollar", "dollars", "bucks"], "USD"),
+    (&["pound", "pounds", "quid"], "GBP"),
+    (&["yen"], "JPY"),
+    (&["yuan", "renminbi", "rmb"], "CNY"),
+    (&["rupee", "rupees"], "INR"),
+    (&["franken", "francs", "sfr"], "CHF"),
+    (&["bitcoin", "bitcoins", "btc"], "XBT"),
+];
+
+const CODES: &[&str] = &[
+    "AED", "ALL", "AMD", "ARS", "AUD", "AZN", "BAM", "BDT", "BGN", "BHD", "BOB", "BRL", "BYN", "CAD", "CHF",
+    "CLP", "CNY", "COP", "CRC", "CZK", "DKK", "DOP", "DZD", "EGP", "ETB", "EUR", "GBP", "GEL", "GHS", "GTQ",
+    "HKD", "HNL", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JMD", "JOD", "JPY", "KES", "KRW", "KWD",
+    "KZT", "LBP", "LKR", "MAD", "MDL", "MKD", "MXN", "MYR", "NGN", "NOK", "NPR", "NZD", "OMR", "PAB", "PEN",
+    "PHP", "PKR", "PLN", "PYG", "QAR", "RON", "RSD", "RUB", "SAR", "SEK", "SGD", "THB", "TND", "TRY", "TWD",
+    "TZS", "UAH", "UGX", "USD", "UYU", "UZS", "VND", "XAF", "XBT", "XOF", "ZAR", "ZMW",
+];
+
+/// Codes that are words, names or abbreviations of something else.
+const WORDS: &[&str] = &["ALL", "BAM", "BOB", "COP", "GEL", "MAD", "PEN", "PHP", "RON", "TRY"];
