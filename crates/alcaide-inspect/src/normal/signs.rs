@@ -80,9 +80,6 @@ impl Signs {
                     _ => false,
                 };
                 self.invisible = self.invisible.saturating_add(u32::from(!fine));
-                if fine && c != '\u{200d}' {
-                    continue;
-                }
             } else if is_styled(c) {
                 self.styled = self.styled.saturating_add(1);
             }

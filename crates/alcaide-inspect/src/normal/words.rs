@@ -106,7 +106,8 @@ fn is_part(text: &str, start: usize, end: usize, found: &[Found]) -> bool {
     let around = found.get(from..).unwrap_or(&[]).iter().take_while(|found| found.span.start < end);
     around.into_iter().any(|found| {
         let whole = start <= found.span.start && found.span.end <= end;
-        !whole && !(matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end))
+        let number = matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end);
+        !whole && !number
     })
 }
 

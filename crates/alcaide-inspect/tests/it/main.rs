@@ -9,5 +9,6 @@
 )]
 
 mod counter;
+mod normal;
 mod plant;
 mod property;

@@ -15,7 +15,7 @@ pub(super) fn base64(text: &str, out: &mut Out) {
         let mut line = end - start;
         while line >= LINE_MIN {
             let Some(more) = next(bytes, end, |b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n')) else { break };
-            if more == end || !bytes.get(more).is_some_and(|b| sextet(*b).is_some()) {
+            if more == end || bytes.get(more).is_none_or(|b| sextet(*b).is_none()) {
                 break;
             }
             end = next(bytes, more, |b| sextet(b).is_none()).unwrap_or(bytes.len());
@@ -102,7 +102,7 @@ pub(super) fn hexadecimal(text: &str, out: &mut Out) {
             && gap.iter().all(|b| {
                 matches!(b, b' ' | b':' | b',' | b'-' | b'0' | b'x' | b'X' | b'\\' | b'\n' | b'\r' | b';')
             });
-        if !pairs.is_empty() && !(joined && run.len() == 2) {
+        if !joined || run.len() != 2 {
             flush(&mut pairs, out);
         }
         if run.len() == 2 {
@@ -152,6 +152,7 @@ fn next(bytes: &[u8], at: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
 }
 
 /// The values of the letters of both alphabets; 64 for all else.
+#[allow(clippy::indexing_slicing, reason = "a constant: an index that is out of bounds does not compile")]
 const SEXTETS: [u8; 256] = {
     let mut table = [64; 256];
     let mut value = 0;

@@ -122,7 +122,6 @@ fn located(text: &str, scheme: &str, at: usize) -> Option<Match> {
     let whole = trimmed(tail.get(..length)?);
     let cut = whole.find(['/', '?', '#']).unwrap_or(whole.len());
     let (authority, path) = whole.split_at_checked(cut)?;
-    let path = closed(path);
     if authority.is_empty() && path.is_empty() {
         return None;
     }
@@ -148,7 +147,8 @@ fn located(text: &str, scheme: &str, at: usize) -> Option<Match> {
         }
         None => rest.push_str(host),
     }
-    rest.push_str(path);
+    let path = closed(&rest, path).to_owned();
+    rest.push_str(&path);
     let scheme = Some(scheme);
     Some(Match::one(at + whole.len(), Value::Url(Url { scheme, rest })))
 }
@@ -169,7 +169,7 @@ fn bare(text: &str, at: usize) -> Option<Match> {
     let path = tail.get(end..)?;
     let path = if path.starts_with(['/', '?', '#']) { path } else { "" };
     let path = trimmed(path.get(..path.find(|c| !is_url(c)).unwrap_or(path.len()))?);
-    let kept = closed(path);
+    let kept = closed(if port.is_empty() { host } else { port }, path);
     if port.is_empty() && path.is_empty() {
         end = trimmed(host).len();
     }
@@ -183,9 +183,16 @@ fn bare(text: &str, at: usize) -> Option<Match> {
     says.then(|| Match::one(at + end + path.len(), Value::Url(Url { scheme: None, rest })))
 }
 
-/// A path without the slashes at its end, unless something follows it.
-fn closed(path: &str) -> &str {
-    if path.contains(['?', '#']) { path } else { path.trim_end_matches('/') }
+/// A path behind `authority` without the slashes at its end, unless something follows them, or the rest would end in
+/// what belongs to a sentence.
+fn closed<'p>(authority: &str, path: &'p str) -> &'p str {
+    let short = path.trim_end_matches('/');
+    let end = if short.is_empty() { authority } else { short };
+    if end.is_empty() || path.contains(['?', '#']) || end.ends_with(MARKS) || end.ends_with([')', ']', '-']) {
+        path
+    } else {
+        short
+    }
 }
 
 /// What a host without a scheme looks like.
@@ -273,7 +280,7 @@ fn trimmed(url: &str) -> &str {
     let mut end = url;
     while let Some(c) = end.chars().next_back() {
         match c {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '[' | '*' => {}
+            c if MARKS.contains(&c) => {}
             ']' if !end.contains('[') => {}
             ')' if close > open => close -= 1,
             '(' => open = open.saturating_sub(1),
@@ -288,6 +295,9 @@ fn trimmed(url: &str) -> &str {
 pub(super) fn may_begin(text: &str, at: usize) -> bool {
     !before(text, at).is_some_and(|c| is_glue(c) || matches!(c, '@'))
 }
+
+/// What ends a sentence, not a URL.
+const MARKS: &[char] = &['.', ',', ';', ':', '!', '?', '\'', '[', '*'];
 
 /// Ends of hosts that need no scheme to be known as such; those that are also ends of files are left out.
 const TLDS: &[&str] = &[
