@@ -86,8 +86,13 @@ pub struct Judgement {
     pub reaches_out: bool,
     /// Whether all free texts are the user's own words.
     pub own_words: bool,
+    /// Whether all arguments but the copied texts are bound, and the user's attested words name one of them: the user has
+    /// said where to.
+    pub named: bool,
     /// Whether every argument is bound and one is there: what it finds may resolve.
     pub look_up_bound: bool,
+    /// The values that the user's attested words name, in exact form: what a look-up is for.
+    pub said: Vec<Box<str>>,
     /// Calls of the same tool that the task made before.
     pub calls: u32,
     /// The most that its owner lets one task make.
@@ -125,11 +130,11 @@ impl Task {
             forgotten: self.forgotten,
             ..Judgement::default()
         };
-        let (mut all_bound, mut some) = (true, false);
+        let (mut all_bound, mut some, mut rest_bound, mut user) = (true, false, true, false);
         for argument in sorted {
             let name = argument.name;
             let origin = self.origin(argument, clean);
-            let bound = is_bound(origin.from, clean);
+            let (bound, mut copied) = (is_bound(origin.from, clean), false);
             if !argument.is_empty() {
                 some = true;
                 all_bound &= bound;
@@ -141,6 +146,7 @@ impl Task {
             if named(&facts.free_text, name) {
                 made.own_words &= argument.is_empty() || origin.from == Provenance::UserAttested;
                 if self.is_copied(argument, clean) {
+                    copied = true;
                     made.copied.push(name.into());
                 }
                 if !clean && self.carries(argument) {
@@ -150,8 +156,17 @@ impl Task {
             if facts.caps.iter().any(|cap| cap.argument == name && self.is_over(argument, cap.most)) {
                 made.over.push(name.into());
             }
+            if !copied {
+                rest_bound &= bound;
+                user |= origin.from == Provenance::UserAttested && !argument.is_empty();
+            }
+            if origin.from == Provenance::UserAttested {
+                let texts = argument.leaves.iter().filter_map(Leaf::text).map(normal::exact);
+                made.said.extend(texts.filter(|text| !text.is_empty()).map(String::into_boxed_str));
+            }
             made.origins.push(origin);
         }
+        made.named = rest_bound && user;
         made.look_up_bound = some && all_bound;
         made
     }

@@ -95,6 +95,7 @@ impl Judged {
             in_scope: made.in_scope,
             reaches_out: made.reaches_out,
             own_words: made.own_words,
+            named: made.named,
             calls: made.calls,
             count_over: self.note.count_over,
             repeats: made.repeats,
@@ -307,7 +308,7 @@ impl Flows {
             .chain(decoded.iter().map(|(text, label)| Text { text, label: *label }))
             .collect();
         let resolved = match (judged, answered.structured) {
-            (Some(judged), Some(structured)) => read::record(&judged.facts, structured)
+            (Some(judged), Some(structured)) => read::record(&judged.facts, structured, &judged.judgement.said)
                 .map(|record| read::resolved(&judged.facts, record))
                 .unwrap_or_default(),
             _ => Vec::new(),
@@ -400,6 +401,7 @@ fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -
             .map(|origin| schema.map_or(u16::MAX, |schema| schema.place(&origin.name)))
             .collect(),
         over: places(&made.over),
+        named: made.named,
         own_words: made.own_words,
         reaches_out: made.reaches_out,
         repeats: made.repeats,

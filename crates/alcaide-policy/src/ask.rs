@@ -204,6 +204,8 @@ pub struct Flow<'a> {
     pub reaches_out: bool,
     /// Whether all free texts are the user's own words.
     pub own_words: bool,
+    /// Whether all arguments but the copied texts are bound, and the user's attested words name one of them.
+    pub named: bool,
     /// Calls of this tool in the task before this one.
     pub calls: u32,
     /// Whether these are as many as its owner allows.

@@ -369,6 +369,7 @@ impl Key {
             in_scope,
             reaches_out,
             own_words,
+            named,
             calls,
             count_over,
             repeats,
@@ -378,7 +379,7 @@ impl Key {
             self.size(names.len());
             names.iter().for_each(|name| self.bytes(name.as_bytes()));
         }
-        [in_scope, reaches_out, own_words, count_over, forgotten].into_iter().for_each(|flag| self.flag(*flag));
+        [in_scope, reaches_out, own_words, named, count_over, forgotten].into_iter().for_each(|flag| self.flag(*flag));
         for count in [calls, repeats] {
             self.0.extend_from_slice(&count.to_be_bytes());
         }
@@ -399,6 +400,7 @@ fn flow(flow: &Flow<'_>) -> Value {
             ("in_scope", Value::from(flow.in_scope)),
             ("reaches_out", Value::from(flow.reaches_out)),
             ("own_words", Value::from(flow.own_words)),
+            ("named", Value::from(flow.named)),
             ("calls", Value::from(i64::from(flow.calls))),
             ("count_over", Value::from(flow.count_over)),
             ("repeats", Value::from(i64::from(flow.repeats))),

@@ -161,6 +161,8 @@ pub struct FlowNote {
     pub forgotten: bool,
     /// Whether the user's attested words ask for this tool.
     pub in_scope: bool,
+    /// Whether all arguments but the copied texts are bound, and the user's attested words name one of them.
+    pub named: bool,
     /// The names that were given.
     pub names: Vec<u16>,
     /// Numbers past their cap that the user did not name.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use alcaide_flow::{Argument, Leaf};
+use alcaide_inspect::normal;
 use alcaide_inventory::fact::{Facts, OutputFact};
 use alcaide_label::Label;
 use alcaide_wire::json::{Kind, Value};
@@ -11,6 +12,9 @@ use super::ArgumentSchema;
 
 /// Most values of one call that are looked at; a call with more is judged by these and one that nobody knows.
 const LEAVES_MAX: usize = 10_000;
+
+/// Most records that are compared; what is one of more is not told apart.
+const RECORDS_MAX: usize = 1_000;
 
 /// The arguments of a call: the members of an object.
 pub(super) fn arguments<'a, 'd>(
@@ -98,8 +102,13 @@ fn matching(value: Value<'_, '_>, steps: &[&str], fact: &OutputFact, found: &mut
     }
 }
 
-/// The one record that a look-up found; nothing where it found none or several.
-pub(super) fn record<'d, 'a>(facts: &Facts, structured: Value<'d, 'a>) -> Option<Value<'d, 'a>> {
+/// The one record that a look-up found, or of several the only one that has a field with exactly what the user's words
+/// named; nothing where there is none or more of them.
+pub(super) fn record<'d, 'a>(
+    facts: &Facts,
+    structured: Value<'d, 'a>,
+    said: &[Box<str>],
+) -> Option<Value<'d, 'a>> {
     let place = match &facts.records {
         Some(pointer) => structured.pointer(pointer)?,
         // A result that is no object is wrapped by the libraries of the field under this one name.
@@ -111,6 +120,17 @@ pub(super) fn record<'d, 'a>(facts: &Facts, structured: Value<'d, 'a>) -> Option
     match place.kind() {
         Kind::Object => Some(place),
         Kind::Array if place.len() == 1 => place.at(0),
+        Kind::Array => {
+            let names = |record: &Value<'d, 'a>| {
+                record.entries().any(|entry| {
+                    let text = entry.value.as_str().map(|text| normal::exact(&text));
+                    text.is_some_and(|text| said.iter().any(|said| **said == *text))
+                })
+            };
+            let mut exact = place.items().take(RECORDS_MAX).filter(names);
+            let first = exact.next()?;
+            (exact.next().is_none() && place.len() <= RECORDS_MAX).then_some(first)
+        }
         _ => None,
     }
 }

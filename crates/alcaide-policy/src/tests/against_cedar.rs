@@ -85,7 +85,7 @@ fn a_policy() -> impl Strategy<Value = String> {
         "context.flow.unbound.isEmpty()",
         "context.flow.copied.containsAny(context.flow.carries)",
         "context.flow.over.isEmpty()",
-        "context.flow.in_scope && !context.flow.own_words",
+        "context.flow.in_scope && !context.flow.own_words && context.flow.named",
         "context.flow.reaches_out || context.flow.forgotten",
         "context.flow.calls > 1 || context.flow.repeats > 0 || context.flow.count_over",
         "resource.audience == \"external\" && !resource.fetch",
@@ -141,14 +141,14 @@ struct Owned {
 #[derive(Clone, Debug)]
 struct OwnedFlow {
     names: [Vec<Box<str>>; 4],
-    flags: [bool; 5],
+    flags: [bool; 6],
     counts: [u32; 2],
 }
 
 impl OwnedFlow {
     fn view(&self) -> Flow<'_> {
         let [unbound, copied, carries, over] = &self.names;
-        let [in_scope, reaches_out, own_words, count_over, forgotten] = self.flags;
+        let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
         let [calls, repeats] = self.counts;
         Flow {
             unbound,
@@ -158,6 +158,7 @@ impl OwnedFlow {
             in_scope,
             reaches_out,
             own_words,
+            named,
             calls,
             count_over,
             repeats,
@@ -167,11 +168,11 @@ impl OwnedFlow {
 
     fn json(&self) -> serde_json::Value {
         let [unbound, copied, carries, over] = &self.names;
-        let [in_scope, reaches_out, own_words, count_over, forgotten] = self.flags;
+        let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
         let set = |names: &[Box<str>]| names.iter().cloned().collect::<BTreeSet<_>>();
         serde_json::json!({
             "unbound": set(unbound), "copied": set(copied), "carries": set(carries), "over": set(over),
-            "in_scope": in_scope, "reaches_out": reaches_out, "own_words": own_words, "count_over": count_over,
+            "in_scope": in_scope, "reaches_out": reaches_out, "own_words": own_words, "named": named, "count_over": count_over,
             "forgotten": forgotten, "calls": self.counts[0], "repeats": self.counts[1],
         })
     }
@@ -179,7 +180,7 @@ impl OwnedFlow {
 
 fn a_flow() -> impl Strategy<Value = OwnedFlow> {
     let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
-    let flags = || prop::array::uniform5(any::<bool>());
+    let flags = || prop::array::uniform6(any::<bool>());
     let counts = prop::array::uniform2(0_u32..3);
     ([names(), names(), names(), names()], flags(), counts).prop_map(|(names, flags, counts)| OwnedFlow { names, flags, counts })
 }
