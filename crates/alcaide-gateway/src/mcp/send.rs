@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use super::plan::ServerPlan;
-use super::{down, head, instructions, offer};
+use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::gate::Shared;
@@ -158,7 +158,8 @@ impl Act {
     }
 }
 
-/// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry.
+/// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry,
+/// the question that it names there among it.
 /// The server reads the rest, whether or not this gate knows what for.
 fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
     let own = |key: &str| {
@@ -180,7 +181,10 @@ fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
             continue;
         }
         let before = parts.len();
-        let rest = entry.value.entries().filter(|inner| !own(&inner.key));
+        let rest = entry
+            .value
+            .entries()
+            .filter(|inner| !own(&inner.key) && !retry::names_question(&inner.key, inner.value));
         parts.extend(rest.flat_map(|inner| [inner.key_span, inner.value.span()]));
         if parts.len() > before {
             // No key is empty: what stands in `_meta` is not taken for what stands beside it.
