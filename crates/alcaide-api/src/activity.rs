@@ -1,10 +1,11 @@
 //! What was called, by whom, what it used; orders; questions.
 
 use alcaide_control::{
-    ActivityFilter, ApprovalView, CallView, OfficeError, OrderView, Page, UsageFilter, UsageView,
+    ActivityFilter, ApprovalView, CallView, Decision, OfficeError, OrderView, Page, UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
 use axum::extract::State;
+use serde::Deserialize;
 
 use crate::Api;
 use crate::auth::Caller;
@@ -72,6 +73,28 @@ pub(crate) async fn approval(
     Path(approval): Path<String>,
 ) -> Result<Json<ApprovalView>, Answer> {
     Ok(Json(api.office.approval(&by, approval_id(&approval)?).await?))
+}
+
+/// An answer to a question.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answered {
+    decision: Decision,
+    /// Digest of the question as it was shown; where given, another question is not answered.
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+pub(crate) async fn decide(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(approval): Path<String>,
+    Json(answered): Json<Answered>,
+) -> Result<Json<OrderView>, Answer> {
+    let wrong = |_| OfficeError::Request { why: "the digest is not 64 lower-case hex digits" };
+    let digest = answered.digest.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let answer = api.office.decide(&by, approval_id(&approval)?, answered.decision, digest);
+    Ok(Json(answer.await?))
 }
 
 pub(crate) async fn approve(

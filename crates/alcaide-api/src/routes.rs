@@ -82,6 +82,7 @@ routes! {
     get "/api/v1/orders" Known activity::orders, "orders, newest first";
     get "/api/v1/approvals" Known activity::approvals, "questions of the gate";
     get "/api/v1/approvals/{approval}" Known activity::approval, "one question";
+    post "/api/v1/approvals/{approval}" Known activity::decide, "answer a question with yes or no, by what was shown of it";
     post "/api/v1/approvals/{approval}/approve" Known activity::approve, "answer a question with yes";
     post "/api/v1/approvals/{approval}/deny" Known activity::deny, "answer a question with no";
     get "/api/v1/log/entries" Known log::entries, "entries of the ledger";

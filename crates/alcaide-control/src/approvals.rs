@@ -13,6 +13,7 @@ use alcaide_record::{Approver, Chain, Digest, Effect, OrderKind, Question, Refus
 use alcaide_seal::digest::sha256;
 use alcaide_store::Transaction;
 use alcaide_store::rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
@@ -25,6 +26,16 @@ use crate::view::{ApprovalState, ApprovalView, OrderView, Page, Paging, YesView}
 /// How long a yes is good, and how long a question from before they said it themselves can be answered: the agent
 /// waits no longer.
 pub const APPROVAL_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// What a person says to a question.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Yes, this call once.
+    Approve,
+    /// No.
+    Deny,
+}
 
 /// Digest of all that a question is about: SHA-256 of the canonical bytes of the refusal that asks it, as the ledger
 /// holds it within its entry. It covers chain, task, action, target, pin, digest of the exact bytes, labels and plan.
@@ -71,7 +82,7 @@ impl Office {
     /// # Cancel safety
     /// Runs to its end even if dropped.
     pub async fn approve(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Approve).await
+        self.answer(by, approval, Operation::Approve, None).await
     }
 
     /// Answers a question with no; whatever was said before, the call does not pass any more.
@@ -82,7 +93,28 @@ impl Office {
     /// # Cancel safety
     /// Runs to its end even if dropped.
     pub async fn deny(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Deny).await
+        self.answer(by, approval, Operation::Deny, None).await
+    }
+
+    /// Answers a question with yes or no, where it is the one that was shown: `digest` is what its view says.
+    ///
+    /// # Errors
+    /// As [`Office::approve`]; [`OfficeError::Approval`] too where the question has another digest.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn decide(
+        &self,
+        by: &By,
+        approval: ApprovalId,
+        decision: Decision,
+        digest: Option<Digest>,
+    ) -> Result<OrderView, OfficeError> {
+        let operation = match decision {
+            Decision::Approve => Operation::Approve,
+            Decision::Deny => Operation::Deny,
+        };
+        self.answer(by, approval, operation, digest).await
     }
 
     async fn answer(
@@ -90,8 +122,11 @@ impl Office {
         by: &By,
         approval: ApprovalId,
         operation: Operation,
+        shown: Option<Digest>,
     ) -> Result<OrderView, OfficeError> {
         if !by.may(operation) {
+            // A caller may have been told of the question a moment before it is read from the record.
+            self.catch_up().await?;
             // Owners, sponsors and administrators have no general right to answer; where they are named, they may.
             let named = match (by.human(), self.kept(approval).await?) {
                 (Some(human), Some(kept)) => kept.names(&kinds_of(&self.current(), &kept.chain, human)),
@@ -110,6 +145,9 @@ impl Office {
             let kept =
                 own.kept(approval).await?.ok_or_else(|| OfficeError::unknown("approval", &approval))?;
             let now = own.now();
+            if shown.is_some_and(|shown| shown != kept.digest) {
+                return Err(wrong("it is not the one that was shown"));
+            }
             if kept.spent.is_some() {
                 return Err(wrong("the call that it was about was made"));
             }

@@ -60,7 +60,7 @@ mod studies;
 mod view;
 
 pub use alcaide_record::Approver;
-pub use approvals::{APPROVAL_LIFE, question_digest};
+pub use approvals::{APPROVAL_LIFE, Decision, question_digest};
 pub use backup::{check_backup, orders_since, unpack_backup};
 pub use by::{By, Held, Operation};
 pub use change::{Edit, Thing, diff};

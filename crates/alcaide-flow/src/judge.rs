@@ -9,7 +9,7 @@ use alcaide_inventory::id::ToolId;
 use alcaide_label::{Integrity, Label, Provenance};
 
 use crate::said::{Grade, Said};
-use crate::seen::{Cover, RUN_WORDS, cover};
+use crate::seen::{Cover, RUN_WORDS, cover, digests};
 use crate::task::{SourceNumber, Task, alike};
 
 /// A value within an argument, however deep it lies.
@@ -169,6 +169,25 @@ impl Task {
         made.named = rest_bound && user;
         made.look_up_bound = some && all_bound;
         made
+    }
+
+    /// What of a call's free texts is not the user's own, as digests: what strangers may have had a part in, where the task
+    /// has read them. An owner who names no free texts leaves every argument to be one.
+    #[must_use]
+    pub fn writes(&self, facts: &Facts, arguments: &[Argument<'_>]) -> Vec<u64> {
+        let mut written: Vec<u64> = arguments
+            .iter()
+            .filter(|argument| {
+                facts.free_text.is_empty() || facts.free_text.iter().any(|name| name == argument.name)
+            })
+            .flat_map(|argument| argument.leaves.iter().filter_map(Leaf::text))
+            .filter(|text| !self.said().any(|said| said.names(text)))
+            .flat_map(|text| digests(self.seed, text))
+            .filter(|digest| !self.said().any(|said| said.has_run(*digest)))
+            .collect();
+        written.sort_unstable();
+        written.dedup();
+        written
     }
 
     /// The user's attested words.

@@ -19,7 +19,7 @@ mod task;
 
 pub use judge::{Argument, Judgement, Leaf, Origin};
 pub use said::{Grade, SAID_BYTES_MAX, Said};
-pub use seen::Seed;
+pub use seen::{Seed, digests};
 pub use task::{Answer, BOUND_MAX, Event, Field, RUNS_MAX, SOURCES_MAX, Source, SourceNumber, Task, Text};
 
 #[cfg(test)]

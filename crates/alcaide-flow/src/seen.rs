@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
-use alcaide_inspect::normal::Value;
+use alcaide_inspect::normal::{self, Value};
 
 /// Longest run of words that is one digest; longer texts are compared run by run.
 pub(crate) const RUN_WORDS: usize = 4;
@@ -88,6 +88,24 @@ pub(crate) fn runs(seed: Seed, words: &[&str], mut each: impl FnMut((usize, usiz
             each((at, more.saturating_add(1)), run);
         }
     }
+}
+
+/// What a text would be known again by: its runs of [`RUN_WORDS`] words, and the addresses, links and accounts in it. Shorter
+/// texts say too little.
+#[must_use]
+pub fn digests(seed: Seed, text: &str) -> Vec<u64> {
+    let loose = normal::loose(text).text;
+    let words: Vec<&str> = normal::words(&loose).collect();
+    let mut found = Vec::new();
+    runs(seed, &words, |(_, length), run| {
+        if length == RUN_WORDS {
+            found.push(run);
+        }
+    });
+    let reach = |value: &Value| matches!(value, Value::Email(_) | Value::Url(_) | Value::Account(_));
+    let values = normal::values(&loose).into_iter().map(|found| found.value);
+    found.extend(values.filter(reach).map(|value| seed.value(&value)));
+    found
 }
 
 /// What of a text stands in what was read.

@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use alcaide_label::Label;
 use alcaide_policy::Action;
 use alcaide_record::{ActionKind, Stage, Target, Usage};
 use alcaide_serve::Body;
@@ -82,10 +83,15 @@ pub(crate) async fn handle(
         budgets: asks,
         meter,
         fallback: None,
-        reads: None,
+        // Nothing is declared of what an API answers.
+        reads: Some(Label::MISSING),
+        plants: None,
     };
     let headers = passed(&head.headers);
+    let task = decided.who().credential().principal.task;
     let recorded = decided.bind_whole(freeze, &head.method, &headers).await?.record().await?;
+    // What an API answers is not read into what is known of the task.
+    shared.flows.forget(task);
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {
             let lens = Lens { reader: Reader::Plain, engine: Arc::clone(&shared.engine), demands, who };

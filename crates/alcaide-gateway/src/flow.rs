@@ -8,7 +8,7 @@
 mod read;
 mod schema;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,8 +21,9 @@ use alcaide_inventory::id::{CallId, RouteId, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 use alcaide_ledger::Shelf;
 use alcaide_memory::Memory;
-use alcaide_record::{FlowNote, WordsGrade};
+use alcaide_record::{Digest, FlowNote, WordsGrade};
 use alcaide_seal::digest::{Sha256Digest, sha256};
+use alcaide_seal::envelope::EnvelopeError;
 use alcaide_seal::words::WordsKey;
 use alcaide_wire::json::{Document, Limits, Value};
 
@@ -41,13 +42,25 @@ const ISSUE_WAIT: Duration = Duration::from_millis(500);
 /// Most bytes that one answer's encoded parts are decoded to.
 const DECODED_BYTES_MAX: usize = 1 << 20;
 
-/// The states of all tasks.
+/// The states of all tasks, and what lies in stores that is strangers'.
 pub(crate) struct Flows {
     seed: Seed,
     key: WordsKey,
     strictest: Arc<Facts>,
     table: Mutex<Table>,
+    planted: Mutex<HashMap<Digest, Planted>>,
 }
+
+/// What tasks that had read strangers' text wrote into a store.
+enum Planted {
+    /// Digests of what they wrote.
+    Known(HashSet<u64>),
+    /// Too much, or it cannot be read: all of the store is strangers'.
+    All,
+}
+
+/// Most digests that are kept of one store.
+const PLANTED_MAX: usize = 2 << 20;
 
 #[derive(Default)]
 struct Table {
@@ -72,6 +85,9 @@ pub(crate) struct Judged {
     pub(crate) judgement: Judgement,
     pub(crate) note: FlowNote,
     pub(crate) grade: WordsGrade,
+    /// What it writes that strangers may have had a part in, as bytes for the shelf; and where to.
+    pub(crate) plants: Option<(Vec<u8>, Digest)>,
+    store: Digest,
     tool: Option<ToolId>,
     facts: Arc<Facts>,
     /// What its answer makes of the task.
@@ -115,6 +131,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) reads: Label,
     /// The bytes of its arguments.
     pub(crate) arguments: &'a [u8],
+    /// The store that it writes to and reads from.
+    pub(crate) store: Digest,
 }
 
 /// An answer before it is released.
@@ -131,14 +149,39 @@ pub(crate) struct Answered<'a> {
 }
 
 impl Flows {
-    /// Nothing is known of any task.
-    pub(crate) fn new(seed: u64, key: WordsKey) -> Self {
-        Self {
-            seed: Seed::new(seed),
+    /// Nothing is known of any task; what lies in stores is what memory was told and the shelf holds.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] if the library of cryptography failed.
+    pub(crate) fn new(key: WordsKey, memory: &Memory, shelf: &Shelf) -> Result<Self, EnvelopeError> {
+        let mut planted: HashMap<Digest, Planted> = HashMap::new();
+        for (store, texts) in memory.planted() {
+            let mut known = Planted::Known(HashSet::new());
+            for text in texts.iter().flatten() {
+                match shelf.take(&(*text).into()) {
+                    Ok(Some(bytes)) => known.add(&bytes),
+                    _ => known = Planted::All,
+                }
+            }
+            planted.insert(store, if texts.is_some() { known } else { Planted::All });
+        }
+        Ok(Self {
+            seed: Seed::new(key.seed()?),
             key,
             strictest: Arc::new(Facts::strictest()),
             table: Mutex::default(),
-        }
+            planted: Mutex::new(planted),
+        })
+    }
+
+    fn planted(&self) -> MutexGuard<'_, HashMap<Digest, Planted>> {
+        self.planted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A task has read something that is not known here.
+    pub(crate) fn forget(&self, task: TaskId) {
+        let kept = self.kept(task, Label::MISSING);
+        self.step(&kept, Event::Forgot);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -247,11 +290,17 @@ impl Flows {
         let schema = asked.tool.map(|tool| &*tool.schema);
         let tool = asked.tool.map(|tool| tool.id);
         let kept = self.kept(asked.task, asked.label);
-        let (judgement, grade) = with_arguments(asked.arguments, schema, |arguments| {
+        let writes = facts.effect.is_consequential() && asked.label.integrity == Integrity::Untrusted;
+        let (judgement, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
             let held = lock(&kept);
             held.task.as_ref().map_or_else(Default::default, |task| {
-                (task.judge(tool, facts, arguments, asked.label), task.grade())
+                let written = if writes { task.writes(facts, arguments) } else { Vec::new() };
+                (task.judge(tool, facts, arguments, asked.label), task.grade(), written)
             })
+        });
+        let plants = (!written.is_empty()).then(|| {
+            let bytes = written.iter().flat_map(|digest| digest.to_be_bytes()).collect();
+            (bytes, asked.store)
         });
         let note = note(&judgement, schema, &kept);
         let grade = match grade {
@@ -259,7 +308,16 @@ impl Flows {
             Some(Grade::Asserted) => WordsGrade::Asserted,
             None => WordsGrade::None,
         };
-        Judged { judgement, note, grade, tool, facts: Arc::clone(facts), reads: asked.reads }
+        Judged {
+            judgement,
+            note,
+            grade,
+            plants,
+            store: asked.store,
+            tool,
+            facts: Arc::clone(facts),
+            reads: asked.reads,
+        }
     }
 
     /// A call that was judged has left.
@@ -268,10 +326,27 @@ impl Flows {
         with_arguments(arguments, None, |arguments| {
             self.step(&kept, Event::Called { tool: judged.tool, arguments, label });
         });
+        if let Some((written, store)) = &judged.plants {
+            self.planted().entry(*store).or_insert_with(|| Planted::Known(HashSet::new())).add(written);
+        }
     }
 
-    /// An answer is about to be released.
-    pub(crate) fn answered(&self, memory: &Memory, answered: &Answered<'_>) {
+    /// Whether a text holds what a task that had read strangers' text wrote into the store.
+    fn is_planted(&self, store: Digest, text: &str) -> bool {
+        match self.planted().get(&store) {
+            None => false,
+            Some(Planted::All) => true,
+            Some(Planted::Known(known)) if known.is_empty() => false,
+            Some(Planted::Known(known)) => {
+                alcaide_flow::digests(self.seed, text).iter().any(|digest| known.contains(digest))
+            }
+        }
+    }
+
+    /// An answer is about to be released. Says what label it has beyond what was declared, if it has: it holds what a task
+    /// that had read strangers' text wrote there.
+    #[must_use]
+    pub(crate) fn answered(&self, memory: &Memory, answered: &Answered<'_>) -> Option<Label> {
         let kept = self.kept(answered.task, memory.label(answered.task));
         let judged = answered.judged;
         let label = judged.map_or(Label::MISSING, |judged| judged.reads);
@@ -301,16 +376,27 @@ impl Flows {
             budget = budget.saturating_sub(hidden.texts.iter().map(String::len).sum());
             decoded.extend(hidden.texts.into_iter().map(|text| (text, label_of(span))));
         }
-        let texts: Vec<Text<'_>> = answered
+        let mut raised = None;
+        let mut texts: Vec<Text<'_>> = answered
             .texts
             .iter()
             .map(|(span, text)| Text { text, label: label_of(span) })
             .chain(decoded.iter().map(|(text, label)| Text { text, label: *label }))
             .collect();
+        if let Some(judged) = judged {
+            for text in texts.iter_mut().filter(|text| text.label.integrity == Integrity::Trusted) {
+                if self.is_planted(judged.store, text.text) {
+                    text.label.integrity = Integrity::Untrusted;
+                    raised = Some(Label { integrity: Integrity::Untrusted, ..label });
+                }
+            }
+        }
         let resolved = match (judged, answered.structured) {
-            (Some(judged), Some(structured)) => read::record(&judged.facts, structured, &judged.judgement.said)
-                .map(|record| read::resolved(&judged.facts, record))
-                .unwrap_or_default(),
+            (Some(judged), Some(structured)) => {
+                read::record(&judged.facts, structured, &judged.judgement.said)
+                    .map(|record| read::resolved(&judged.facts, record))
+                    .unwrap_or_default()
+            }
             _ => Vec::new(),
         };
         let fields: Vec<Field<'_>> = resolved.iter().map(|text| Field { text }).collect();
@@ -324,6 +410,18 @@ impl Flows {
                 judged: judged.map(|judged| &judged.judgement),
             }),
         );
+        raised
+    }
+}
+
+impl Planted {
+    fn add(&mut self, bytes: &[u8]) {
+        let Self::Known(known) = self else { return };
+        let (digests, rest) = bytes.as_chunks::<8>();
+        known.extend(digests.iter().map(|digest| u64::from_be_bytes(*digest)));
+        if !rest.is_empty() || known.len() > PLANTED_MAX {
+            *self = Self::All;
+        }
     }
 }
 
@@ -377,7 +475,8 @@ fn with_arguments<T>(
 /// What the record says of a judgement: places, classes and calls.
 fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -> FlowNote {
     let places = |names: &[Box<str>]| {
-        let found = names.iter().filter_map(|name| made.origins.iter().position(|origin| origin.name == *name));
+        let found =
+            names.iter().filter_map(|name| made.origins.iter().position(|origin| origin.name == *name));
         found.filter_map(|at| u16::try_from(at).ok()).collect::<Vec<u16>>()
     };
     let held = lock(kept);

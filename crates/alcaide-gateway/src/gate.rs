@@ -12,7 +12,7 @@ use alcaide_ledger::Ledger;
 use alcaide_memory::Memory;
 use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
-use alcaide_seal::envelope::MasterKey;
+use alcaide_seal::envelope::{EnvelopeError, MasterKey};
 use alcaide_seal::random::Entropy;
 use alcaide_seal::words::WordsKey;
 use alcaide_serve::{Body, Limits, Peer, Problem, Room, Service};
@@ -164,13 +164,13 @@ impl Gate {
     ///
     /// Must be called within a tokio runtime: it starts the task that settles outcomes.
     ///
+    /// Reads the shelf, and so blocks on the disk.
+    ///
     /// # Errors
-    /// If the system gives no randomness.
-    pub fn new(parts: GateParts) -> Result<Self, alcaide_seal::random::EntropyError> {
+    /// If the system gives no randomness, or its cryptography fails.
+    pub fn new(parts: GateParts) -> Result<Self, EnvelopeError> {
         let (calls, approvals) = (Ids::new(&*parts.entropy)?, Ids::new(&*parts.entropy)?);
-        let seed = alcaide_seal::random::bits128(&*parts.entropy)?;
-        // Half of the bits are enough: nobody sees a digest.
-        let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or_default();
+        let flows = Flows::new(parts.words, &parts.memory, &parts.ledger.shelf())?;
         let since = (parts.clock)();
         // Memory was rebuilt to the ledger's end: no order is missing now.
         parts.memory.heard(since);
@@ -184,7 +184,7 @@ impl Gate {
                 cache: TokenCache::default(),
                 broker: parts.broker,
                 commitments: parts.commitments,
-                flows: Arc::new(Flows::new(seed, parts.words)),
+                flows: Arc::new(flows),
                 engine: Arc::new(Engine::builtin()),
                 client: parts.client,
                 limits: parts.limits,

@@ -309,6 +309,7 @@ async fn attempts(
             meter: Arc::clone(&meter),
             fallback: Some(reserved),
             reads: None,
+            plants: None,
         };
         let who = decided.who().clone();
         let recorded = decided.bind(freeze).await?.record().await?;

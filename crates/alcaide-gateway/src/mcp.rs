@@ -12,7 +12,7 @@
 //! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
-//! | [`head`], [`refuse`] | HTTP heads, how no is said |
+//! | [`head`], [`refuse`], [`retry`] | HTTP heads, how no is said, how a call comes again |
 
 mod aside;
 mod batch;
@@ -26,6 +26,7 @@ pub(crate) mod offer;
 pub mod plan;
 mod reach;
 pub(crate) mod refuse;
+mod retry;
 pub(crate) mod seal;
 mod send;
 pub(crate) mod state;

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{Broken, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN, TOOL_NAME_BYTES_MAX};
 pub use grant::{Grant, GrantError, Pattern};
 pub use spec::{
-    Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer, UserTurns,
+    Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer,
     ModelRoute, Operation, Period, Policy, PolicyMode, Price, Protocol, Role, Route, Sandbox, Service,
-    Standing, Tool, Transport, Unit, Upstream, Workload,
+    Standing, Tool, Transport, Unit, Upstream, UserTurns, Workload,
 };
 
 use crate::name::Name;

@@ -135,7 +135,7 @@ pub(crate) struct Held {
     pub(crate) amount: u64,
 }
 
-/// Amounts set aside for one attempt of one call, the answer of people that it uses, and what its task will have read.
+/// Amounts set aside for one attempt of one call, the answer of people that it uses, and what it marks.
 ///
 /// Dropped before [`Reservation::journalled`], it gives everything back. After that only [`Reservation::settle`] turns
 /// it into what was used; dropped unsettled, it stays charged.
@@ -144,13 +144,13 @@ pub struct Reservation {
     memory: Arc<Memory>,
     held: Vec<Held>,
     taken: Option<Taken>,
-    reads: Option<Effect>,
+    marks: Vec<Effect>,
     journalled: Option<(CallId, u32)>,
 }
 
 impl Reservation {
     pub(crate) const fn new(memory: Arc<Memory>, held: Vec<Held>) -> Self {
-        Self { memory, held, taken: None, reads: None, journalled: None }
+        Self { memory, held, taken: None, marks: Vec::new(), journalled: None }
     }
 
     /// The call uses an answer: it is spent by the intent, or given back with the amounts.
@@ -159,9 +159,10 @@ impl Reservation {
         self
     }
 
-    /// The answer has at least the label of this [`Effect::Join`]: the task has read it from the intent on.
-    pub fn reading(mut self, reads: Option<Effect>) -> Self {
-        self.reads = reads;
+    /// What the call marks: the label that its answer has at least ([`Effect::Join`]), so that the task has read it from the
+    /// intent on; what it writes into a store ([`Effect::Plant`]).
+    pub fn marking(mut self, marks: Vec<Effect>) -> Self {
+        self.marks = marks;
         self
     }
 
@@ -170,7 +171,7 @@ impl Reservation {
     pub fn effects(&self) -> Vec<Effect> {
         let effect =
             |held: &Held| Effect::Reserve { amount: held.amount, budget: held.budget, period: held.period };
-        let more = self.taken.as_ref().map(Taken::effect).into_iter().chain(self.reads.clone());
+        let more = self.taken.as_ref().map(Taken::effect).into_iter().chain(self.marks.iter().cloned());
         self.held.iter().map(effect).chain(more).collect()
     }
 
@@ -178,7 +179,8 @@ impl Reservation {
     pub fn journalled(&mut self, index: u64, call: CallId, attempt: u32) {
         self.journalled = Some((call, attempt));
         let spent = self.taken.as_ref().map(Taken::effect);
-        self.memory.open_reservation(index, (call, attempt), &self.held, spent, self.reads.take());
+        let marks = std::mem::take(&mut self.marks);
+        self.memory.open_reservation(index, (call, attempt), &self.held, spent, &marks);
         if let Some(mut taken) = self.taken.take() {
             taken.spend();
         }

@@ -4,7 +4,7 @@ use alcaide_inventory::Moment;
 use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind};
 
 use crate::budget::Held;
-use crate::state::{Memory, State, TaskState};
+use crate::state::{Memory, PLANTED_MAX, State, TaskState};
 
 /// How long a revoked token is remembered: longer than any token lives.
 const REVOKED_FOR: std::time::Duration = std::time::Duration::from_secs(20 * 60);
@@ -83,8 +83,17 @@ impl State {
 
     pub(crate) fn labels(&mut self, effects: &[Effect], index: u64) {
         for effect in effects {
-            if let Effect::Join { label, task } = effect {
-                self.join(*task, *label, index);
+            match effect {
+                Effect::Join { label, task } => self.join(*task, *label, index),
+                Effect::Plant { runs, store } => {
+                    let planted = self.planted.entry(*store).or_default();
+                    if planted.runs.len() < PLANTED_MAX {
+                        planted.runs.insert(*runs);
+                    } else {
+                        planted.full |= !planted.runs.contains(runs);
+                    }
+                }
+                _ => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
 use crate::question::{Kept, Questions};
-use crate::state::{ActorState, Applied, Memory, Offers, State, TASKS_MAX, TaskState};
+use crate::state::{ActorState, Applied, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
 pub const SNAPSHOT_VERSION: u32 = 2;
@@ -54,6 +54,8 @@ struct Form {
     revoked: Vec<(TokenId, Moment)>,
     #[serde(default)]
     offers: Vec<(RouteId, Newest, u32)>,
+    #[serde(default)]
+    planted: Vec<(Digest, Planted)>,
     #[serde(default)]
     questions: Vec<Kept>,
     /// Absent in snapshots from before it was kept: then whoever remembers many has perhaps forgotten some.
@@ -120,6 +122,7 @@ impl Memory {
                         (*server, newest, offers.taken)
                     })
                     .collect(),
+                planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
                 questions: self.kept_questions(),
                 forgot_tasks: Some(state.forgot_tasks),
                 forgot_runs: Some(state.forgot_runs),
@@ -167,6 +170,7 @@ impl Memory {
                     (server, Offers { newest: newest.into_iter().collect(), taken })
                 })
                 .collect(),
+            planted: form.planted.into_iter().collect(),
             forgot_tasks: form.forgot_tasks.unwrap_or(many),
             forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },

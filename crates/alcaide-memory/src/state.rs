@@ -9,6 +9,7 @@ use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
 use alcaide_record::{Digest, Effect, Issued, Refused, Settlement};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::budget::{BudgetAsk, Counter, Exhausted, Held, Reservation, period_end, period_start};
@@ -20,6 +21,8 @@ use crate::replay::{ReplayError, Seen};
 pub(crate) const TASKS_MAX: usize = 200_000;
 /// Most runs whose labels are remembered beyond their tasks; past it an unknown run counts as untrusted.
 pub(crate) const RUNS_MAX: usize = 200_000;
+/// Most calls whose texts are remembered of one store; past it all that is read there is strangers'.
+pub(crate) const PLANTED_MAX: usize = 10_000;
 /// Most definitions that one tool server is remembered to have offered; past it new ones are not taken, and tools that
 /// were not offered in a known form stay hidden. A server with so many changes them at every look.
 pub(crate) const OFFERS_MAX: u32 = 5_000;
@@ -76,6 +79,7 @@ pub(crate) struct State {
     pub(crate) actors: HashMap<Actor, ActorState>,
     pub(crate) revoked: HashMap<TokenId, Moment>,
     pub(crate) offers: HashMap<RouteId, Offers>,
+    pub(crate) planted: HashMap<Digest, Planted>,
     /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
     pub(crate) forgot_tasks: bool,
     /// Whether a run was ever forgotten that had read something.
@@ -86,6 +90,15 @@ pub(crate) struct State {
     pub(crate) sweep_at: usize,
     pub(crate) swept: Moment,
     pub(crate) applied: Applied,
+}
+
+/// What tasks that had read strangers' text wrote into one store.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Planted {
+    /// Digests of texts on the shelf, each of which holds the digests of what one call wrote.
+    pub(crate) runs: BTreeSet<Digest>,
+    /// Whether there were more than are kept: then all that is read there is strangers'.
+    pub(crate) full: bool,
 }
 
 /// What one tool server offers.
@@ -222,14 +235,14 @@ impl Memory {
         (call, attempt): (CallId, u32),
         held: &[Held],
         spent: Option<Effect>,
-        reads: Option<Effect>,
+        marks: &[Effect],
     ) {
         let mut state = self.state();
         if state.applied.note(index) {
             if !held.is_empty() {
                 state.open.insert((call, attempt), held.to_vec());
             }
-            state.labels(reads.as_slice(), index);
+            state.labels(marks, index);
             self.spent(spent.as_slice());
         }
     }
@@ -313,6 +326,14 @@ impl Memory {
     #[must_use]
     pub fn issues(&self) -> watch::Receiver<()> {
         self.issued.subscribe()
+    }
+
+    /// What lies in stores that is strangers': for each store the texts on the shelf that say what, or nothing where it is too
+    /// much to say.
+    #[must_use]
+    pub fn planted(&self) -> Vec<(Digest, Option<Vec<Digest>>)> {
+        let all = |planted: &Planted| (!planted.full).then(|| planted.runs.iter().copied().collect());
+        self.state().planted.iter().map(|(store, planted)| (*store, all(planted))).collect()
     }
 
     /// Label of a task: the join of all that it has read; of an unknown task: missing.

@@ -44,7 +44,7 @@ fn intent(call: u128, effects: Vec<Effect>) -> Entry {
                 edited: false,
                 findings: vec![],
                 flow: None,
-            label: Label::CLEAN,
+                label: Label::CLEAN,
                 words: WordsGrade::None,
             },
             decided: Decided {

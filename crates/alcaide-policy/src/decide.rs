@@ -379,7 +379,9 @@ impl Key {
             self.size(names.len());
             names.iter().for_each(|name| self.bytes(name.as_bytes()));
         }
-        [in_scope, reaches_out, own_words, named, count_over, forgotten].into_iter().for_each(|flag| self.flag(*flag));
+        [in_scope, reaches_out, own_words, named, count_over, forgotten]
+            .into_iter()
+            .for_each(|flag| self.flag(*flag));
         for count in [calls, repeats] {
             self.0.extend_from_slice(&count.to_be_bytes());
         }
@@ -388,9 +390,8 @@ impl Key {
 
 /// Where arguments come from, as policies see it.
 fn flow(flow: &Flow<'_>) -> Value {
-    let names = |names: &[Box<str>]| {
-        Value::set_of_lits(names.iter().map(|name| Literal::from(&**name)), None)
-    };
+    let names =
+        |names: &[Box<str>]| Value::set_of_lits(names.iter().map(|name| Literal::from(&**name)), None);
     Value::record(
         [
             ("unbound", names(flow.unbound)),

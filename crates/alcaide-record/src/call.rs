@@ -214,6 +214,14 @@ pub enum Effect {
         /// By which task.
         task: TaskId,
     },
+    /// A task that has read strangers' text writes text of its own into a store: whoever reads it back has read strangers'
+    /// text.
+    Plant {
+        /// SHA-256 of the digests of what was written, as they lie on the ledger's shelf.
+        runs: Digest,
+        /// The store, as a keyed commitment.
+        store: Digest,
+    },
     /// An amount of a budget is set aside until the outcome.
     Reserve {
         /// How much.

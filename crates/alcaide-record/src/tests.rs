@@ -56,7 +56,7 @@ fn content() -> Content {
         edited: true,
         findings: vec![FindingCount { class: Class::Card, count: 2, rule: RuleId::fixed("card-number") }],
         flow: None,
-            label: Label::MISSING,
+        label: Label::MISSING,
         words: WordsGrade::Asserted,
     }
 }

@@ -23,6 +23,16 @@ impl WordsKey {
         Ok(Self(SubKey::derive(master, Purpose::Words)?.to_master()?))
     }
 
+    /// What digests of runs of words are made under: the same at every start, known to nobody else.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] if the library failed.
+    pub fn seed(&self) -> Result<u64, EnvelopeError> {
+        let mac = SubKey::derive(&self.0, Purpose::Words)?.mac(b"runs of words 1");
+        let (bytes, _) = mac.as_bytes().split_first_chunk::<8>().ok_or(EnvelopeError::Failed)?;
+        Ok(u64::from_be_bytes(*bytes))
+    }
+
     /// Seals words.
     ///
     /// # Errors
@@ -52,6 +62,9 @@ mod tests {
         let sealed = key.seal(&SecretText::copy_of("pay Ana 50"), &SystemEntropy::new()).unwrap();
         assert!(!sealed.windows(3).any(|part| part == b"Ana"));
         assert_eq!(key.open(&sealed).unwrap().expose(), "pay Ana 50");
+        assert_eq!(key.seed().unwrap(), WordsKey::derive(&master).unwrap().seed().unwrap());
+        let other = WordsKey::derive(&MasterKey::from_bytes(&[8; 32]).unwrap()).unwrap();
+        assert_ne!(key.seed().unwrap(), other.seed().unwrap());
         assert!(WordsKey(master).open(&sealed).is_err());
     }
 }

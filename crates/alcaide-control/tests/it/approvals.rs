@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alcaide_control::{ActivityFilter, ApprovalState, By, CallState, Paging, UsageBy, UsageFilter};
+use alcaide_control::{ActivityFilter, ApprovalState, By, CallState, Decision, Paging, UsageBy, UsageFilter};
 use alcaide_inventory::Actor;
 use alcaide_inventory::declare::Role;
 use alcaide_inventory::id::{ApprovalId, HumanId};
@@ -97,6 +97,34 @@ async fn two_people_answer_one_question() {
     let filter = UsageFilter { by: UsageBy::Actor, since: None, until: None };
     let usage = house.office.usage(&By::Operator, filter).await.unwrap();
     assert_eq!((usage[0].requests, usage[0].refused), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_to_what_was_shown() {
+    let house = House::new().await;
+    let eva = house.by("eva");
+    let id = house.ask(1, &[Approver::Approver], &[]).await;
+    let digest = house.office.approval(&eva, id).await.unwrap().digest;
+    for decision in [Decision::Approve, Decision::Deny] {
+        let other = Some(Digest([7; 32]));
+        let error = house.office.decide(&eva, id, decision, other).await.unwrap_err();
+        assert!(error.to_string().ends_with("it is not the one that was shown"), "{error}");
+    }
+    assert_eq!(house.state(id).await, ApprovalState::Open);
+    let given = house.office.decide(&eva, id, Decision::Approve, Some(digest)).await.unwrap();
+    assert!(matches!(given.order, OrderKind::Approve { .. }));
+    assert_eq!(house.state(id).await, ApprovalState::Approved);
+    house.office.decide(&eva, id, Decision::Deny, None).await.unwrap();
+    assert_eq!(house.state(id).await, ApprovalState::Denied);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_named_may_answer_before_the_office_has_read_the_question() {
+    let house = House::new().await;
+    let asked = house.asked(1, house.helper_for(house.human("vera")), &[Approver::Sponsor], &[]);
+    house.append(Event::Refused(Box::new(asked))).await;
+    // Nothing has been followed since.
+    assert_eq!(house.yes("rui", ApprovalId::from_bits(1)).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -260,7 +260,7 @@ fn content() -> Content {
         edited: false,
         findings: Vec::new(),
         flow: None,
-            label: Label::CLEAN,
+        label: Label::CLEAN,
         words: WordsGrade::None,
     }
 }

@@ -88,10 +88,8 @@ pub(super) fn parts(facts: &Facts, structured: Value<'_, '_>) -> Vec<(Range<usiz
 
 fn matching(value: Value<'_, '_>, steps: &[&str], fact: &OutputFact, found: &mut Vec<(Range<usize>, Label)>) {
     let Some((step, rest)) = steps.split_first() else {
-        found.push((
-            value.span(),
-            Label { confidentiality: fact.confidentiality, integrity: fact.integrity },
-        ));
+        found
+            .push((value.span(), Label { confidentiality: fact.confidentiality, integrity: fact.integrity }));
         return;
     };
     if *step == "*" {

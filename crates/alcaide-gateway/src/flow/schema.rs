@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn constants_and_member_names_are_no_callers_choice() {
-        let schema = br##"{"properties":{"to":{"type":"string"},"files":{"anyOf":[{"type":"null"},{"type":"array",
+        let schema =
+            br##"{"properties":{"to":{"type":"string"},"files":{"anyOf":[{"type":"null"},{"type":"array",
             "items":{"$ref":"#/$defs/File"}}]}},"$defs":{"File":{"properties":{"type":{"const":"file"},
             "id":{"enum":["a"]}}},"Loop":{"$ref":"#/$defs/Loop"}}}"##;
         let document = Document::parse(schema, &Limits::default()).unwrap();

@@ -97,18 +97,27 @@ async fn passage(
     uninspected: bool,
     edits: Edits,
 ) -> Result<(Bytes, Attempt), Refusal> {
-    said(reading, bytes, method.as_str(), found, uninspected, edits).await
+    // What a server says of itself carries no label.
+    let what = Said { name: method.as_str(), found, uninspected, edits, label: Label::MISSING };
+    said(reading, bytes, what).await
 }
 
 /// Something that a server says, as a call of the method `name`.
-async fn said(
-    reading: &Arc<Reading>,
-    bytes: &Bytes,
-    name: &str,
+struct Said<'n> {
+    name: &'n str,
     found: Vec<FoundText>,
     uninspected: bool,
     edits: Edits,
+    /// What its task has read with it.
+    label: Label,
+}
+
+async fn said(
+    reading: &Arc<Reading>,
+    bytes: &Bytes,
+    what: Said<'_>,
 ) -> Result<(Bytes, Attempt), Refusal> {
+    let Said { name, found, uninspected, edits, label } = what;
     let shared = &reading.shared;
     let server = &reading.server;
     let known = Passage::<Known>::aside(&reading.origin, shared.call_id())?;
@@ -152,25 +161,33 @@ async fn said(
         budgets: Vec::new(),
         meter: Arc::new(Meter::default()),
         fallback: None,
-        // What a server says of itself carries no label.
-        reads: Some(Label::MISSING),
+        reads: Some(label),
+        plants: None,
     };
     decided.bind(freeze).await?.record().await?.hand_down()
 }
 
-/// A caller that listens is about to hear something: from here on its task has read it, and the record says so. A stream on
-/// which nothing is said labels nobody.
+/// The gate's own name for what a task reads back that one which had read strangers' text wrote.
+pub(crate) const RECALL: &str = "session/recall";
+
+/// A caller is about to read something whose label its call did not tell: from here on its task has read it, and the record
+/// says so, as a call of the method `name`. A stream on which nothing is said labels nobody.
 ///
 /// # Errors
 /// It may not pass; recorded.
-pub(crate) async fn heard(reading: &Arc<Reading>, data: &Bytes) -> Result<(), Refusal> {
+pub(crate) async fn heard(
+    reading: &Arc<Reading>,
+    data: &Bytes,
+    name: &str,
+    label: Label,
+) -> Result<(), Refusal> {
     let task = reading.origin.who().credential().principal.task;
     let known = reading.origin.closer().memory().label(task);
-    if known.join(Label::MISSING) == known {
+    if known.join(label) == known {
         return Ok(());
     }
-    let (bytes, mut attempt) =
-        said(reading, data, super::LISTEN, Vec::new(), false, Edits::None).await?;
+    let what = Said { name, found: Vec::new(), uninspected: false, edits: Edits::None, label };
+    let (bytes, mut attempt) = said(reading, data, what).await?;
     attempt.told.released_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     attempt.finish_as_told(End::Complete);
     Ok(())

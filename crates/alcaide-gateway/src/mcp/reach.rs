@@ -17,7 +17,7 @@ use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::seal::{Place, Session};
 use super::send::{Letter, Passed, send};
-use super::{Answers, Caller, Inbound, ending, era, head, instructions, json, kept, taken, words};
+use super::{Answers, Caller, Inbound, ending, era, head, instructions, json, kept, retry, taken, words};
 use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
@@ -324,18 +324,19 @@ async fn pass(
         })?;
         splices.extend(view.replace_request_state(&opened));
     }
+    let meta = stateless_meta();
+    let mut changes: Vec<(&str, Option<&str>)> =
+        retry::kept_back(document).into_iter().map(|key| (key, None)).collect();
     match link.shape {
         Shape::Same => {}
-        Shape::Handshake => {
-            let meta = stateless_meta();
-            let set: Vec<(&str, Option<&str>)> =
-                meta.iter().map(|(key, value)| (*key, Some(value.as_str()))).collect();
-            splices.extend(view.set_meta(document, &set));
-        }
+        Shape::Handshake => changes.extend(meta.iter().map(|(key, value)| (*key, Some(value.as_str())))),
         Shape::Stateless => {
             let unset = [meta_key::PROTOCOL_VERSION, meta_key::CLIENT_INFO, meta_key::CLIENT_CAPABILITIES];
-            splices.extend(view.set_meta(document, &unset.map(|key| (key, None))));
+            changes.extend(unset.map(|key| (key, None)));
         }
+    }
+    if !changes.is_empty() {
+        splices.extend(view.set_meta(document, &changes));
     }
     // Over a session that the gate keeps, a server has nobody to ask.
     let session = caller.session.as_ref().filter(|_| link.kept.is_none()).map(|(_, name)| Arc::clone(name));

@@ -78,7 +78,8 @@ impl Denied {
     }
 }
 
-/// The JSON-RPC error that tells a refusal.
+/// The JSON-RPC error that tells a refusal: in `data` its `code`, `help` with what would cure it, `approval_id` where a
+/// person is or was asked, `retry_after_s` where it may pass later.
 pub(crate) fn error_of(refusal: &Refusal, id: Option<&Id<'_>>) -> Vec<u8> {
     let mut data = serde_json::json!({ "code": refusal.code });
     if let Some(members) = data.as_object_mut() {
@@ -86,7 +87,7 @@ pub(crate) fn error_of(refusal: &Refusal, id: Option<&Id<'_>>) -> Vec<u8> {
             members.insert("help".into(), refusal.help.as_ref().into());
         }
         if let Some(approval) = refusal.approval() {
-            members.insert("approval".into(), approval.to_string().into());
+            members.insert("approval_id".into(), approval.to_string().into());
         }
         if let Some(wait) = refusal.retry_after {
             members.insert("retry_after_s".into(), wait.as_secs().max(1).into());

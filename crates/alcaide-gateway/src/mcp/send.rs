@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
-use alcaide_record::{ActionKind, Digest, Stage, Target, Usage};
+use alcaide_record::{ActionKind, Digest, Effect, Stage, Target, Usage};
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Kind, Value};
 use alcaide_wire::jsonrpc::{self, code};
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use super::plan::{ServerPlan, ToolPlan};
-use super::{down, head, instructions, offer};
+use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::flow::{Asked, Judged};
@@ -164,7 +164,8 @@ impl Act {
     }
 }
 
-/// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry.
+/// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry,
+/// the question that it names there among it.
 /// The server reads the rest, whether or not this gate knows what for.
 fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
     let own = |key: &str| {
@@ -186,7 +187,10 @@ fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
             continue;
         }
         let before = parts.len();
-        let rest = entry.value.entries().filter(|inner| !own(&inner.key));
+        let rest = entry
+            .value
+            .entries()
+            .filter(|inner| !own(&inner.key) && !retry::names_question(&inner.key, inner.value));
         parts.extend(rest.flat_map(|inner| [inner.key_span, inner.value.span()]));
         if parts.len() > before {
             // No key is empty: what stands in `_meta` is not taken for what stands beside it.
@@ -306,6 +310,29 @@ fn form_for(reading: &Reading) -> ChildForm {
     }))
 }
 
+/// The store that a tool writes to and reads from: the one that is declared, else all that its server keeps.
+fn store_of(shared: &Shared, server: &ServerPlan, declared: Option<&ToolPlan>) -> Digest {
+    let named = declared.and_then(|tool| tool.facts.store.as_ref());
+    let text = match named {
+        Some(store) => format!("store/{store}"),
+        None => format!("server/{}", server.name),
+    };
+    Digest(*shared.commitments.mac(text.as_bytes()).as_bytes())
+}
+
+/// Puts what a call writes, as digests, on the shelf: durable before the intent that names it.
+async fn plant(shared: &Shared, (written, store): (Vec<u8>, Digest)) -> Result<Effect, Refusal> {
+    let shelf = shared.closer.ledger().shelf();
+    let put = tokio::task::spawn_blocking(move || shelf.put(&written));
+    let unwritten = |why: String| Refusal::of(refusal::LEDGER, Stage::Decided).because(why);
+    let runs = match shared.closer.in_time(put).await {
+        Some(Ok(Ok(runs))) => runs,
+        Some(Ok(Err(error))) => return Err(unwritten(error.to_string())),
+        _ => return Err(unwritten("the shelf's disk does not answer in time".into())),
+    };
+    Ok(Effect::Plant { runs: Digest(runs.into_bytes()), store })
+}
+
 /// Says where the arguments of a tool's call come from.
 ///
 /// # Cancel safety
@@ -313,9 +340,9 @@ fn form_for(reading: &Reading) -> ChildForm {
 async fn judge(
     shared: &Shared,
     known: &Passage<Known>,
+    server: &ServerPlan,
     declared: Option<&ToolPlan>,
-    label: Option<Label>,
-    arguments: &[u8],
+    (label, arguments): (Option<Label>, &[u8]),
 ) -> Arc<Judged> {
     let (memory, credential) = (shared.closer.memory(), known.who().credential());
     shared.flows.hear(memory, shared.closer.ledger().shelf(), credential).await;
@@ -326,6 +353,7 @@ async fn judge(
         tool: declared,
         reads: label.unwrap_or(Label::MISSING),
         arguments,
+        store: store_of(shared, server, declared),
     }))
 }
 
@@ -349,7 +377,7 @@ pub(crate) async fn send(
     reading.call = Some(known.call());
     let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
     let judged = if kind == ActionKind::CallTool {
-        Some(judge(shared, &known, declared.as_ref(), label, &arguments).await)
+        Some(judge(shared, &known, &server, declared.as_ref(), (label, &arguments)).await)
     } else {
         None
     };
@@ -384,6 +412,10 @@ pub(crate) async fn send(
     let bytes = edit::apply(&bytes, splices).map_err(|error| {
         decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
     })?;
+    let plants = match judged.as_ref().and_then(|judged| judged.plants.clone()) {
+        Some(written) => Some(plant(shared, written).await.map_err(|refusal| decided.refuse(refusal))?),
+        None => None,
+    };
     let freeze = Freeze {
         upstream: Arc::clone(&server.upstream),
         path: String::new(),
@@ -394,6 +426,7 @@ pub(crate) async fn send(
         meter,
         fallback: None,
         reads: label,
+        plants,
     };
     let who = decided.who().clone();
     let recorded = decided.bind(freeze).await?.record().await?;

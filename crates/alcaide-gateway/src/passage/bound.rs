@@ -38,6 +38,8 @@ pub struct Freeze {
     /// The label that the answer has at least: the task has read it from the intent on, so that no call can be judged
     /// without it, and no crash forgets it.
     pub reads: Option<Label>,
+    /// What it writes into a store that strangers may have had a part in.
+    pub plants: Option<Effect>,
 }
 
 /// A call whose bytes are frozen.
@@ -100,6 +102,7 @@ impl Passage<Decided> {
         }
         let task = self.stage.read.who().credential().principal.task;
         let reads = freeze.reads.map(|label| Effect::Join { label, task });
+        let marks = reads.into_iter().chain(freeze.plants.clone()).collect();
         let now = self.common.closer.now();
         match self.common.closer.memory().reserve(&freeze.budgets, now) {
             Ok(reservation) => Ok(Passage {
@@ -108,7 +111,7 @@ impl Passage<Decided> {
                     decided: self.stage,
                     freeze,
                     digest,
-                    reservation: reservation.spending(taken).reading(reads),
+                    reservation: reservation.spending(taken).marking(marks),
                 },
             }),
             Err(full) => {

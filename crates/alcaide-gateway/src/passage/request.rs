@@ -290,7 +290,6 @@ impl Passage<Read> {
             tool_changed: read.request.tool_changed,
             provenance: &provenance,
             flow: judged.map(Judged::facts).unwrap_or_default(),
-            ..Context::default()
         };
         let policies = &self.common.plan.policies;
         let main = policies.decide(&Ask::of(

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use alcaide_label::Label;
 use alcaide_record::{End, Stage};
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit;
@@ -34,7 +35,7 @@ use super::json::{broken, collect, edits, end, reply_limits};
 use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
 use crate::attempt::Attempt;
 use crate::link::Answer;
-use crate::mcp::down;
+use crate::mcp::{LISTEN, down};
 use crate::mcp::refuse::error_of;
 use crate::mcp::state::Open;
 use crate::mcp::stdio::{Answers, StdioError};
@@ -482,9 +483,15 @@ impl Feed {
             return Ok(None);
         }
         if self.reading.listens() && !view.segments.is_empty() {
-            down::heard(&self.reading, data).await.map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
+            down::heard(&self.reading, data, LISTEN, Label::MISSING)
+                .await
+                .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }
-        self.reading.takes_in(document, &view.segments, None);
+        if let Some(label) = self.reading.takes_in(document, &view.segments, None) {
+            down::heard(&self.reading, data, down::RECALL, label)
+                .await
+                .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
+        }
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
         let splices = edits(texts, &self.lens, attempt)?;
         if splices.is_empty() {

@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::house::*;
 
-const PEOPLE: &str = r#"
+pub(crate) const PEOPLE: &str = r#"
 [[human]]
 name = "eva"
 unit = "company"
@@ -30,7 +30,7 @@ name = "bo"
 unit = "company"
 roles = ["administrator"]
 "#;
-const EVA: HumanId = HumanId::from_bits(2);
+pub(crate) const EVA: HumanId = HumanId::from_bits(2);
 const BO: HumanId = HumanId::from_bits(3);
 const ASK: &str = r#"@ask("approver") @reason("a person looks at it first")
     forbid (principal, action == Alcaide::Action::"use_model", resource);"#;
@@ -63,7 +63,7 @@ impl House {
     }
 
     /// The `count`-th question, from 1; waits for it.
-    async fn question(&self, count: usize) -> Refused {
+    pub(crate) async fn question(&self, count: usize) -> Refused {
         self.until("the question", || self.questions().len() >= count).await;
         self.questions().remove(count - 1)
     }
@@ -75,7 +75,7 @@ impl House {
     }
 
     /// An order as the office gives it.
-    async fn approve(&self, by: HumanId, asked: &Refused) {
+    pub(crate) async fn approve(&self, by: HumanId, asked: &Refused) {
         let digest = Digest(*sha256(&serde_json::to_vec(asked).unwrap()).as_bytes());
         let expires = self.clock.now() + LIFE;
         self.say(by, OrderKind::Approve { approval: asked.approval.unwrap(), digest, expires }).await;

@@ -33,6 +33,7 @@ use alcaide_seal::jwk::Jwk;
 use alcaide_seal::jws::{KeySet, Signer};
 use alcaide_seal::note::NoteSigner;
 use alcaide_seal::random::SystemEntropy;
+use alcaide_seal::words::WordsKey;
 use alcaide_serve::{Checked, HostRule, Limits, Listener, serve};
 use alcaide_testkit::{Clock, DEADLINE, ModelServer};
 use base64::Engine as _;
@@ -101,6 +102,7 @@ impl Frame {
             memory: Arc::clone(&memory),
             children: Children::new(crate::tools::launcher(), vec![self.folder.path().to_path_buf()]),
             sessions: SubKey::derive(&self.master, Purpose::Sessions).unwrap().to_master().unwrap(),
+            words: WordsKey::derive(&self.master).unwrap(),
             verifier: Verifier::new(ISSUER, "house.test".parse().unwrap(), Audience::Gate, keys),
             broker: Broker::new(Arc::clone(&self.master)),
             commitments: HmacKey::new(&[7; 32]),

@@ -182,7 +182,11 @@ fn a_flow() -> impl Strategy<Value = OwnedFlow> {
     let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
     let flags = || prop::array::uniform6(any::<bool>());
     let counts = prop::array::uniform2(0_u32..3);
-    ([names(), names(), names(), names()], flags(), counts).prop_map(|(names, flags, counts)| OwnedFlow { names, flags, counts })
+    ([names(), names(), names(), names()], flags(), counts).prop_map(|(names, flags, counts)| OwnedFlow {
+        names,
+        flags,
+        counts,
+    })
 }
 
 impl Owned {

@@ -5,15 +5,29 @@ use alcaide_label::{Confidentiality, Integrity, Label};
 use super::*;
 use crate::{Action, Ask, Compiled, Context, Flow};
 
-const STRANGERS: Label = Label { confidentiality: Confidentiality::Internal, integrity: Integrity::Untrusted };
+const STRANGERS: Label =
+    Label { confidentiality: Confidentiality::Internal, integrity: Integrity::Untrusted };
 
 /// A tool that posts invoices (money) and one that writes a file (internal), as the house declares them.
-fn outcome(compiled: &Compiled, resource: Resource<'static>, task: Label, flow: Flow<'_>) -> (&'static str, Vec<String>) {
+fn outcome(
+    compiled: &Compiled,
+    resource: Resource<'static>,
+    task: Label,
+    flow: Flow<'_>,
+) -> (&'static str, Vec<String>) {
     let principal = agent(INVOICE_BOT);
     let context = Context { task, flow, args: Some(br#"{"amount":5,"to":"x"}"#), ..Context::default() };
-    let ask = Ask { actor: principal, subject: principal, earlier: &[], action: Action::CallTool, resource, context };
+    let ask = Ask {
+        actor: principal,
+        subject: principal,
+        earlier: &[],
+        action: Action::CallTool,
+        resource,
+        context,
+    };
     let decision = compiled.decide(&ask);
-    let mut named: Vec<String> = decision.determining.iter().map(|policy| policy.cedar_id.to_string()).collect();
+    let mut named: Vec<String> =
+        decision.determining.iter().map(|policy| policy.cedar_id.to_string()).collect();
     named.sort();
     (decision.outcome.as_str(), named)
 }
@@ -62,13 +76,16 @@ fn a_read_is_never_asked_about_for_where_its_arguments_come_from() {
 fn a_declared_policy_of_the_same_name_takes_the_place_of_the_shipped_one() {
     let to = names("to");
     let flow = Flow { unbound: &to, ..Flow::default() };
-    let compiled = compiled(&[("flow", "forbid (principal, action, resource) when { context.flow.forgotten };")]);
+    let compiled =
+        compiled(&[("flow", "forbid (principal, action, resource) when { context.flow.forgotten };")]);
     assert_eq!(outcome(&compiled, POST_INVOICE, STRANGERS, flow).0, "allow");
     assert_eq!(outcome(&compiled, POST_INVOICE, STRANGERS, Flow { forgotten: true, ..flow }).0, "refuse");
 }
 
+type Lists = [Vec<Box<str>>; 4];
+
 /// Everything that a stranger's data can change of a call.
-fn facts() -> Vec<(u8, [Vec<Box<str>>; 4], bool)> {
+fn facts() -> Vec<(u8, Lists, bool)> {
     let mut all = Vec::new();
     for bits in 0_u8..=255 {
         let names = |bit: u8| if bits & (1 << bit) == 0 { Vec::new() } else { names("to") };
@@ -80,8 +97,12 @@ fn facts() -> Vec<(u8, [Vec<Box<str>>; 4], bool)> {
 #[test]
 fn one_more_untrusted_label_never_allows_more() {
     let compiled = compiled(&[]);
-    let levels =
-        [Confidentiality::Public, Confidentiality::Internal, Confidentiality::Confidential, Confidentiality::Restricted];
+    let levels = [
+        Confidentiality::Public,
+        Confidentiality::Internal,
+        Confidentiality::Confidential,
+        Confidentiality::Restricted,
+    ];
     let strict = |word: &str| match word {
         "allow" => 0,
         "ask" => 1,

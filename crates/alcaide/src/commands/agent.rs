@@ -7,7 +7,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use alcaide_control::{AgentView, Applied, OrderView, Thing};
-use alcaide_inventory::declare::{Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit, UserTurns};
+use alcaide_inventory::declare::{
+    Agent, Declarations, DpopRule, Grant, Human, Named, Role, Standing, Unit, UserTurns,
+};
 use alcaide_inventory::{AgentId, Name};
 use clap::{Args, Subcommand};
 use serde::Deserialize;

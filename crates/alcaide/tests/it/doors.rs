@@ -144,6 +144,7 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("get", "/api/v1/orders"), (true, None)),
         (("get", "/api/v1/approvals"), (true, None)),
         (("get", "/api/v1/approvals/{approval}"), (true, None)),
+        (("post", "/api/v1/approvals/{approval}"), (false, Some(json!({ "decision": "approve" })))),
         (("post", "/api/v1/approvals/{approval}/approve"), (false, None)),
         (("post", "/api/v1/approvals/{approval}/deny"), (false, None)),
         (("get", "/api/v1/log/entries"), (true, None)),

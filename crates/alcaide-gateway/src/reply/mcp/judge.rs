@@ -34,11 +34,16 @@ pub(super) async fn judge(
     }
     if view.opaque.iter().any(|part| part.kind != OpaqueKind::State) {
         attempt.told.findings.push(uninspected());
+        reading.cannot_tell();
         if lens.demands.blocks_uninspected() {
             return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
         }
     }
-    reading.takes_in(&document, &view.segments, view.structured.as_ref());
+    if let Some(label) = reading.takes_in(&document, &view.segments, view.structured.as_ref()) {
+        down::heard(reading, bytes, down::RECALL, label)
+            .await
+            .map_err(|refusal| (End::ContentCut, refusal))?;
+    }
     let mut splices = Vec::new();
     let mut dropped: Vec<Range<usize>> = Vec::new();
     if !view.items.is_empty() {

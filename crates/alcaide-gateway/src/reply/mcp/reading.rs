@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alcaide_inventory::id::CallId;
+use alcaide_label::Label;
 use alcaide_wire::json::Document;
 use alcaide_wire::jsonrpc::Id;
 use alcaide_wire::mcp::{Method, Part, Segment};
@@ -103,19 +104,19 @@ impl Reading {
     }
 
     /// Takes texts into what is known of the task, before any of them is released. Definitions of tools and accepted
-    /// instructions are not read by the task as data.
-    pub(crate) fn takes_in(
+    /// instructions are not read by the task as data. Says what label they have beyond what was declared.
+    pub(super) fn takes_in(
         &self,
         document: &Document<'_>,
         segments: &[Segment<'_>],
         structured: Option<&std::ops::Range<usize>>,
-    ) {
+    ) -> Option<Label> {
         let texts: Vec<_> = segments
             .iter()
             .filter(|segment| !matches!(segment.part, Part::Instructions | Part::Definition))
             .map(|segment| (segment.span.clone(), &*segment.text))
             .collect();
-        let Some(call) = self.call.filter(|_| !texts.is_empty()) else { return };
+        let call = self.call.filter(|_| !texts.is_empty())?;
         let result = document.root().get("result").and_then(|result| result.get("structuredContent"));
         let answered = Answered {
             task: self.origin.who().credential().principal.task,
@@ -125,7 +126,12 @@ impl Reading {
             texts: &texts,
             structured: result.filter(|_| structured.is_some()),
         };
-        self.shared.flows.answered(self.origin.closer().memory(), &answered);
+        self.shared.flows.answered(self.origin.closer().memory(), &answered)
+    }
+
+    /// The task is about to read something that cannot be read here.
+    pub(super) fn cannot_tell(&self) {
+        self.shared.flows.forget(self.origin.who().credential().principal.task);
     }
 
     /// Whether the server may ask the caller something on this channel.
