@@ -18,6 +18,7 @@
 //! | `approvals` | questions of the gate, and people's answers |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
+//! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
 //! | [`query`], [`passage`], [`survey`] | what happened, one call in full, how it all stands |
 //! | [`log`] | the record itself: entries, tiles, proofs |
@@ -58,6 +59,7 @@ mod schema;
 mod sql;
 mod studies;
 mod view;
+mod visible;
 
 pub use alcaide_record::Approver;
 pub use approvals::{APPROVAL_LIFE, question_digest};
@@ -82,3 +84,4 @@ pub use view::{
     CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,
     PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What, YesView,
 };
+pub use visible::{is_hidden, visible, visible_line};

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use alcaide_control::{Blame, Fault, OfficeError};
+use alcaide_control::{Blame, Fault, OfficeError, visible_line};
 use alcaide_keys::KeysError;
 use alcaide_ledger::LedgerError;
 use serde::Deserialize;
@@ -266,10 +266,12 @@ pub(crate) struct Problem {
     faults: Vec<Fault>,
 }
 
-/// Text from outside as a terminal may show it: one line, no control characters, cut to a sane length.
+/// Text from outside as a terminal may show it: one line, cut to a sane length, with all that no
+/// screen shows written out.
 pub(crate) fn shown(text: &str) -> String {
     const CHARS_MAX: usize = 2_000;
-    text.chars().take(CHARS_MAX).map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+    let kept: String = text.chars().take(CHARS_MAX).collect();
+    visible_line(&kept).into_owned()
 }
 
 #[cfg(test)]
@@ -290,11 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_do_not_reach_a_terminal() {
+    fn what_no_screen_shows_does_not_reach_a_terminal() {
         let mut text = String::new();
-        let what = "a\u{1b}[2Jb\nc".to_owned();
+        let what = "a\u{1b}[2Jb\nc\u{202e}".to_owned();
         Part { what, fix: "f".into(), code: "C".into(), ..Part::default() }.write(&mut text, false);
-        assert_eq!(text, "error: a\u{fffd}[2Jb\u{fffd}c\n  fix: f\n code: C\n");
+        assert_eq!(text, "error: a⟨U+001B⟩[2Jb⟨U+000A⟩c⟨U+202E⟩\n  fix: f\n code: C\n");
     }
 
     #[test]
