@@ -12,6 +12,7 @@ use alcaide_keys::KeysError;
 use alcaide_ledger::LedgerError;
 use serde::Deserialize;
 
+use crate::begin::BeginError;
 use crate::listeners::TlsFilesError;
 
 /// What one code of the command line means.
@@ -69,6 +70,8 @@ codes! {
     LINK_WHOM = "ALC-CLI-0041", 2, "no person named", "it is not clear whom the link is for", "a link lets one person in", "name the person with `--human`";
     TLS_FILES = "ALC-CLI-0042", 2, "certificate or key not accepted", "a certificate or key file of the settings cannot be read or used, or others may read the key", "a listener without its own key would be anybody's", "mend the file that is named; `alcaide config check` tries it";
     RESTORE = "ALC-CLI-0043", 2, "backup not restored", "the data directory holds something already, or what was restored does not hold", "a restore never writes over anything, and what it made is no data directory until all of it was checked", "name an empty folder with `--data-dir`; see what was wrong with the backup";
+    NOT_EMPTY = "ALC-CLI-0044", 2, "folder not taken as a data directory", "the folder holds something, and neither `format` nor the mark `unfinished` says that this program made it", "what `--init` did not begin itself it never removes", "name an empty or absent folder with `--data-dir`; of an older version's `--init` that did not end, remove the leavings by hand";
+    OPEN = "ALC-CLI-0045", 2, "data directory is open to others", "others may enter the data directory, and the system does not let this user shut it", "whoever may enter could put keys and record of their own in the place of those that are there", "name a folder that belongs to the service's user with `--data-dir`, one below the shared folder for example";
 }
 
 /// One thing that went wrong, in the form that people read.
@@ -197,6 +200,15 @@ impl Failure {
             }
             if let Some(found) = cause.downcast_ref::<TlsFilesError>() {
                 return Self::new(&TLS_FILES, TLS_FILES.title).why(found).fix(found.help());
+            }
+            if let Some(found) = cause.downcast_ref::<BeginError>() {
+                let code = match found {
+                    BeginError::NotEmpty { .. } => &NOT_EMPTY,
+                    BeginError::Beginning { .. } => &IN_USE,
+                    BeginError::Open { .. } => &OPEN,
+                    BeginError::Io { .. } => &FILE,
+                };
+                return Self::new(code, code.title).why(found);
             }
             if let Some(found) = cause.downcast_ref::<LedgerError>() {
                 let code = if matches!(found, LedgerError::InUse { .. }) { &IN_USE } else { &LEDGER };

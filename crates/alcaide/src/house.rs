@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! D/format           version of this layout
+//! D/unfinished       only while `--init` makes it, see `begin.rs`
 //! D/settings.toml    settings
 //! D/keys/            master key, and sealed under it the keys that sign tokens and checkpoints
 //! D/ledger/          segments, tiles, checkpoint
@@ -35,13 +36,14 @@ use alcaide_store::Store;
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 
+use crate::begin::{self, Begun};
 use crate::listeners::upstream_client;
 use crate::settings::Settings;
 use crate::snapshot;
 use crate::telemetry::Exported;
 
 /// Version of the layout of a data directory.
-const FORMAT: &str = "alcaide data directory, version 1\n";
+pub(crate) const FORMAT: &str = "alcaide data directory, version 1\n";
 
 /// Longest wait for the snapshot at a stop. A supervisor gives 30 s in all; the drain takes 10.
 const REMEMBER_WAIT: Duration = Duration::from_secs(5);
@@ -62,6 +64,10 @@ impl Places {
 
     pub(crate) fn format(&self) -> PathBuf {
         self.0.join("format")
+    }
+
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.0.join("unfinished")
     }
 
     pub(crate) fn settings(&self) -> PathBuf {
@@ -144,28 +150,8 @@ impl House {
         if places.exists() {
             bail!("`{}` is a data directory already; start it without `--init`", places.dir().display());
         }
-        let dir = places.dir();
-        if !dir.exists() {
-            use std::os::unix::fs::DirBuilderExt as _;
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)
-                .with_context(|| format!("data directory `{}`", dir.display()))?;
-        }
+        let begun = Begun::at(&places, &settings)?;
         let entropy = SystemEntropy::new();
-        // Nothing below is in use before `format` stands: leavings of an earlier try that did not end go away.
-        for half in [places.keys(), places.ledger()] {
-            if half.exists() {
-                std::fs::remove_dir_all(&half).with_context(|| format!("`{}`", half.display()))?;
-            }
-        }
-        for half in ["office.db", "office.db-wal", "office.db-shm"] {
-            match std::fs::remove_file(dir.join(half)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
         let keys = Keys::create(&places.keys(), settings.ledger.origin.parse()?, &entropy)?;
         let Keys { master, token, note, .. } = keys;
         let ledger = Ledger::create(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
@@ -174,14 +160,15 @@ impl House {
             std::fs::write(places.settings(), toml::to_string(kept)?)?;
         }
         let house = Self::put_together(places, settings, (master, token), ledger, store, Begin::New).await?;
-        std::fs::write(house.places.format(), FORMAT)?;
-        std::fs::File::open(house.places.dir())?.sync_all()?;
+        begun.finish()?;
         Ok(house)
     }
 
     /// Opens a data directory; never makes one.
     pub(crate) async fn open(places: Places, settings: Settings) -> Result<Self> {
         places.check()?;
+        begin::tighten(places.dir())?;
+        begin::settle(&places)?;
         Self::open_unfinished(places, settings).await
     }
 
@@ -198,8 +185,7 @@ impl House {
         let places = house.places.clone();
         house.close().await?;
         done?;
-        std::fs::write(places.format(), FORMAT)?;
-        std::fs::File::open(places.dir())?.sync_all()?;
+        begin::finish(&places)?;
         Ok(())
     }
 

@@ -156,6 +156,13 @@ impl Settings {
         }
     }
 
+    /// Files that they name.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let tls = [&self.gate.tls, &self.office.tls].into_iter().flatten();
+        let pairs = tls.flat_map(|tls| [&tls.certificate, &tls.key]);
+        pairs.chain(&self.gate.upstream_roots).map(PathBuf::as_path)
+    }
+
     /// The same, with relative paths below `folder`: that of the settings file.
     pub(crate) fn beside(mut self, folder: &Path) -> Self {
         for tls in [&mut self.gate.tls, &mut self.office.tls].into_iter().flatten() {

@@ -1,5 +1,7 @@
 //! From the first minute to a killed agent, with the public client library at the gate.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use alcaide_testkit::{ModelServer, Script, python};
 use serde_json::{Value, json};
 
@@ -92,7 +94,28 @@ fn a_state_is_begun_once_and_never_by_accident() {
         ],
     );
     assert!(!house.dir().exists());
+    // A folder of somebody's that happens to hold what a data directory would: refused, and left as it was.
+    std::fs::create_dir_all(house.dir().join("keys")).unwrap();
+    std::fs::write(house.dir().join("keys/master.key"), "theirs").unwrap();
+    house.run(&["up", "--init", "--gate", "127.0.0.1:0", "--office", "127.0.0.1:0"]).refused(
+        2,
+        "ALC-CLI-0044",
+        &[
+            "error: folder not taken as a data directory\n",
+            "is not empty: it holds `keys`, and no mark of an earlier `--init`\n",
+            "  fix: name an empty or absent folder with `--data-dir`",
+        ],
+    );
+    assert_eq!(std::fs::read(house.dir().join("keys/master.key")).unwrap(), b"theirs");
+    std::fs::remove_dir_all(house.dir()).unwrap();
     house.up(&["--init"]);
+    assert!(!house.dir().join("unfinished").exists());
+    house.down();
+    // Others may enter: the next start shuts it.
+    let mode = |house: &House| std::fs::metadata(house.dir()).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(house.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    house.up(&[]);
+    assert_eq!(mode(&house), 0o700);
     house.down();
     house.run(&["up", "--init"]).refused(
         2,
@@ -354,7 +377,6 @@ fn an_agent_is_enrolled_with_a_key_made_here() {
     assert_eq!(written, facts);
     let pem = std::fs::read_to_string(&key).unwrap();
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     // A key that is there stays, and nothing is enrolled.
     house.run(&enrol).refused(
