@@ -72,6 +72,7 @@ codes! {
     RESTORE = "ALC-CLI-0043", 2, "backup not restored", "the data directory holds something already, or what was restored does not hold", "a restore never writes over anything, and what it made is no data directory until all of it was checked", "name an empty folder with `--data-dir`; see what was wrong with the backup";
     NOT_EMPTY = "ALC-CLI-0044", 2, "folder not taken as a data directory", "the folder holds something, and neither `format` nor the mark `unfinished` says that this program made it", "what `--init` did not begin itself it never removes", "name an empty or absent folder with `--data-dir`; of an older version's `--init` that did not end, remove the leavings by hand";
     OPEN = "ALC-CLI-0045", 2, "data directory is open to others", "others may enter the data directory, and the system does not let this user shut it", "whoever may enter could put keys and record of their own in the place of those that are there", "name a folder that belongs to the service's user with `--data-dir`, one below the shared folder for example";
+    ENROLMENT = "ALC-CLI-0046", 3, "enrolment not known to be done", "the office's answer to an enrolment was lost or said that something failed, or the office has no such key", "an enrolment is used up once, and its entry may be in the record although the answer is not here", "ask again with `alcaide agent enrol NAME --resume --key-file FILE`";
 }
 
 /// One thing that went wrong, in the form that people read.
@@ -219,6 +220,11 @@ impl Failure {
             }
         }
         Self::new(&INTERNAL, "the service failed").why(format!("{error:#}"))
+    }
+
+    /// Whether the other side looked at what was asked and said no, so that nothing was done.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self.exit, 1 | 2)
     }
 
     /// What went wrong, in one line, for a list of many.
