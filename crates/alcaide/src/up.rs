@@ -217,6 +217,11 @@ fn counters(house: &House) -> alcaide_api::Counters {
                 "Entries that the office has not followed yet.",
                 office.unfollowed(),
             ),
+            (
+                "alcaide_gate_owed_outcomes",
+                "Outcomes that wait for room on the ledger's disk; no call passes meanwhile.",
+                count(gate.owed()),
+            ),
             ("alcaide_orders_age_seconds", "Age of the newest moment at which no order was missing.", age),
             (
                 "alcaide_office_plan",
