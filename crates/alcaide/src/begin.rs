@@ -175,7 +175,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, BeginError> {
 
 /// The first name on the way from `dir` to `file`, where that lies below it.
 fn first_below<'f>(dir: &Path, file: &'f Path) -> Option<&'f OsStr> {
-    file.strip_prefix(dir).ok()?.components().next().map(|first| first.as_os_str())
+    let below = if file.is_relative() { file } else { file.strip_prefix(dir).ok()? };
+    below.components().next().map(|first| first.as_os_str())
 }
 
 /// All of the layout but settings and the mark.
@@ -284,11 +285,17 @@ mod tests {
         let places = within(&folder);
         let named = |key: &str| {
             let mut settings = Settings::default();
+            settings.webhook = toml::from_str::<Settings>(
+                "[[webhook]]\nname = \"a\"\nurl = \"https://a\"\nsecret_file = \"a.secret\"\nevents = []\n",
+            )
+            .unwrap()
+            .webhook;
             settings.gate.tls = Some(TlsFiles { certificate: "tls/cert.pem".into(), key: key.into() });
             settings.beside(places.dir())
         };
         std::fs::create_dir_all(places.dir().join("tls")).unwrap();
         std::fs::create_dir(places.dir().join("lost+found")).unwrap();
+        std::fs::write(places.dir().join("a.secret"), "").unwrap();
         assert!(begin(&places).is_err());
         drop(Begun::at(&places, &named("tls/key.pem")).unwrap());
         std::fs::remove_file(places.unfinished()).unwrap();

@@ -156,11 +156,12 @@ impl Settings {
         }
     }
 
-    /// Files that they name.
+    /// Files that they name, by their path or below the data directory.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let tls = [&self.gate.tls, &self.office.tls].into_iter().flatten();
         let pairs = tls.flat_map(|tls| [&tls.certificate, &tls.key]);
-        pairs.chain(&self.gate.upstream_roots).map(PathBuf::as_path)
+        let secrets = self.webhook.iter().map(|hook| &hook.secret_file);
+        pairs.chain(&self.gate.upstream_roots).chain(secrets).map(PathBuf::as_path)
     }
 
     /// The same, with relative paths below `folder`: that of the settings file.
