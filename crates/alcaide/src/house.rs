@@ -8,7 +8,7 @@
 //! D/ledger/          segments, tiles, checkpoint
 //! D/office.db        declarations and projections (SQLite)
 //! D/memory.snapshot  what the gate remembers, as of some ledger index; authenticated
-//! D/webhook/NAME     how far a webhook has come in the record
+//! D/webhook/NAME     how far a webhook has come in the record; `epoch.id` says which history it is
 //! D/office.sock      the operator's own way in, mode 0600
 //! ```
 
