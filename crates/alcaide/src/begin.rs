@@ -284,12 +284,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let places = within(&folder);
         let named = |key: &str| {
-            let mut settings = Settings::default();
-            settings.webhook = toml::from_str::<Settings>(
-                "[[webhook]]\nname = \"a\"\nurl = \"https://a\"\nsecret_file = \"a.secret\"\nevents = []\n",
-            )
-            .unwrap()
-            .webhook;
+            let hook =
+                "[[webhook]]\nname = \"a\"\nurl = \"https://a\"\nsecret_file = \"a.secret\"\nevents = []\n";
+            let mut settings: Settings = toml::from_str(hook).unwrap();
             settings.gate.tls = Some(TlsFiles { certificate: "tls/cert.pem".into(), key: key.into() });
             settings.beside(places.dir())
         };
