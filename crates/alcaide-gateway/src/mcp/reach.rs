@@ -23,6 +23,7 @@ use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
+use crate::worked::worked_here;
 
 /// The gate's own name for a stream that a caller opens: no method of the protocol is called so.
 pub(crate) const LISTEN: &str = "session/listen";
@@ -345,16 +346,11 @@ async fn pass(
         shared.mcp.cancel(&key(cancelled));
     }
     let open = view.id.as_ref().map(|id| shared.mcp.open(key(id)));
-    let letter = Letter::of_call(
-        shared,
-        server,
-        bytes,
-        document,
-        &view,
-        splices,
-        (link.session.as_deref(), link.agreed),
-    )
-    .map_err(|refusal| known.refuse(refusal))?;
+    let to = (link.session.as_deref(), link.agreed);
+    // Its texts are searched.
+    let letter =
+        worked_here(bytes.len(), || Letter::of_call(shared, server, bytes, document, &view, splices, to));
+    let letter = letter.await.map_err(|refusal| known.refuse(refusal))?;
     // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
     let opens = era == Era::Handshake && view.method == Method::Initialize;
     let gather = opens || caller.answers == Answers::Whole;
@@ -396,7 +392,8 @@ pub(crate) async fn answer(
         return Err(known.refuse(Refusal::of(refusal::SESSION, Stage::Known)).into());
     };
     let to = (session.upstream.as_deref(), session.revision);
-    let letter = Letter::of_answer(shared, server, bytes, view, method, to);
+    let letter =
+        worked_here(bytes.len(), || Letter::of_answer(shared, server, bytes, view, method, to)).await;
     let reading = beside(shared, (caller.origin, caller.place), server, Channel::Receipt, &session, name);
     let passed = send(shared, known, letter, reading).await?;
     Ok(passed.response.map(Body::from))

@@ -40,6 +40,7 @@ use crate::mcp::state::Open;
 use crate::mcp::stdio::{Answers, StdioError};
 use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// How long a stream may be silent towards the caller before a comment keeps it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -405,13 +406,16 @@ impl Feed {
         };
         self.life.heard();
         self.resumable |= event.id().is_some();
-        let document = Document::parse(&data, &reply_limits())
+        let document = worked_here(data.len(), || Document::parse(&data, &reply_limits()))
+            .await
             .map_err(|error| Cut::from(broken(&error.without_keys())))?;
         let message = Message::read(&document).map_err(|error| Cut::from(broken(&error)))?;
         match message {
             Message::Response(response) => self.response(&event, &data, response.id.as_ref()).await,
             Message::Request(_) => self.request(&event, &data).await,
-            Message::Notification(_) => self.notification(&event, &data, &document),
+            Message::Notification(_) => {
+                worked_here(data.len(), || self.notification(&event, &data, &document)).await
+            }
         }
     }
 
