@@ -21,6 +21,7 @@
 //! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
 //! | [`query`], [`passage`], [`survey`] | what happened, one call in full, how it all stands |
+//! | `prune` | what the store keeps no longer |
 //! | [`log`] | the record itself: entries, tiles, proofs |
 //! | [`backup`] | copies, and whether they hold |
 //!
@@ -54,6 +55,7 @@ mod offers;
 mod place;
 mod plans;
 mod project;
+mod prune;
 mod replay;
 mod schema;
 mod sql;
@@ -74,6 +76,7 @@ pub use office::{Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;
 pub use plans::plan_bytes;
+pub use prune::PLANS_KEPT;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};
 pub use survey::{PlanDifference, Survey};

@@ -31,6 +31,7 @@ use crate::error::{OfficeError, cut};
 use crate::lag::Lag;
 use crate::plans::Wanted;
 use crate::project;
+use crate::prune;
 use crate::replay::Replay;
 use crate::sql::{actor_of, from_json, int, nat};
 use crate::studies::STUDIES_MAX;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub trust_domain: TrustDomain,
     /// Where plans go down to the gate.
     pub plans: watch::Sender<Arc<Plan>>,
+    /// How long the store keeps orders, questions and bodies of plans that are out of force.
+    pub kept: Duration,
 }
 
 /// The office. Clones share it.
@@ -94,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) words: HmacKey,
     pub(crate) plans: watch::Sender<Arc<Plan>>,
+    pub(crate) kept: Duration,
     pub(crate) replay: Replay,
     pub(crate) started: Moment,
     /// Held by whoever changes what is declared or enrolled, or copies it: one after another.
@@ -178,7 +182,8 @@ impl Office {
     }
 
     fn with(parts: Parts) -> Result<Self, OfficeError> {
-        let Parts { store, ledger, ledger_dir, keys, clock, entropy, issuer, trust_domain, plans } = parts;
+        let Parts { store, ledger, ledger_dir, keys, clock, entropy, issuer, trust_domain, plans, kept } =
+            parts;
         let Keys { tokens, also_valid, master, words } = keys;
         let mut public = vec![tokens.public().clone()];
         public.extend(also_valid);
@@ -198,6 +203,7 @@ impl Office {
             master,
             words,
             plans,
+            kept,
             replay: Replay::since(started),
             started,
             desk: Arc::new(Mutex::new(())),
@@ -261,7 +267,8 @@ impl Office {
                 next = index.saturating_add(1);
             }
             // Entries are read where the store is written: that is no work for the threads that serve.
-            self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
+            let kept = self.0.kept;
+            self.0.store.run(move |tx| follow_batch(tx, &batch, kept)).await?;
         }
         // Asked each time, not only after an entry that brings a plan: what failed after such an entry was followed must
         // not leave the former plan in force.
@@ -367,6 +374,10 @@ impl Office {
             .read(move |tx| {
                 let row = tx.query_row(sql, [number], |row| Ok((row.get(0)?, row.get(1)?)));
                 let Some((body, entry)): Option<(String, i64)> = row.optional()? else { return Ok(None) };
+                if body.is_empty() {
+                    // It is not kept any more.
+                    return Ok(None);
+                }
                 let index = nat(entry);
                 let recorded = Entry::from_leaf(&ledger.read(index)?);
                 let recorded = recorded.map_err(|source| OfficeError::Entry { index, source })?;
@@ -431,9 +442,14 @@ fn newest_plan(tx: &alcaide_store::Transaction<'_>) -> Result<Option<PlanNumber>
     Ok(number.map(|number| PlanNumber(nat(number))))
 }
 
-fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -> Result<(), OfficeError> {
+fn follow_batch(
+    tx: &alcaide_store::Transaction<'_>,
+    batch: &[(u64, Vec<u8>)],
+    kept: Duration,
+) -> Result<(), OfficeError> {
     let mut next = project::next(tx)?;
     let mut following = project::Following::within(tx)?;
+    let mut added = None;
     for (index, leaf) in batch {
         // What was followed before is passed over.
         if *index != next {
@@ -441,9 +457,15 @@ fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -
         }
         let entry = Entry::from_leaf(leaf).map_err(|source| OfficeError::Entry { index: *index, source })?;
         following.follow(*index, &entry)?;
+        if prune::adds(&entry.event) {
+            added = Some(entry.at);
+        }
         next = index.saturating_add(1);
     }
     following.finish()?;
+    if let Some(at) = added {
+        prune::prune(tx, at, kept)?;
+    }
     project::moved(tx, next)
 }
 

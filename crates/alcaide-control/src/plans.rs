@@ -251,7 +251,18 @@ impl Office {
     }
 
     async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
-        self.load_plan(Some(number)).await?.ok_or_else(|| OfficeError::unknown("plan", &number))
+        if let Some(plan) = self.load_plan(Some(number)).await? {
+            return Ok(plan);
+        }
+        let there = self.0.store.read(move |tx| {
+            let sql = "SELECT 1 FROM plan WHERE number = ?1 AND entry IS NOT NULL";
+            Ok::<_, OfficeError>(tx.prepare(sql)?.exists([int(number.0)])?)
+        });
+        if there.await? {
+            Err(OfficeError::PlanGone { number })
+        } else {
+            Err(OfficeError::unknown("plan", &number))
+        }
     }
 
     /// Makes the plan that would be next, finds all faults.

@@ -239,6 +239,7 @@ impl House {
             issuer: issuer.clone(),
             trust_domain: trust_domain.clone(),
             plans: sender,
+            kept: settings.kept()?,
         };
         let office = match begin {
             Begin::New => Office::create(parts).await?,
