@@ -72,7 +72,7 @@ pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
-pub use office::{Clock, Keys, Office, Parts, Trial};
+pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;
 pub use plans::plan_bytes;

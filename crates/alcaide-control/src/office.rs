@@ -80,6 +80,12 @@ pub struct Parts {
     pub kept: Duration,
 }
 
+/// Longest wait for the gate to take up a plan: compiling a large one takes a second.
+const ADOPTION_WAIT: Duration = Duration::from_secs(5);
+
+/// The newest plan that the gate judges by, as whoever puts the two together tells it.
+pub type Adopted = watch::Receiver<Option<PlanNumber>>;
+
 /// The office. Clones share it.
 #[derive(Clone)]
 pub struct Office(pub(crate) Arc<Inner>);
@@ -114,6 +120,7 @@ pub(crate) struct Inner {
     /// Held by whoever makes something of policies that nobody has to wait for.
     pub(crate) studies: Arc<Semaphore>,
     pub(crate) trial: OnceLock<Trial>,
+    pub(crate) adopted: OnceLock<Adopted>,
 }
 
 impl Office {
@@ -213,6 +220,7 @@ impl Office {
             epochs: OnceLock::new(),
             studies: Arc::new(Semaphore::new(STUDIES_MAX)),
             trial: OnceLock::new(),
+            adopted: OnceLock::new(),
         })))
     }
 
@@ -221,6 +229,21 @@ impl Office {
     pub fn try_plans_with(&self, trial: Trial) {
         // An error means that there is one already.
         let _ = self.0.trial.set(trial);
+    }
+
+    /// From now on whoever brings a plan into force is told whether the gate has taken it up; given once, later calls
+    /// change nothing. The office knows nothing of who takes it up.
+    pub fn hear_adopted(&self, adopted: Adopted) {
+        // An error means that there is one already.
+        let _ = self.0.adopted.set(adopted);
+    }
+
+    /// Whether the gate judges by plan `number` or a newer one; waits [`ADOPTION_WAIT`] for it at most.
+    pub(crate) async fn is_adopted(&self, number: PlanNumber) -> bool {
+        let Some(adopted) = self.0.adopted.get() else { return false };
+        let mut adopted = adopted.clone();
+        let there = adopted.wait_for(|newest| newest.is_some_and(|newest| newest >= number));
+        matches!(tokio::time::timeout(ADOPTION_WAIT, there).await, Ok(Ok(_)))
     }
 
     /// Follows the ledger until it is closed. Run it as one task; without it only what this office itself records is

@@ -22,7 +22,7 @@ use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Verifier};
-use alcaide_inventory::{Moment, Plan};
+use alcaide_inventory::{Moment, Plan, PlanNumber};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
@@ -136,6 +136,8 @@ pub(crate) struct House {
     pub(crate) office: Office,
     pub(crate) gate: Gate,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// The newest plan that the gate has taken up.
+    pub(crate) adopted: watch::Sender<Option<PlanNumber>>,
     pub(crate) exported: Arc<Exported>,
     memory: Arc<Memory>,
     clock: Arc<dyn Fn() -> Moment + Send + Sync>,
@@ -273,9 +275,14 @@ impl House {
         let trial = gate.clone();
         office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));
         let plan = plans.borrow().clone();
-        if let Err(error) = gate.adopt(&plan) {
+        let (adopted, hear) = watch::channel(None);
+        office.hear_adopted(hear);
+        match gate.adopt(&plan) {
+            Ok(()) => drop(adopted.send_replace(Some(plan.number))),
             // The gate lets nothing through and `/readyz` says why; the office is there, so that it can be mended.
-            tracing::error!(plan = plan.number.0, %error, "the plan in force cannot be used by the gate");
+            Err(error) => {
+                tracing::error!(plan = plan.number.0, %error, "the plan in force cannot be used by the gate");
+            }
         }
         Ok(Self {
             places,
@@ -284,6 +291,7 @@ impl House {
             office,
             gate,
             plans,
+            adopted,
             exported: Arc::default(),
             memory,
             clock,

@@ -66,7 +66,7 @@ async fn a_rollback_may_name_the_last_plans_and_those_that_are_not_long_out_of_f
     let house = House::new().await;
     let other = || declared_with("effect = \"read\"", "effect = \"internal\"");
     let apply = async |at: u32| {
-        let wanted = if at % 2 == 0 { other() } else { declared() };
+        let wanted = if at.is_multiple_of(2) { other() } else { declared() };
         house.office.apply(&OP, wanted, None).await.unwrap().number
     };
     let mut number = PlanNumber(1);

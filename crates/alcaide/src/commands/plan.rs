@@ -235,8 +235,11 @@ async fn preview(desk: &Desk, client: &Client, wanted: &Declarations) -> Result<
 }
 
 fn show_applied(desk: &Desk, applied: &Applied) -> Result<Exit, Failure> {
-    desk.out
-        .show(applied, || format!("{}plan {} is in force\n", changes(&applied.changes), applied.number))?;
+    desk.out.show(applied, || {
+        let later =
+            if applied.adopted { "" } else { "; the gate has not taken it up yet, see `alcaide doctor`" };
+        format!("{}plan {} is in force{later}\n", changes(&applied.changes), applied.number)
+    })?;
     Ok(Exit::Clean)
 }
 

@@ -174,6 +174,8 @@ fn the_example_is_applied_calls_pass_and_a_kill_outlives_a_restart() {
     );
     let applied = house.json(&["apply", &folder]);
     let number = applied["number"].as_u64().unwrap();
+    // Whoever reads this may call at once: the gate judges by it.
+    assert_eq!(applied["adopted"], true, "{applied}");
     assert_eq!(house.ok(&["plan", &folder]), format!("compared with plan {number}\nnothing differs\n"));
     let plans = house.json(&["plans"]);
     assert_eq!(
