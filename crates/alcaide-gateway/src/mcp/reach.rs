@@ -120,7 +120,9 @@ pub(crate) async fn call(
                 (None, _) => return Ok(taken()),
                 (Some(id), Method::Discover) => {
                     let told = instructions::accepted(shared, &origin, server).await;
-                    let said = words::discovered(id, &kept.hello, told.as_deref());
+                    let hello = &kept.hello;
+                    let said =
+                        worked_here(hello.len(), || words::discovered(id, hello, told.as_deref())).await;
                     return Ok(json(StatusCode::OK, said, None));
                 }
                 (Some(id), Method::SubscriptionsListen) => return Ok(unbridged(id)),
@@ -158,7 +160,12 @@ async fn open(
         match passed {
             Ok(passed) => {
                 let mut response = passed.response;
-                let name = opened(shared, &place, &response, passed.session);
+                // It was read to its end.
+                let answer = match response.body() {
+                    ReleasedBody::Whole(answer) => answer.clone(),
+                    _ => Bytes::new(),
+                };
+                let name = opened(shared, &place, &answer, passed.session).await;
                 if let Some(name) = name.and_then(|name| HeaderValue::from_str(&name).ok()) {
                     response.headers_mut().insert(alcaide_wire::mcp::header_name::SESSION_ID, name);
                     return Ok(response.map(Body::from));
@@ -195,7 +202,8 @@ async fn begin(
         Denied::of(refusal, Some(id))
     })?;
     let told = instructions::accepted(aside.shared, aside.origin, aside.server).await;
-    Ok(json(StatusCode::OK, words::initialized(id, revision, said, told.as_deref()), Some(&name)))
+    let said = worked_here(said.len(), || words::initialized(id, revision, said, told.as_deref())).await;
+    Ok(json(StatusCode::OK, said, Some(&name)))
 }
 
 /// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
@@ -256,14 +264,13 @@ async fn through(
 }
 
 /// The sealed session of a caller whose `initialize` a server has answered.
-fn opened(
+async fn opened(
     shared: &Shared,
     place: &super::seal::Place,
-    response: &Response<ReleasedBody>,
+    answer: &Bytes,
     upstream: Option<String>,
 ) -> Option<String> {
-    let ReleasedBody::Whole(bytes) = response.body() else { return None };
-    let revision = kept::agreed(bytes)?;
+    let revision = worked_here(answer.len(), || kept::agreed(answer)).await?;
     shared.mcp.sealer.session(place, &Session { revision, through: true, upstream })
 }
 

@@ -135,7 +135,9 @@ async fn pages(
     let stateless = spoken.era == Era::Stateless;
     let kept = if stateless { None } else { Some(kept::session(aside).await?) };
     let hello = kept.as_ref().map(|kept| &kept.hello).or(spoken.discovered.as_ref());
-    if hello.is_some_and(|hello| lacks(hello, method)) {
+    if let Some(hello) = hello
+        && worked_here(hello.len(), || lacks(hello, method)).await
+    {
         return Ok(());
     }
     let link = kept.as_ref().map_or((None, None), |kept| (kept.session.as_deref(), Some(kept.revision)));
