@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use alcaide_control::{By, OfficeError, PLANS_KEPT, Paging};
+use alcaide_control::{By, MIGRATIONS, OfficeError, PLANS_KEPT, Paging};
 use alcaide_inventory::PlanNumber;
 use alcaide_inventory::id::{ApprovalId, CallId, TokenId};
 use alcaide_record::{Approver, Event};
+use alcaide_store::Store;
 
 use crate::house::{House, KEPT, asking, chain, declared, declared_with};
 
@@ -59,6 +60,26 @@ async fn what_can_decide_nothing_more_goes_and_the_record_keeps_it() {
     assert!(house.ledger.size() > begun, "nothing of the record goes");
     let orders = house.events(0).into_iter().filter(|event| matches!(event, Event::Order(_))).count();
     assert_eq!(orders, 7);
+}
+
+#[tokio::test]
+async fn a_store_from_before_knows_when_each_revocation_was_ordered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("office.db");
+    let store = Store::create(&path, &MIGRATIONS[..5]).unwrap();
+    let filled = store.run(|tx| {
+        tx.execute_batch(
+            "INSERT INTO given_order (entry, id, at, by, body) VALUES (4, 'ord_1', 77, NULL, '{}');
+             INSERT INTO revoked (token, entry) VALUES ('tok_1', 4);",
+        )?;
+        Ok::<_, OfficeError>(())
+    });
+    filled.await.unwrap();
+    drop(store);
+    let store = Store::open(&path, MIGRATIONS).unwrap();
+    let at = store
+        .read(|tx| Ok::<i64, OfficeError>(tx.query_row("SELECT at FROM revoked", [], |row| row.get(0))?));
+    assert_eq!(at.await.unwrap(), 77);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
