@@ -3,6 +3,7 @@
 //!
 //! Source: the dynamic programme of Wagner and Fischer (1974), after equal heads and tails are set apart.
 
+use alcaide_control::visible;
 use maud::{Markup, html};
 
 /// Most pairs of lines that are compared: a quadratic table stays below 16 MiB.
@@ -121,7 +122,7 @@ fn row(line: &Line<'_>) -> Markup {
     html! {
         tr class=(class) {
             td { span aria-hidden="true" { (sign) } @if !word.is_empty() { span.unseen { (word) } } }
-            td { (text) }
+            td { (visible(text)) }
         }
     }
 }
@@ -138,6 +139,11 @@ fn near(all: &[Line<'_>]) -> Vec<bool> {
         }
     }
     near
+}
+
+/// JSON with a member a line, as people may see it: what no screen shows is written out.
+pub(crate) fn shown(json: &str) -> String {
+    visible(&pretty(json)).into_owned()
 }
 
 /// JSON with a member a line, as it is compared; what is no JSON stays as it is.
@@ -206,6 +212,11 @@ mod tests {
     fn hostile_lines_stay_text() {
         let shown = table("{}", "<img src=x onerror=alert(1)>", ("one", "two")).0;
         assert!(shown.contains("&lt;img") && !shown.contains("<img"), "{shown}");
+        assert_eq!(super::shown("{\"a\":\"x\u{202e}y\u{9b}\"}"), "{\n  \"a\": \"x⟨U+202E⟩y⟨U+009B⟩\"\n}");
+        // What is written out is the text, never what is compared: one that imitates the other differs from it.
+        let shown = table("pay ana\u{202e}", "pay ana⟨U+202E⟩", ("one", "two")).0;
+        assert!(!shown.contains('\u{202e}') && shown.matches("ana⟨U+202E⟩").count() == 2, "{shown}");
+        assert!(shown.contains("1 lines gone, 1 new"), "{shown}");
         assert_eq!(pretty("{\"b\":1}"), "{\n  \"b\": 1\n}");
         assert_eq!(pretty("no json"), "no json");
     }

@@ -1,6 +1,6 @@
 //! The frame of every page: head, ways through the house, headers, and pages for what went wrong.
 
-use alcaide_control::{Blame, OfficeError, Session};
+use alcaide_control::{Blame, OfficeError, Session, visible_line};
 use alcaide_serve::CodeEntry;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -255,13 +255,14 @@ impl IntoResponse for Fault {
 fn faults(fault: &Fault) -> Markup {
     html! {
         @if let Fault::Office(OfficeError::Faults { faults }) = fault {
-            ul { @for one in faults { li { code { (one.place) } " " (one.why) "; " (one.fix) } } }
+            ul { @for one in faults { li { code { (visible_line(&one.place)) } " " (visible_line(&one.why)) "; " (visible_line(&one.fix)) } } }
         }
     }
 }
 
 /// A message of the house as a sentence: its first letter in upper case, a full stop.
 fn sentence(text: &str) -> String {
+    let text = visible_line(text);
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())

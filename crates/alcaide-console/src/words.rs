@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use alcaide_control::{CallState, CallView};
+use alcaide_control::{CallState, CallView, visible_line};
 use alcaide_inventory::{Actor, Moment};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -116,6 +116,12 @@ pub(crate) fn verdict(call: &CallView) -> Markup {
         (CallState::Refused, _) => ("bad", "refused".to_owned()),
     };
     badge(class, &text)
+}
+
+/// What a call is about: the tool by name, else the route. Names of tools are a server's.
+pub(crate) fn target(call: &CallView) -> Option<String> {
+    let tool = call.tool_name.as_deref().map(|name| visible_line(name).into_owned());
+    tool.or_else(|| call.route_name.as_ref().map(ToString::to_string))
 }
 
 /// A mark of colour and word: colour never says it alone.

@@ -21,6 +21,8 @@ use serde_json::value::RawValue;
 pub use schema::{Reach, SchemaChange};
 pub use words::Piece;
 
+use crate::visible::is_hidden;
+
 /// Most changes of one schema, or of annotations, that are listed.
 pub const CHANGES_MAX: usize = 512;
 
@@ -209,33 +211,6 @@ fn object(value: Option<&Value>) -> Option<Option<&serde_json::Map<String, Value
         Some(Value::Object(object)) => Some(Some(object)),
         Some(_) => None,
     }
-}
-
-/// Whether a character is there without being seen: soft hyphen, zero-width and joining characters, marks that turn the
-/// direction of text, invisible operators, variation selectors, fillers, tags (Unicode 16, mostly category Cf).
-#[must_use]
-pub const fn is_hidden(one: char) -> bool {
-    matches!(
-        one,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 #[cfg(test)]

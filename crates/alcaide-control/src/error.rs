@@ -40,6 +40,12 @@ pub enum OfficeError {
         /// What is.
         found: PlanNumber,
     },
+    /// What a plan declares is not in the store any more.
+    #[error("what plan {number} declares is not kept any more")]
+    PlanGone {
+        /// Which.
+        number: PlanNumber,
+    },
     /// There is no such thing.
     #[error("there is no {what} `{given}`")]
     Unknown {
@@ -320,6 +326,7 @@ impl OfficeError {
             Self::Link => "ALC-OFFICE-0042",
             Self::Session => "ALC-OFFICE-0043",
             Self::Behind { .. } => "ALC-OFFICE-0044",
+            Self::PlanGone { .. } => "ALC-OFFICE-0048",
         }
     }
 
@@ -381,6 +388,7 @@ impl OfficeError {
             }
             Self::Stopping => "try again when it is up".into(),
             Self::Link | Self::Session => "get a new link with `alcaide console link`".into(),
+            Self::PlanGone { .. } => "apply the declarations from where they are kept; `office.keep_days` says how long the office does".into(),
             Self::Behind { .. } => "make room on the data directory's disk; it goes on by itself then".into(),
         }
     }
@@ -409,7 +417,7 @@ impl OfficeError {
             | Self::Request { .. }
             | Self::Cursor { .. }
             | Self::Declare(_) => Blame::Caller,
-            Self::Unknown { .. } => Blame::Missing,
+            Self::Unknown { .. } | Self::PlanGone { .. } => Blame::Missing,
             Self::Conflict { .. }
             | Self::Exists { .. }
             | Self::SecretInUse { .. }
@@ -507,6 +515,7 @@ mod tests {
             OfficeError::Link,
             OfficeError::Session,
             OfficeError::Behind { why: "the disk is full".into() },
+            OfficeError::PlanGone { number: PlanNumber(1) },
         ];
         let mut codes = std::collections::BTreeMap::new();
         for error in &all {

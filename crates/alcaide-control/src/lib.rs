@@ -18,8 +18,10 @@
 //! | `approvals` | questions of the gate, and people's answers |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
+//! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
 //! | [`query`], [`passage`], [`survey`] | what happened, one call in full, how it all stands |
+//! | `prune` | what the store keeps no longer |
 //! | [`log`] | the record itself: entries, tiles, proofs |
 //! | [`backup`] | copies, and whether they hold |
 //!
@@ -53,11 +55,13 @@ mod offers;
 mod place;
 mod plans;
 mod project;
+mod prune;
 mod replay;
 mod schema;
 mod sql;
 mod studies;
 mod view;
+mod visible;
 
 pub use alcaide_record::Approver;
 pub use approvals::{APPROVAL_LIFE, Decision, question_digest};
@@ -68,10 +72,11 @@ pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use folder::{FolderError, read_folder};
-pub use office::{Clock, Keys, Office, Parts, Trial};
+pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;
 pub use plans::plan_bytes;
+pub use prune::PLANS_KEPT;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};
 pub use survey::{PlanDifference, Survey};
@@ -82,3 +87,4 @@ pub use view::{
     CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,
     PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What, YesView,
 };
+pub use visible::{is_hidden, visible, visible_line};

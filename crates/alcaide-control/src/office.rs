@@ -33,6 +33,7 @@ use crate::error::{OfficeError, cut};
 use crate::lag::Lag;
 use crate::plans::Wanted;
 use crate::project;
+use crate::prune;
 use crate::replay::Replay;
 use crate::sql::{actor_of, from_json, int, nat};
 use crate::studies::STUDIES_MAX;
@@ -77,7 +78,15 @@ pub struct Parts {
     pub trust_domain: TrustDomain,
     /// Where plans go down to the gate.
     pub plans: watch::Sender<Arc<Plan>>,
+    /// How long the store keeps orders, questions and bodies of plans that are out of force.
+    pub kept: Duration,
 }
+
+/// Longest wait for the gate to take up a plan: compiling a large one takes a second.
+const ADOPTION_WAIT: Duration = Duration::from_secs(5);
+
+/// The newest plan that the gate judges by, as whoever puts the two together tells it.
+pub type Adopted = watch::Receiver<Option<PlanNumber>>;
 
 /// The office. Clones share it.
 #[derive(Clone)]
@@ -99,6 +108,7 @@ pub(crate) struct Inner {
     /// Words that were sealed last, by their commitment.
     pub(crate) attested: Mutex<VecDeque<(Sha256Digest, Sha256Digest)>>,
     pub(crate) plans: watch::Sender<Arc<Plan>>,
+    pub(crate) kept: Duration,
     pub(crate) replay: Replay,
     pub(crate) started: Moment,
     /// Held by whoever changes what is declared or enrolled, or copies it: one after another.
@@ -115,6 +125,7 @@ pub(crate) struct Inner {
     /// Held by whoever makes something of policies that nobody has to wait for.
     pub(crate) studies: Arc<Semaphore>,
     pub(crate) trial: OnceLock<Trial>,
+    pub(crate) adopted: OnceLock<Adopted>,
 }
 
 impl Office {
@@ -183,7 +194,8 @@ impl Office {
     }
 
     fn with(parts: Parts) -> Result<Self, OfficeError> {
-        let Parts { store, ledger, ledger_dir, keys, clock, entropy, issuer, trust_domain, plans } = parts;
+        let Parts { store, ledger, ledger_dir, keys, clock, entropy, issuer, trust_domain, plans, kept } =
+            parts;
         let Keys { tokens, also_valid, master, words } = keys;
         let mut public = vec![tokens.public().clone()];
         public.extend(also_valid);
@@ -205,6 +217,7 @@ impl Office {
             master,
             words,
             plans,
+            kept,
             replay: Replay::since(started),
             started,
             desk: Arc::new(Mutex::new(())),
@@ -214,6 +227,7 @@ impl Office {
             epochs: OnceLock::new(),
             studies: Arc::new(Semaphore::new(STUDIES_MAX)),
             trial: OnceLock::new(),
+            adopted: OnceLock::new(),
         })))
     }
 
@@ -222,6 +236,21 @@ impl Office {
     pub fn try_plans_with(&self, trial: Trial) {
         // An error means that there is one already.
         let _ = self.0.trial.set(trial);
+    }
+
+    /// From now on whoever brings a plan into force is told whether the gate has taken it up; given once, later calls
+    /// change nothing. The office knows nothing of who takes it up.
+    pub fn hear_adopted(&self, adopted: Adopted) {
+        // An error means that there is one already.
+        let _ = self.0.adopted.set(adopted);
+    }
+
+    /// Whether the gate judges by plan `number` or a newer one; waits [`ADOPTION_WAIT`] for it at most.
+    pub(crate) async fn is_adopted(&self, number: PlanNumber) -> bool {
+        let Some(adopted) = self.0.adopted.get() else { return false };
+        let mut adopted = adopted.clone();
+        let there = adopted.wait_for(|newest| newest.is_some_and(|newest| newest >= number));
+        matches!(tokio::time::timeout(ADOPTION_WAIT, there).await, Ok(Ok(_)))
     }
 
     /// Follows the ledger until it is closed. Run it as one task; without it only what this office itself records is
@@ -268,7 +297,8 @@ impl Office {
                 next = index.saturating_add(1);
             }
             // Entries are read where the store is written: that is no work for the threads that serve.
-            self.0.store.run(move |tx| follow_batch(tx, &batch)).await?;
+            let kept = self.0.kept;
+            self.0.store.run(move |tx| follow_batch(tx, &batch, kept)).await?;
         }
         // Asked each time, not only after an entry that brings a plan: what failed after such an entry was followed must
         // not leave the former plan in force.
@@ -374,6 +404,10 @@ impl Office {
             .read(move |tx| {
                 let row = tx.query_row(sql, [number], |row| Ok((row.get(0)?, row.get(1)?)));
                 let Some((body, entry)): Option<(String, i64)> = row.optional()? else { return Ok(None) };
+                if body.is_empty() {
+                    // It is not kept any more.
+                    return Ok(None);
+                }
                 let index = nat(entry);
                 let recorded = Entry::from_leaf(&ledger.read(index)?);
                 let recorded = recorded.map_err(|source| OfficeError::Entry { index, source })?;
@@ -438,9 +472,14 @@ fn newest_plan(tx: &alcaide_store::Transaction<'_>) -> Result<Option<PlanNumber>
     Ok(number.map(|number| PlanNumber(nat(number))))
 }
 
-fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -> Result<(), OfficeError> {
+fn follow_batch(
+    tx: &alcaide_store::Transaction<'_>,
+    batch: &[(u64, Vec<u8>)],
+    kept: Duration,
+) -> Result<(), OfficeError> {
     let mut next = project::next(tx)?;
     let mut following = project::Following::within(tx)?;
+    let mut added = None;
     for (index, leaf) in batch {
         // What was followed before is passed over.
         if *index != next {
@@ -448,9 +487,15 @@ fn follow_batch(tx: &alcaide_store::Transaction<'_>, batch: &[(u64, Vec<u8>)]) -
         }
         let entry = Entry::from_leaf(leaf).map_err(|source| OfficeError::Entry { index: *index, source })?;
         following.follow(*index, &entry)?;
+        if prune::adds(&entry.event) {
+            added = Some(entry.at);
+        }
         next = index.saturating_add(1);
     }
     following.finish()?;
+    if let Some(at) = added {
+        prune::prune(tx, at, kept)?;
+    }
     project::moved(tx, next)
 }
 

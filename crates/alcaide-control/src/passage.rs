@@ -83,7 +83,12 @@ impl Office {
         .await??;
         let (approval, answer) = match call.approval {
             None => (None, None),
-            Some(id) => (Some(self.approval(by, id).await?), self.answer_to(id).await?),
+            Some(id) => match self.approval(by, id).await {
+                Ok(approval) => (Some(approval), self.answer_to(id).await?),
+                // It is not kept any more; the ledger has it.
+                Err(OfficeError::Unknown { .. }) => (None, None),
+                Err(error) => return Err(error),
+            },
         };
         let plan = match call.plan {
             None => None,

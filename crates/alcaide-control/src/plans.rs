@@ -251,7 +251,18 @@ impl Office {
     }
 
     async fn load(&self, number: PlanNumber) -> Result<Plan, OfficeError> {
-        self.load_plan(Some(number)).await?.ok_or_else(|| OfficeError::unknown("plan", &number))
+        if let Some(plan) = self.load_plan(Some(number)).await? {
+            return Ok(plan);
+        }
+        let there = self.0.store.read(move |tx| {
+            let sql = "SELECT 1 FROM plan WHERE number = ?1 AND entry IS NOT NULL";
+            Ok::<_, OfficeError>(tx.prepare(sql)?.exists([int(number.0)])?)
+        });
+        if there.await? {
+            Err(OfficeError::PlanGone { number })
+        } else {
+            Err(OfficeError::unknown("plan", &number))
+        }
     }
 
     /// Makes the plan that would be next, finds all faults.
@@ -300,8 +311,25 @@ impl Office {
         .await
     }
 
-    /// Brings a new plan into force. Whoever calls has checked the role and holds the desk.
+    /// Brings a new plan into force, and waits for the gate to take it up, within bounds. Whoever calls has checked the role
+    /// and holds the desk.
     pub(crate) async fn commit(
+        &self,
+        desk: OwnedMutexGuard<()>,
+        expected: Option<PlanNumber>,
+        wanted: Wanted,
+    ) -> Result<Applied, OfficeError> {
+        let own = self.clone();
+        detached(async move {
+            let mut applied = own.committed(desk, expected, wanted).await?;
+            // The desk is free meanwhile.
+            applied.adopted = own.is_adopted(applied.number).await;
+            Ok(applied)
+        })
+        .await
+    }
+
+    async fn committed(
         &self,
         desk: OwnedMutexGuard<()>,
         expected: Option<PlanNumber>,
@@ -324,12 +352,12 @@ impl Office {
                 return Err(OfficeError::Faults { faults: drafted.faults });
             }
             if !drafted.differs && !always {
-                return Ok(Applied { number: base.number, changes: Vec::new() });
+                return Ok(Applied { number: base.number, changes: Vec::new(), adopted: false });
             }
             let number = drafted.plan.number;
             let planned = own.keep(drafted.plan, drafted.ids, (by, repeats), followed).await?;
             match own.record(Event::Planned(planned)).await {
-                Ok(_) => Ok(Applied { number, changes: drafted.changes }),
+                Ok(_) => Ok(Applied { number, changes: drafted.changes, adopted: false }),
                 Err(error) => {
                     // Certainly not written: the row goes. Else the follower decides when the ledger is open again.
                     if matches!(

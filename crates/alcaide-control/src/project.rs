@@ -205,8 +205,10 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
             )?;
         }
         OrderKind::Revoke { token } => {
-            let sql = "INSERT OR IGNORE INTO revoked (token, entry) VALUES (?1, ?2)";
-            tx.execute(sql, params![token.to_string(), int(index)])?;
+            // The last order counts: what was made from the token before it is as old at most.
+            let sql = "INSERT INTO revoked (token, entry, at) VALUES (?1, ?2, ?3) \
+                       ON CONFLICT (token) DO UPDATE SET at = max(at, excluded.at)";
+            tx.execute(sql, params![token.to_string(), int(index), moment(at)])?;
         }
         OrderKind::AcceptPin { pin, tool } => {
             tx.execute(

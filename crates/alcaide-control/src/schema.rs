@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, sql: APPROVALS },
     Migration { number: 4, sql: CONSOLE },
     Migration { number: 5, sql: LEAN_CALLS },
+    Migration { number: 6, sql: PRUNED },
 ];
 
 const FIRST: &str = "
@@ -157,4 +158,14 @@ CREATE INDEX call_task ON call (task);
 CREATE INDEX call_route ON call (route);
 CREATE INDEX call_at ON call (at);
 CREATE INDEX call_not_ended ON call (state) WHERE state <> 'ended';
+";
+
+/// When a revocation was ordered, and what is looked for by age (`prune.rs`). Nothing is pruned yet, so that every
+/// revocation has its order. A plan whose body is empty is not kept any more.
+const PRUNED: &str = "
+ALTER TABLE revoked ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+UPDATE revoked SET at = coalesce((SELECT at FROM given_order WHERE given_order.entry = revoked.entry), 0);
+CREATE INDEX revoked_at ON revoked (at);
+CREATE INDEX given_order_at ON given_order (at);
+CREATE INDEX approval_at ON approval (at);
 ";

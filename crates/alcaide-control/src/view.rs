@@ -117,6 +117,9 @@ pub struct Applied {
     pub number: PlanNumber,
     /// All that changed.
     pub changes: Vec<Change>,
+    /// Whether the gate judges by it by now. Where not, it does in a moment or cannot: `/readyz` says so.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
 /// One plan of the past or present.

@@ -303,6 +303,14 @@ impl Task {
     fn carries(&self, argument: &Argument<'_>) -> bool {
         argument.leaves.iter().filter_map(Leaf::text).any(|text| {
             let exact = normal::exact(text);
+            // Account numbers of the field have other forms than the standard's, and wrong check digits.
+            let account = |word: &&str| {
+                word.len() >= 10 && word.bytes().filter(u8::is_ascii_digit).count() >= 8
+            };
+            let accounts = normal::words(&exact);
+            if accounts.filter(account).any(|word| !self.said().any(|said| said.names(word))) {
+                return true;
+            }
             normal::values(&exact).iter().any(|found| {
                 matches!(found.value, Value::Email(_) | Value::Url(_) | Value::Account(_))
                     && exact

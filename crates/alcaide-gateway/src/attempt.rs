@@ -4,13 +4,15 @@
 //! Outcomes are queued, not waited for; the [`Closer`], one task, waits for their receipts in order and only then
 //! settles budgets in memory, under the outcome's ledger index. Until then the reservation stands: late is safe.
 
+mod meter;
+mod owed;
 mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use alcaide_inventory::id::{BudgetId, CallId};
+use alcaide_inventory::id::CallId;
 use alcaide_inventory::{Actor, Moment};
 use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
@@ -20,6 +22,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::leaf::{IntentLeaf, OfferedLeaf, OutcomeLeaf, RefusedLeaf};
 use crate::metrics::{Metrics, Open, What};
 use crate::passage::Seat;
+pub use meter::Meter;
+use owed::{Debt, Owed};
 use queue::{CrowdKey, Crowds, Way};
 
 /// Receipts that may be waited for at one time; past it the waiting is done by a task of its own each.
@@ -35,6 +39,9 @@ pub enum RecordError {
     /// The ledger did not take it.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// Outcomes of calls before it are not on disk for want of room.
+    #[error("outcomes of earlier calls wait for room on the disk of the ledger")]
+    Owed,
     /// The disk did not answer in time.
     #[error("the disk did not answer within {} s", RECEIPT_WAIT.as_secs())]
     Late,
@@ -53,6 +60,7 @@ pub struct Closer {
     /// Somebody waits for what is queued to be settled.
     hurry: Arc<Notify>,
     crowds: Arc<Crowds>,
+    owed: Arc<Owed>,
 }
 
 /// How long receipts gather before budgets are settled with them; until then what was set aside stays so.
@@ -60,7 +68,7 @@ const SETTLE_AFTER: Duration = Duration::from_millis(2);
 
 enum Closing {
     /// An outcome whose receipt settles a reservation.
-    Outcome { way: Way<OutcomeLeaf>, reservation: Reservation, settled: Vec<Settlement> },
+    Outcome { call: CallId, way: Way<OutcomeLeaf>, reservation: Reservation, settled: Vec<Settlement> },
     /// An intent that nobody waits for any more: its call was dropped while it was being written.
     Intent { pending: Pending<IntentLeaf>, attempt: Box<Attempt> },
     /// A refusal.
@@ -94,6 +102,7 @@ impl Closer {
             metrics: Arc::default(),
             hurry: Arc::clone(&hurry),
             crowds: Arc::default(),
+            owed: Arc::default(),
         };
         let desk = closer.desk();
         tokio::spawn(async move {
@@ -141,6 +150,12 @@ impl Closer {
         self.late.load(Ordering::Relaxed)
     }
 
+    /// How many outcomes wait for room on the disk of the ledger; no intent is written meanwhile.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.owed.count()
+    }
+
     /// Waits for something of the disk, [`RECEIPT_WAIT`] at most; none where it did not come in time.
     ///
     /// # Cancel safety
@@ -160,6 +175,7 @@ impl Closer {
             memory: Arc::clone(&self.memory),
             clock: Arc::clone(&self.clock),
             crowds: Arc::clone(&self.crowds),
+            owed: Arc::clone(&self.owed),
             queue: self.queue.downgrade(),
         })
     }
@@ -216,7 +232,7 @@ impl Closer {
         hear
     }
 
-    /// Waits until all that was queued before is settled.
+    /// Waits until all that was queued before is settled; what waits for room is tried once more.
     pub async fn settled(&self) {
         // Twice: an intent that nobody waited for puts its outcome behind the first barrier.
         for _ in 0..2 {
@@ -229,6 +245,7 @@ impl Closer {
                 let _ = wait.await;
             }
         }
+        self.owed.try_now(&self.ledger).await;
     }
 
     fn hand(&self, closing: Closing) {
@@ -254,6 +271,7 @@ struct Desk {
     memory: Arc<Memory>,
     clock: crate::gate::Clock,
     crowds: Arc<Crowds>,
+    owed: Arc<Owed>,
     /// Weak, as the task that closes ends with the last closer.
     queue: mpsc::WeakSender<Closing>,
 }
@@ -291,12 +309,17 @@ fn refusal(ledger: &Ledger, now: Moment, refused: Refused) -> Result<Way<Refused
 
 async fn close(closing: Closing, desk: &Arc<Desk>) {
     match closing {
-        Closing::Outcome { way, reservation, settled } => match way.receipt(&desk.ledger).await {
-            Ok(receipt) => reservation.settle(receipt.index(), &settled),
-            Err(error) => {
-                tracing::error!(%error, "an outcome was not recorded; its reservation stays charged")
+        Closing::Outcome { call, way, reservation, settled } => {
+            match way.receipt_or_back(&desk.ledger).await {
+                Ok(receipt) => reservation.settle(receipt.index(), &settled),
+                Err((Some(leaf), AppendError::DiskFull { .. })) => {
+                    desk.owed.keep(Debt { call, leaf, reservation, settled }, &desk.ledger);
+                }
+                Err((_, error)) => {
+                    tracing::error!(%call, %error, "an outcome was not recorded; its reservation stays charged");
+                }
             }
-        },
+        }
         Closing::Intent { pending, mut attempt } => {
             if let Ok(receipt) = pending.await {
                 attempt.journalled(receipt.index());
@@ -359,34 +382,6 @@ pub struct Told {
     pub usage: Option<Usage>,
     /// Whether `usage` is what a stream told so far, and not its last word.
     pub partial: bool,
-}
-
-/// How much of each budget a call used.
-#[derive(Clone, Debug, Default)]
-pub struct Meter {
-    /// Budgets that count tokens.
-    pub tokens: Vec<BudgetId>,
-    /// Budgets that count money.
-    pub money: Vec<BudgetId>,
-    /// Budgets that count calls.
-    pub requests: Vec<BudgetId>,
-}
-
-impl Meter {
-    fn used(&self, budget: BudgetId, usage: Option<&Usage>, sent: bool) -> u64 {
-        if !sent {
-            return 0;
-        }
-        if self.requests.contains(&budget) {
-            return 1;
-        }
-        let Some(usage) = usage else { return 0 };
-        if self.money.contains(&budget) {
-            usage.cost_micros
-        } else {
-            usage.input.saturating_add(usage.output)
-        }
-    }
 }
 
 /// One attempt at one upstream, from its intent to its outcome.
@@ -487,6 +482,10 @@ impl Attempt {
         self,
         leaf: IntentLeaf,
     ) -> Result<(Self, alcaide_ledger::Durable<IntentLeaf>), RecordError> {
+        if self.closer.owed() > 0 {
+            self.closer.owed.hasten();
+            return Err(RecordError::Owed);
+        }
         let pending = self.closer.ledger.enqueue(leaf)?;
         let closer = self.closer.clone();
         let mut waiting = Waiting { pending: Some(pending), attempt: Some(Box::new(self)) };
@@ -553,7 +552,7 @@ impl Attempt {
             .map_err(|error| error.to_string())
             .and_then(|leaf| Way::into(&self.closer.ledger, leaf).map_err(|error| error.to_string()));
         match way {
-            Ok(way) => self.closer.hand(Closing::Outcome { way, reservation, settled }),
+            Ok(way) => self.closer.hand(Closing::Outcome { call: self.call, way, reservation, settled }),
             // Journalled and not settled: it stays charged in full, and the record says unknown.
             Err(error) => tracing::error!(error, call = %self.call, "an outcome was not recorded"),
         }

@@ -264,6 +264,14 @@ impl Gate {
         if shared.closer.is_late() {
             return Err("the ledger's disk does not answer in time".into());
         }
+        match shared.closer.owed() {
+            0 => {}
+            owed => {
+                return Err(format!(
+                    "outcomes of {owed} calls wait for room on the disk of the ledger and are unknown until then; no call passes"
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -297,6 +305,12 @@ impl Gate {
     pub async fn settled(&self) {
         self.shared.mcp.ends.settled().await;
         self.shared.closer.settled().await;
+    }
+
+    /// How many outcomes wait for room on the disk of the ledger.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.shared.closer.owed()
     }
 
     /// Counters, as Prometheus text.

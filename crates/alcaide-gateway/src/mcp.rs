@@ -52,6 +52,7 @@ use crate::body;
 use crate::gate::Shared;
 use crate::passage::{Arrived, Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 use plan::ServerPlan;
 pub(crate) use reach::LISTEN;
@@ -170,7 +171,7 @@ async fn post(
     bytes: &Bytes,
 ) -> Result<Response<Body>, Denied> {
     let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
-    let document = Document::parse(bytes, &limits).map_err(|error| {
+    let document = worked_here(bytes.len(), || Document::parse(bytes, &limits)).await.map_err(|error| {
         let refusal = Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string());
         Denied::from(known.refuse(refusal)).coded(alcaide_wire::jsonrpc::code::PARSE_ERROR)
     })?;
@@ -200,7 +201,8 @@ async fn one(
         let id = response.id.clone();
         return answer(shared, known, caller, server, bytes, document, id).await;
     }
-    let view = CallView::read(document)
+    let view = worked_here(bytes.len(), || CallView::read(document))
+        .await
         .map_err(|error| not_understood(error.code(), id.as_ref(), error.to_string()))?;
     let revision = match check_headers(&view, head::pairs(caller.headers)) {
         Ok(revision) => revision,
@@ -279,7 +281,7 @@ async fn answer(
     let (Some(method), Some(server)) = (asked, server) else {
         return Err(known.refuse(Refusal::of(refusal::UNANSWERED, Stage::Known)).into());
     };
-    let view = ResultView::read(method, document).map_err(|error| {
+    let view = worked_here(bytes.len(), || ResultView::read(method, document)).await.map_err(|error| {
         let refusal = Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(error.to_string());
         Denied::from(known.refuse(refusal)).coded(error.code())
     })?;

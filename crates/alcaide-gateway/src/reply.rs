@@ -70,6 +70,16 @@ pub(crate) enum ChildReply {
     Messages(Bytes, Box<Answers>),
 }
 
+impl ChildReply {
+    /// Bytes of the first message.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Whole(bytes) | Self::Messages(bytes, _) => bytes.len(),
+            Self::Taken => 0,
+        }
+    }
+}
+
 /// It is known what the answer is and what must be made of it.
 pub struct Labelled {
     raw: Raw,

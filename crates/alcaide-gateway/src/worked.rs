@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::Semaphore;
 
 /// Bytes up to which a body is worked on at once: about a millisecond.
@@ -35,6 +36,25 @@ pub(crate) async fn worked<T: Send + 'static>(bytes: usize, work: impl FnOnce() 
     }
 }
 
+/// The same for work that borrows what is here: another thread takes over the tasks of this one meanwhile.
+///
+/// # Panics
+/// If `work` does.
+///
+/// # Cancel safety
+/// Dropped while it waits for its turn, nothing is done; after that it is done to its end.
+pub(crate) async fn worked_here<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes <= AT_ONCE_BYTES {
+        return work();
+    }
+    let _place = PLACES.acquire().await.ok();
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        // A runtime of one thread, as tests have it: nobody could take over.
+        _ => work(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +65,22 @@ mod tests {
         let there = |bytes| worked(bytes, || std::thread::current().id());
         assert_eq!(there(AT_ONCE_BYTES).await, here);
         assert_ne!(there(AT_ONCE_BYTES + 1).await, here);
+    }
+
+    /// A runtime with one worker: were the work done on it, the other task would never run.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn others_go_on_while_something_long_is_worked_on_here() {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let told = std::sync::Mutex::new(told);
+        let long = tokio::spawn(async move {
+            let wait = tokio::spawn(async move { tell.send(()) });
+            let wait_max = std::time::Duration::from_secs(20);
+            let heard = worked_here(AT_ONCE_BYTES + 1, || told.lock().unwrap().recv_timeout(wait_max));
+            (heard.await, wait.await)
+        });
+        let (heard, sent) = long.await.unwrap();
+        assert!(heard.is_ok(), "nobody else ran meanwhile");
+        sent.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -131,6 +131,20 @@ impl<T> Pending<T> {
     pub const fn leaf_hash(&self) -> &Hash {
         &self.leaf_hash
     }
+
+    /// Waits as awaiting it does; an entry that is not on disk comes back, where it is still there.
+    ///
+    /// # Errors
+    /// As awaiting it. After [`AppendError::Failed`] the entry may be on disk all the same.
+    ///
+    /// # Cancel safety
+    /// As that of awaiting it.
+    pub async fn or_back(mut self) -> Result<Durable<T>, (Option<T>, AppendError)> {
+        match (&mut self).await {
+            Ok(receipt) => Ok(receipt),
+            Err(error) => Err((self.leaf.take(), error)),
+        }
+    }
 }
 
 // The leaf is only moved, never pinned.

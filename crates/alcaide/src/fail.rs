@@ -7,11 +7,12 @@
 use std::fmt;
 use std::path::Path;
 
-use alcaide_control::{Blame, Fault, OfficeError};
+use alcaide_control::{Blame, Fault, OfficeError, visible_line};
 use alcaide_keys::KeysError;
 use alcaide_ledger::LedgerError;
 use serde::Deserialize;
 
+use crate::begin::BeginError;
 use crate::listeners::TlsFilesError;
 
 /// What one code of the command line means.
@@ -69,6 +70,9 @@ codes! {
     LINK_WHOM = "ALC-CLI-0041", 2, "no person named", "it is not clear whom the link is for", "a link lets one person in", "name the person with `--human`";
     TLS_FILES = "ALC-CLI-0042", 2, "certificate or key not accepted", "a certificate or key file of the settings cannot be read or used, or others may read the key", "a listener without its own key would be anybody's", "mend the file that is named; `alcaide config check` tries it";
     RESTORE = "ALC-CLI-0043", 2, "backup not restored", "the data directory holds something already, or what was restored does not hold", "a restore never writes over anything, and what it made is no data directory until all of it was checked", "name an empty folder with `--data-dir`; see what was wrong with the backup";
+    NOT_EMPTY = "ALC-CLI-0044", 2, "folder not taken as a data directory", "the folder holds something, and neither `format` nor the mark `unfinished` says that this program made it", "what `--init` did not begin itself it never removes", "name an empty or absent folder with `--data-dir`; of an older version's `--init` that did not end, remove the leavings by hand";
+    OPEN = "ALC-CLI-0045", 2, "data directory is open to others", "others may enter the data directory, and the system does not let this user shut it", "whoever may enter could put keys and record of their own in the place of those that are there", "name a folder that belongs to the service's user with `--data-dir`, one below the shared folder for example";
+    ENROLMENT = "ALC-CLI-0046", 3, "enrolment not known to be done", "the office's answer to an enrolment was lost or said that something failed, or the office has no such key", "an enrolment is used up once, and its entry may be in the record although the answer is not here", "ask again with `alcaide agent enrol NAME --resume --key-file FILE`";
 }
 
 /// One thing that went wrong, in the form that people read.
@@ -198,6 +202,15 @@ impl Failure {
             if let Some(found) = cause.downcast_ref::<TlsFilesError>() {
                 return Self::new(&TLS_FILES, TLS_FILES.title).why(found).fix(found.help());
             }
+            if let Some(found) = cause.downcast_ref::<BeginError>() {
+                let code = match found {
+                    BeginError::NotEmpty { .. } => &NOT_EMPTY,
+                    BeginError::Beginning { .. } => &IN_USE,
+                    BeginError::Open { .. } => &OPEN,
+                    BeginError::Io { .. } => &FILE,
+                };
+                return Self::new(code, code.title).why(found);
+            }
             if let Some(found) = cause.downcast_ref::<LedgerError>() {
                 let code = if matches!(found, LedgerError::InUse { .. }) { &IN_USE } else { &LEDGER };
                 return Self::new(code, code.title).why(said(found));
@@ -207,6 +220,11 @@ impl Failure {
             }
         }
         Self::new(&INTERNAL, "the service failed").why(format!("{error:#}"))
+    }
+
+    /// Whether the other side looked at what was asked and said no, so that nothing was done.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self.exit, 1 | 2)
     }
 
     /// What went wrong, in one line, for a list of many.
@@ -266,10 +284,12 @@ pub(crate) struct Problem {
     faults: Vec<Fault>,
 }
 
-/// Text from outside as a terminal may show it: one line, no control characters, cut to a sane length.
+/// Text from outside as a terminal may show it: one line, cut to a sane length, with all that no
+/// screen shows written out.
 pub(crate) fn shown(text: &str) -> String {
     const CHARS_MAX: usize = 2_000;
-    text.chars().take(CHARS_MAX).map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+    let kept: String = text.chars().take(CHARS_MAX).collect();
+    visible_line(&kept).into_owned()
 }
 
 #[cfg(test)]
@@ -290,11 +310,11 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_do_not_reach_a_terminal() {
+    fn what_no_screen_shows_does_not_reach_a_terminal() {
         let mut text = String::new();
-        let what = "a\u{1b}[2Jb\nc".to_owned();
+        let what = "a\u{1b}[2Jb\nc\u{202e}".to_owned();
         Part { what, fix: "f".into(), code: "C".into(), ..Part::default() }.write(&mut text, false);
-        assert_eq!(text, "error: a\u{fffd}[2Jb\u{fffd}c\n  fix: f\n code: C\n");
+        assert_eq!(text, "error: a⟨U+001B⟩[2Jb⟨U+000A⟩c⟨U+202E⟩\n  fix: f\n code: C\n");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! D/format           version of this layout
+//! D/unfinished       only while `--init` makes it, see `begin.rs`
 //! D/settings.toml    settings
 //! D/keys/            master key, and sealed under it the keys that sign tokens and checkpoints
 //! D/ledger/          segments, tiles, checkpoint
 //! D/office.db        declarations and projections (SQLite)
 //! D/memory.snapshot  what the gate remembers, as of some ledger index; authenticated
-//! D/webhook/NAME     how far a webhook has come in the record
+//! D/webhook/NAME     how far a webhook has come in the record; `epoch.id` says which history it is
 //! D/office.sock      the operator's own way in, mode 0600
 //! ```
 
@@ -21,7 +22,7 @@ use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Verifier};
-use alcaide_inventory::{Moment, Plan};
+use alcaide_inventory::{Moment, Plan, PlanNumber};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
@@ -36,13 +37,14 @@ use alcaide_store::Store;
 use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 
+use crate::begin::{self, Begun};
 use crate::listeners::upstream_client;
 use crate::settings::Settings;
 use crate::snapshot;
 use crate::telemetry::Exported;
 
 /// Version of the layout of a data directory.
-const FORMAT: &str = "alcaide data directory, version 1\n";
+pub(crate) const FORMAT: &str = "alcaide data directory, version 1\n";
 
 /// Longest wait for the snapshot at a stop. A supervisor gives 30 s in all; the drain takes 10.
 const REMEMBER_WAIT: Duration = Duration::from_secs(5);
@@ -63,6 +65,10 @@ impl Places {
 
     pub(crate) fn format(&self) -> PathBuf {
         self.0.join("format")
+    }
+
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.0.join("unfinished")
     }
 
     pub(crate) fn settings(&self) -> PathBuf {
@@ -131,6 +137,8 @@ pub(crate) struct House {
     pub(crate) office: Office,
     pub(crate) gate: Gate,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
+    /// The newest plan that the gate has taken up.
+    pub(crate) adopted: watch::Sender<Option<PlanNumber>>,
     pub(crate) exported: Arc<Exported>,
     memory: Arc<Memory>,
     clock: Arc<dyn Fn() -> Moment + Send + Sync>,
@@ -145,28 +153,8 @@ impl House {
         if places.exists() {
             bail!("`{}` is a data directory already; start it without `--init`", places.dir().display());
         }
-        let dir = places.dir();
-        if !dir.exists() {
-            use std::os::unix::fs::DirBuilderExt as _;
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)
-                .with_context(|| format!("data directory `{}`", dir.display()))?;
-        }
+        let begun = Begun::at(&places, &settings)?;
         let entropy = SystemEntropy::new();
-        // Nothing below is in use before `format` stands: leavings of an earlier try that did not end go away.
-        for half in [places.keys(), places.ledger()] {
-            if half.exists() {
-                std::fs::remove_dir_all(&half).with_context(|| format!("`{}`", half.display()))?;
-            }
-        }
-        for half in ["office.db", "office.db-wal", "office.db-shm"] {
-            match std::fs::remove_file(dir.join(half)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-        }
         let keys = Keys::create(&places.keys(), settings.ledger.origin.parse()?, &entropy)?;
         let Keys { master, token, note, .. } = keys;
         let ledger = Ledger::create(&places.ledger(), &options(&settings), note, &settings.ledger.origin)?;
@@ -175,14 +163,15 @@ impl House {
             std::fs::write(places.settings(), toml::to_string(kept)?)?;
         }
         let house = Self::put_together(places, settings, (master, token), ledger, store, Begin::New).await?;
-        std::fs::write(house.places.format(), FORMAT)?;
-        std::fs::File::open(house.places.dir())?.sync_all()?;
+        begun.finish()?;
         Ok(house)
     }
 
     /// Opens a data directory; never makes one.
     pub(crate) async fn open(places: Places, settings: Settings) -> Result<Self> {
         places.check()?;
+        begin::tighten(places.dir())?;
+        begin::settle(&places)?;
         Self::open_unfinished(places, settings).await
     }
 
@@ -199,8 +188,7 @@ impl House {
         let places = house.places.clone();
         house.close().await?;
         done?;
-        std::fs::write(places.format(), FORMAT)?;
-        std::fs::File::open(places.dir())?.sync_all()?;
+        begin::finish(&places)?;
         Ok(())
     }
 
@@ -254,6 +242,7 @@ impl House {
             issuer: issuer.clone(),
             trust_domain: trust_domain.clone(),
             plans: sender,
+            kept: settings.kept()?,
         };
         let office = match begin {
             Begin::New => Office::create(parts).await?,
@@ -288,9 +277,14 @@ impl House {
         let trial = gate.clone();
         office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));
         let plan = plans.borrow().clone();
-        if let Err(error) = gate.adopt(&plan) {
+        let (adopted, hear) = watch::channel(None);
+        office.hear_adopted(hear);
+        match gate.adopt(&plan) {
+            Ok(()) => drop(adopted.send_replace(Some(plan.number))),
             // The gate lets nothing through and `/readyz` says why; the office is there, so that it can be mended.
-            tracing::error!(plan = plan.number.0, %error, "the plan in force cannot be used by the gate");
+            Err(error) => {
+                tracing::error!(plan = plan.number.0, %error, "the plan in force cannot be used by the gate");
+            }
         }
         Ok(Self {
             places,
@@ -299,6 +293,7 @@ impl House {
             office,
             gate,
             plans,
+            adopted,
             exported: Arc::default(),
             memory,
             clock,

@@ -5,6 +5,7 @@
 //! status says how it went: 0 done and clean, 1 done with findings or refusal, 2 wrong usage or settings, 3 outside
 //! failure, 4 our fault.
 
+mod begin;
 mod cli;
 mod client;
 mod commands;

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::webhook::WebhookSettings;
 
+/// Most days of `office.keep_days`: ten years.
+const KEEP_DAYS_MAX: u32 = 3_650;
 /// Longest wait for people, in milliseconds: well below the life of a question.
 const APPROVAL_WAIT_MAX_MS: u64 = 600_000;
 
@@ -93,6 +95,8 @@ pub(crate) struct OfficeSettings {
     pub(crate) issuer: Option<String>,
     /// Trust domain of SPIFFE ids. Default `alcaide.local`. Cannot be changed without ending every credential.
     pub(crate) trust_domain: String,
+    /// Days that the store keeps orders, questions and bodies of plans that are out of force. Default 400.
+    pub(crate) keep_days: u32,
     /// Certificate and key; with them the office speaks TLS, on any address.
     pub(crate) tls: Option<TlsFiles>,
 }
@@ -132,6 +136,7 @@ impl Default for OfficeSettings {
             names: Vec::new(),
             issuer: None,
             trust_domain: "alcaide.local".into(),
+            keep_days: 400,
             tls: None,
         }
     }
@@ -154,6 +159,14 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("settings file `{}`", path.display())),
         }
+    }
+
+    /// Files that they name, by their path or below the data directory.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let tls = [&self.gate.tls, &self.office.tls].into_iter().flatten();
+        let pairs = tls.flat_map(|tls| [&tls.certificate, &tls.key]);
+        let secrets = self.webhook.iter().map(|hook| &hook.secret_file);
+        pairs.chain(&self.gate.upstream_roots).chain(secrets).map(PathBuf::as_path)
     }
 
     /// The same, with relative paths below `folder`: that of the settings file.
@@ -246,6 +259,16 @@ impl Settings {
             "`gate.approval_wait_ms` is {wait}, at most {APPROVAL_WAIT_MAX_MS}"
         );
         Ok(Duration::from_millis(wait))
+    }
+
+    /// How long the store keeps what is kept for people.
+    pub(crate) fn kept(&self) -> Result<Duration> {
+        let days = self.office.keep_days;
+        anyhow::ensure!(
+            (1..=KEEP_DAYS_MAX).contains(&days),
+            "`office.keep_days` is {days}, not 1 to {KEEP_DAYS_MAX}"
+        );
+        Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60))
     }
 
     /// How long a stop may take before what is left is cut.

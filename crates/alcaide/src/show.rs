@@ -82,6 +82,8 @@ impl Out {
         if rows.is_empty() {
             return format!("{empty}\n");
         }
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain(head.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
@@ -90,7 +92,7 @@ impl Out {
         let line = |cells: &mut dyn Iterator<Item = &str>| {
             let mut text = String::new();
             for (cell, width) in cells.zip(&widths) {
-                text.push_str(&format!("{:width$}  ", shown(cell)));
+                text.push_str(&format!("{cell:width$}  "));
             }
             let mut text = text.trim_end().to_owned();
             text.push('\n');
@@ -98,7 +100,7 @@ impl Out {
         };
         let titles = line(&mut head.iter().copied());
         let mut text = if self.color { format!("\u{1b}[1m{}\u{1b}[0m\n", titles.trim_end()) } else { titles };
-        for row in rows {
+        for row in &rows {
             text.push_str(&line(&mut row.iter().map(String::as_str)));
         }
         text
@@ -128,7 +130,10 @@ mod tests {
     fn columns_are_aligned_and_cleaned() {
         let out = Out { json: false, color: false };
         let rows = [vec!["a".into(), "long one".into()], vec!["bb\u{1b}".into(), "x".into()]];
-        assert_eq!(out.table(&["n", "what"], &rows, "none"), "n    what\na    long one\nbb\u{fffd}  x\n");
+        assert_eq!(
+            out.table(&["n", "what"], &rows, "none"),
+            "n           what\na           long one\nbb⟨U+001B⟩  x\n"
+        );
         assert_eq!(out.table(&["n"], &[], "none"), "none\n");
     }
 

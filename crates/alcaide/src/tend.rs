@@ -27,7 +27,10 @@ pub(crate) async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
         while plans.changed().await.is_ok() {
             let plan = plans.borrow_and_update().clone();
             match house.gate.adopt(&plan) {
-                Ok(()) => tracing::info!(plan = plan.number.0, "plan in force"),
+                Ok(()) => {
+                    house.adopted.send_replace(Some(plan.number));
+                    tracing::info!(plan = plan.number.0, "plan in force");
+                }
                 // The office had it tried before; if the gate cannot use it all the same it keeps the plan that it has,
                 // and `/readyz` says so.
                 Err(error) => {

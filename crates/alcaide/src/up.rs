@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alcaide_api::Api;
 use alcaide_console::Console;
+use alcaide_seal::random::SystemEntropy;
 use alcaide_serve::{Catalogue, Checked, HostRule, Limits, Listener, Routed, serve};
 use anyhow::Result;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use crate::house::{House, Places, now};
 use crate::listeners::{self, Listeners};
 use crate::settings::Settings;
 use crate::tend::tend;
-use crate::webhook::Hook;
+use crate::webhook::{self, Hook};
 
 /// What `up` is asked to do.
 #[derive(Clone, Debug)]
@@ -93,7 +94,12 @@ async fn run(
     let gate_limits = settings.gate_limits()?.with_drain_timeout(Settings::DRAIN)?;
     let office_limits = Limits::default().with_drain_timeout(Settings::DRAIN)?;
     let size = house.ledger.size();
-    let open = |hook| Hook::open(hook, house.places.dir(), &house.places.webhooks(), size);
+    let (dir, cursors) = (house.places.dir(), house.places.webhooks());
+    let epoch = match settings.webhook.is_empty() {
+        true => String::new(),
+        false => webhook::epoch(&cursors, size, &SystemEntropy::new())?,
+    };
+    let open = |hook| Hook::open(hook, dir, &cursors, size, &epoch);
     let hooks = settings.webhook.iter().map(open).collect::<Result<Vec<_>>>()?;
     let healthy = Arc::new(AtomicBool::new(true));
     let (stop, stopped) = watch::channel(false);
@@ -216,6 +222,11 @@ fn counters(house: &House) -> alcaide_api::Counters {
                 "alcaide_office_lag_entries",
                 "Entries that the office has not followed yet.",
                 office.unfollowed(),
+            ),
+            (
+                "alcaide_gate_owed_outcomes",
+                "Outcomes that wait for room on the ledger's disk; no call passes meanwhile.",
+                count(gate.owed()),
             ),
             ("alcaide_orders_age_seconds", "Age of the newest moment at which no order was missing.", age),
             (

@@ -31,6 +31,10 @@ use hyper_util::rt::TokioExecutor;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+mod epoch;
+
+pub(crate) use epoch::epoch;
+
 /// Most hooks: each follows the ledger on its own.
 const HOOKS_MAX: usize = 16;
 /// Most entries in one message of the record; each has at most 64 KiB.
@@ -133,17 +137,28 @@ pub(crate) struct Hook {
     /// Index of the entry that it begins with on its first start.
     from: u64,
     cursor: PathBuf,
+    /// Entries of the record when it was opened: a cursor beyond them is of another record.
+    size: u64,
+    /// Which history of the record it tells.
+    epoch: String,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     first_backoff: Duration,
 }
 
 impl Hook {
     /// Reads the secret of a hook; `data` is the data directory, `dir` where cursors lie. `now` is the size of the record
-    /// before anybody is served: what a hook is told from now on begins there, however late its task is run.
+    /// before anybody is served: what a hook is told from now on begins there, however late its task is run. `epoch` is
+    /// what [`epoch`] says.
     ///
     /// # Errors
     /// A URL or secret that cannot be used.
-    pub(crate) fn open(settings: &WebhookSettings, data: &Path, dir: &Path, now: u64) -> Result<Self> {
+    pub(crate) fn open(
+        settings: &WebhookSettings,
+        data: &Path,
+        dir: &Path,
+        now: u64,
+        epoch: &str,
+    ) -> Result<Self> {
         let https = hyper_rustls::HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
@@ -160,6 +175,8 @@ impl Hook {
                 Begin::Start => 0,
             },
             cursor: dir.join(&settings.name),
+            size: now,
+            epoch: epoch.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(https),
             first_backoff: BACKOFF_FIRST,
         })
@@ -174,8 +191,12 @@ impl Hook {
     /// Dropped at any point, it goes on from the last message that was taken; that one may be sent once more.
     pub(crate) async fn run(self, ledger: Ledger) -> Result<()> {
         let from = match self.read_cursor().await? {
-            Some(from) => from,
-            None => {
+            Some(from) if from <= self.size => from,
+            cursor => {
+                if let Some(cursor) = cursor {
+                    let (hook, size) = (&self.name, self.size);
+                    tracing::warn!(hook, cursor, size, "it had come further than the record: it begins anew");
+                }
                 self.write_cursor(self.from).await?;
                 self.from
             }
@@ -195,7 +216,7 @@ impl Hook {
     fn messages(&self, batch: &[(u64, Vec<u8>)]) -> Result<Vec<Message>> {
         let mut messages = Vec::new();
         if self.events.contains(&Topic::Record) {
-            messages.extend(Message::of_record(batch)?);
+            messages.extend(Message::of_record(batch, &self.epoch)?);
         }
         if self.events.contains(&Topic::Question) {
             for (index, leaf) in batch {
@@ -330,6 +351,8 @@ struct Line<'a> {
 
 #[derive(Serialize)]
 struct Entries<'a> {
+    /// Indexes of one epoch are of one history.
+    epoch: &'a str,
     entries: Vec<Line<'a>>,
 }
 
@@ -346,14 +369,15 @@ struct Asked<'a> {
 }
 
 impl Message {
-    fn of_record(batch: &[(u64, Vec<u8>)]) -> Result<Option<Self>> {
+    fn of_record(batch: &[(u64, Vec<u8>)], epoch: &str) -> Result<Option<Self>> {
         let (Some((first, leaf)), Some((last, _))) = (batch.first(), batch.last()) else { return Ok(None) };
         let entries = batch
             .iter()
             .map(|(index, leaf)| Ok(Line { index: *index, entry: serde_json::from_slice(leaf)? }))
             .collect::<Result<_>>()?;
         let timestamp = Entry::from_leaf(leaf)?.at.to_string();
-        Self::new(format!("record-{first}-{last}"), "record", timestamp, Entries { entries }).map(Some)
+        let id = format!("record-{epoch}-{first}-{last}");
+        Self::new(id, "record", timestamp, Entries { epoch, entries }).map(Some)
     }
 
     fn of_question(index: u64, leaf: &[u8]) -> Result<Option<Self>> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::Console;
 use crate::door::{Visitor, Watcher};
 use crate::page::{Fault, Page, html_response};
-use crate::words::{far, id, took, verdict, word};
+use crate::words::{far, id, target, took, verdict, word};
 
 /// Calls on a page.
 const CALLS: u32 = 50;
@@ -157,7 +157,7 @@ pub(crate) fn table(calls: &[CallView], now: Moment) -> Markup {
 }
 
 fn row(call: &CallView, now: Moment) -> Markup {
-    let on = call.tool_name.clone().or_else(|| call.route_name.as_ref().map(ToString::to_string));
+    let on = target(call);
     html! {
         tr {
             td { a href={ "/calls/" (call.call) } { (far(call.at, now)) } }

@@ -10,7 +10,7 @@ use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
 use crate::pages::{After, older, stages};
-use crate::words::{badge, facts, far, somebody, when, word};
+use crate::words::{badge, facts, far, somebody, target, when, word};
 
 pub(crate) async fn list(
     State(console): State<Console>,
@@ -69,8 +69,7 @@ pub(crate) async fn show(
         section class={ "card " (if is_open(&question, now) { "ask" } else { "" }) } {
             h2 { (somebody(question.actor, &passage.names)) " wants to "
                 @match &question.action { Some(action) => (word(action)), None => "act" }
-                @if let Some(tool) = &passage.call.tool_name { " " strong { (tool) } }
-                @else if let Some(route) = &passage.call.route_name { " " strong { (route) } } }
+                @if let Some(on) = target(&passage.call) { " " strong { (on) } } }
             (facts([
                 ("state", Some(state(&question, now))),
                 ("on behalf of", Some(somebody(question.subject, &passage.names))),

@@ -9,7 +9,7 @@ use crate::Console;
 use crate::door::Visitor;
 use crate::page::{Fault, Page};
 use crate::pages::stages;
-use crate::words::{facts, money, somebody, took, verdict, when, word};
+use crate::words::{facts, money, somebody, target, took, verdict, when, word};
 
 pub(crate) async fn show(
     State(console): State<Console>,
@@ -52,7 +52,7 @@ fn summary(passage: &Passage, now: Moment) -> Markup {
         }
         CallState::Refused => ("bad", "It was refused. Nothing was sent."),
     };
-    let on = call.tool_name.clone().or_else(|| call.route_name.as_ref().map(ToString::to_string));
+    let on = target(call);
     html! {
         section class={ "card " (class) } {
             h2 { (said) }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use maud::html;
 
 use crate::Console;
-use crate::difference::pretty;
+use crate::difference::shown;
 use crate::door::Visitor;
 use crate::page::{Fault, Page};
 use crate::words::{facts, number};
@@ -73,7 +73,7 @@ pub(crate) async fn entry(
         }
         section aria-labelledby="entry" {
             h2 #entry { "The entry" }
-            div.scroll tabindex="0" role="region" aria-label="Entry" { pre { code { (pretty(&text)) } } }
+            div.scroll tabindex="0" role="region" aria-label="Entry" { pre { code { (shown(&text)) } } }
         }
         section aria-labelledby="proof" {
             h2 #proof { "Its inclusion proof" }

@@ -4,7 +4,9 @@ use alcaide_control::{ApprovalState, Happened, Passage, Step};
 use alcaide_inventory::Moment;
 use maud::{Markup, html};
 
-use crate::words::{badge, facts, id, list, members, money, named, number, somebody, took, when, word};
+use crate::words::{
+    badge, facts, id, list, members, money, named, number, somebody, target, took, when, word,
+};
 
 /// One stage: whether it was reached, and what is known of it.
 struct Stage {
@@ -196,7 +198,7 @@ fn read(passage: &Passage) -> Markup {
         _ => None,
     });
     let call = &passage.call;
-    let on = call.tool_name.clone().or_else(|| call.route_name.as_ref().map(ToString::to_string));
+    let on = target(call);
     let what = call
         .action
         .as_ref()

@@ -1,7 +1,7 @@
 //! Tools: what was accepted, what is offered now, and the difference. An acceptance names the pin that was seen.
 
 use alcaide_control::{
-    Definition, DefinitionView, Operation, Session, ToolDetail, ToolFilter, ToolState, ToolView,
+    Definition, DefinitionView, Operation, Session, ToolDetail, ToolFilter, ToolState, ToolView, visible_line,
 };
 use alcaide_inventory::Name;
 use axum::extract::{Path, Query, State};
@@ -9,7 +9,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::Console;
-use crate::difference::{self, pretty};
+use crate::difference::{self, pretty, shown};
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
 use crate::pages::After;
@@ -52,7 +52,8 @@ const fn waits(state: ToolState) -> bool {
 
 fn name_of(tool: &ToolView) -> String {
     let name = tool.name.as_deref().unwrap_or("(its name cannot be read)");
-    format!("{}/{}", tool.server, name.chars().take(128).collect::<String>())
+    let name: String = name.chars().take(128).collect();
+    format!("{}/{}", tool.server, visible_line(&name))
 }
 
 /// Where the tool's page is. A name that a path cannot carry as it stands is left for its pin.
@@ -140,17 +141,17 @@ fn definitions(detail: &ToolDetail) -> Markup {
             },
             (Some(accepted), _) => section aria-labelledby="accepted" {
                 h2 #accepted { "What was accepted" }
-                div.scroll tabindex="0" role="region" aria-label="Definition" { pre { code { (pretty(&accepted)) } } }
+                div.scroll tabindex="0" role="region" aria-label="Definition" { pre { code { (shown(&accepted)) } } }
             },
             (None, Some(offered)) => section aria-labelledby="offered" {
                 h2 #offered { "What is offered" }
                 p { "Read it as if a stranger had written it for your agent: a description is text that a model obeys." }
-                div.scroll tabindex="0" role="region" aria-label="Definition" { pre { code { (pretty(&offered)) } } }
+                div.scroll tabindex="0" role="region" aria-label="Definition" { pre { code { (shown(&offered)) } } }
             },
             (None, None) => {},
         }
         @if !detail.lacks.is_empty() {
-            p { "The declared facts name arguments that the offered definition does not have: " (detail.lacks.join(", ")) }
+            p { "The declared facts name arguments that the offered definition does not have: " (visible_line(&detail.lacks.join(", "))) }
         }
     }
 }

@@ -19,6 +19,8 @@ use alcaide_store::Store;
 use tokio::sync::watch;
 
 pub(crate) const ISSUER: &str = "https://office.test";
+/// How long the store keeps what is kept for people.
+pub(crate) const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(crate) const ORIGIN: &str = "office.test/ledger";
 pub(crate) const START: u64 = 1_800_000_000;
 
@@ -73,6 +75,7 @@ impl KeyRing {
             issuer: ISSUER.to_owned(),
             trust_domain: "office.test".parse().unwrap(),
             plans,
+            kept: KEPT,
         };
         (parts, seen)
     }

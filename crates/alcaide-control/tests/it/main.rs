@@ -16,6 +16,7 @@ mod lag;
 mod plans;
 mod proofs;
 mod properties;
+mod prune;
 mod restart;
 mod roles;
 mod sessions;

@@ -257,3 +257,29 @@ async fn small_edits_and_policy_questions_work_on_the_plan_in_force() {
     let empty = Declarations::empty();
     assert_eq!(house.office.preview(&OP, empty).await.unwrap().changes.len(), 15);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_applies_is_told_whether_the_gate_has_taken_it_up() {
+    let house = House::new().await;
+    let alone = house.office.apply(&OP, declared_with("effect = \"read\"", "effect = \"internal\""), None);
+    assert!(!alone.await.unwrap().adopted, "nobody said that there is a gate");
+    let (gate, hear) = tokio::sync::watch::channel(None);
+    house.office.hear_adopted(hear);
+    let mut plans = house.plans.clone();
+    let office = house.office.clone();
+    let applying = tokio::spawn(async move { office.apply(&OP, declared(), None).await.unwrap() });
+    // It is published, and the gate takes it up only now; an older one is not it.
+    let number = plans.wait_for(|plan| plan.number.0 == 4).await.unwrap().number;
+    gate.send_replace(Some(PlanNumber(number.0 - 1)));
+    assert!(!applying.is_finished());
+    gate.send_replace(Some(number));
+    let applied = applying.await.unwrap();
+    assert_eq!((applied.number, applied.adopted), (number, true));
+    // Nothing changed: the gate has it already.
+    let same = house.office.apply(&OP, declared(), None).await.unwrap();
+    assert!(same.changes.is_empty() && same.adopted);
+    // A gate that is gone takes nothing up, and nobody waits for it.
+    drop(gate);
+    let other = declared_with("effect = \"read\"", "effect = \"internal\"");
+    assert!(!house.office.apply(&OP, other, None).await.unwrap().adopted);
+}

@@ -71,6 +71,20 @@ impl<T: Leaf> Way<T> {
         }
     }
 
+    /// The same, which gives back what is not on disk where it is still there.
+    pub(super) async fn receipt_or_back(
+        self,
+        ledger: &Ledger,
+    ) -> Result<Durable<T>, (Option<T>, AppendError)> {
+        match self {
+            Self::Queued(pending) => pending.or_back().await,
+            Self::Waits(leaf) => match ledger.enqueue_when_room(leaf).await {
+                Ok(pending) => pending.or_back().await,
+                Err(error) => Err((None, error)),
+            },
+        }
+    }
+
     pub(super) async fn receipt(self, ledger: &Ledger) -> Result<Durable<T>, AppendError> {
         match self {
             Self::Queued(pending) => pending.await,

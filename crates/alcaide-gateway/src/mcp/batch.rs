@@ -21,6 +21,7 @@ use super::{Answers, Caller, json, one, session, taken};
 use crate::gate::Shared;
 use crate::passage::{Known, Passage};
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// Most messages of one body.
 const MESSAGES_MAX: usize = 64;
@@ -61,7 +62,7 @@ pub(super) async fn batch(
             session: None,
             answers: Answers::Whole,
         };
-        let id = id_of(&bytes, &shared.limits);
+        let id = worked_here(bytes.len(), || id_of(&bytes, &shared.limits)).await;
         let answered = alone(shared, caller, server.clone(), &bytes).await;
         let response = answered.unwrap_or_else(Denied::into_response);
         let status = response.status();
@@ -130,7 +131,7 @@ async fn alone(
 ) -> Result<Response<Body>, Denied> {
     let known = Passage::<Known>::aside(&caller.origin, shared.call_id())?;
     let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
-    let document = Document::parse(bytes, &limits).map_err(|error| {
+    let document = worked_here(bytes.len(), || Document::parse(bytes, &limits)).await.map_err(|error| {
         let refusal = Refusal::of(refusal::NOT_JSON, Stage::Known).saying(error.to_string());
         Denied::from(known.refuse(refusal)).coded(code::PARSE_ERROR)
     })?;

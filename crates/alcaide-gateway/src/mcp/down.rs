@@ -23,14 +23,15 @@ use crate::content::{self, Demands};
 use crate::passage::{Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 use crate::reply::Reading;
+use crate::worked::worked_here;
 
 /// Longest wait until a server has taken the gate's no.
 const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A request of a server on a stream. `None` if it may not pass: the server is told so, and the caller sees nothing.
 pub(crate) async fn ask(reading: &Arc<Reading>, data: &Bytes) -> Option<(Bytes, Attempt)> {
-    let document = Document::parse(data, &Limits::default()).ok()?;
-    let view = CallView::read(&document).ok()?;
+    let document = worked_here(data.len(), || Document::parse(data, &Limits::default())).await.ok()?;
+    let view = worked_here(data.len(), || CallView::read(&document)).await.ok()?;
     let id = view.id.clone()?;
     let known = matches!(
         view.method,
@@ -43,7 +44,7 @@ pub(crate) async fn ask(reading: &Arc<Reading>, data: &Bytes) -> Option<(Bytes, 
         return None;
     };
     let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, true));
-    let found = body::found(&reading.shared.engine, texts);
+    let found = worked_here(data.len(), || body::found(&reading.shared.engine, texts)).await;
     let uninspected = view.opaque.iter().any(|part| part.kind != OpaqueKind::State);
     match passage(reading, data, view.method, found, uninspected, Edits::Allowed).await {
         Ok(passed) => {
@@ -71,11 +72,14 @@ pub(crate) async fn ask_within(
     if method == Method::Other {
         return Err(broken("the server asks for something that is not known".into()));
     }
-    let document = Document::parse(&request, &Limits::default())
+    let document = worked_here(request.len(), || Document::parse(&request, &Limits::default()))
+        .await
         .map_err(|error| broken(error.without_keys().to_string()))?;
-    let strings = content::strings(document.root());
-    let found =
-        body::found(&reading.shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)));
+    let found = worked_here(request.len(), || {
+        let strings = content::strings(document.root());
+        body::found(&reading.shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)))
+    })
+    .await;
     let (bytes, mut attempt) = passage(reading, &request, method, found, false, Edits::None).await?;
     attempt.told.released_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     attempt.finish_as_told(End::Complete);
@@ -149,7 +153,7 @@ async fn said(
         return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));
     }
     let edited = !splices.is_empty();
-    let bytes = edit::apply(bytes, splices).map_err(|error| {
+    let bytes = worked_here(bytes.len(), || edit::apply(bytes, splices)).await.map_err(|error| {
         decided.refuse(Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Decided).because(error.to_string()))
     })?;
     let freeze = Freeze {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::aside::{Aside, stateless_request};
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// How long an answer holds: a server may be replaced by one of another generation.
 const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
@@ -84,8 +85,12 @@ pub(crate) async fn of(aside: &Aside<'_>, caller: Era) -> Result<Known, Refusal>
     }
     let handshake = Known { era: Era::Handshake, discovered: None };
     let asked = aside.send(stateless_request(Method::Discover, None).as_bytes(), (None, None)).await;
+    let stateless = match &asked {
+        Ok(answer) => worked_here(answer.bytes.len(), || speaks(&answer.bytes)).await,
+        Err(_) => false,
+    };
     let known = match asked {
-        Ok(answer) if answer.status.is_success() && speaks(&answer.bytes) => {
+        Ok(answer) if answer.status.is_success() && stateless => {
             Known { era: Era::Stateless, discovered: Some(answer.bytes) }
         }
         Ok(answer) if answer.status.is_server_error() => {

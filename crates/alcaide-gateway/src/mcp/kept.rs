@@ -20,6 +20,7 @@ use super::aside::{Aside, client_info};
 use super::plan::ServerPlan;
 use crate::passage::Origin;
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// Most sessions that are kept; past it those that were unused for longest are let go.
 const KEPT_MAX: usize = 4_096;
@@ -182,7 +183,8 @@ async fn open(aside: &Aside<'_>) -> Result<Kept, Refusal> {
     if !answer.status.is_success() {
         return Err(broken(format!("the server answered `initialize` with {}", answer.status)));
     }
-    let revision = agreed(&answer.bytes)
+    let revision = worked_here(answer.bytes.len(), || agreed(&answer.bytes))
+        .await
         .ok_or_else(|| broken("the server agrees on no revision that is known here".into()))?;
     let kept = Kept {
         session: answer.session,

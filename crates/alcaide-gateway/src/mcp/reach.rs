@@ -22,6 +22,7 @@ use crate::gate::Shared;
 use crate::passage::{Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Channel, Reading, ReleasedBody, Shape, Uris};
+use crate::worked::worked_here;
 
 /// The gate's own name for a stream that a caller opens: no method of the protocol is called so.
 pub(crate) const LISTEN: &str = "session/listen";
@@ -118,7 +119,9 @@ pub(crate) async fn call(
                 (None, _) => return Ok(taken()),
                 (Some(id), Method::Discover) => {
                     let told = instructions::accepted(shared, &origin, server).await;
-                    let said = words::discovered(id, &kept.hello, told.as_deref());
+                    let hello = &kept.hello;
+                    let said =
+                        worked_here(hello.len(), || words::discovered(id, hello, told.as_deref())).await;
                     return Ok(json(StatusCode::OK, said, None));
                 }
                 (Some(id), Method::SubscriptionsListen) => return Ok(unbridged(id)),
@@ -156,7 +159,12 @@ async fn open(
         match passed {
             Ok(passed) => {
                 let mut response = passed.response;
-                let name = opened(shared, &place, &response, passed.session);
+                // It was read to its end.
+                let answer = match response.body() {
+                    ReleasedBody::Whole(answer) => answer.clone(),
+                    _ => Bytes::new(),
+                };
+                let name = opened(shared, &place, &answer, passed.session).await;
                 if let Some(name) = name.and_then(|name| HeaderValue::from_str(&name).ok()) {
                     response.headers_mut().insert(alcaide_wire::mcp::header_name::SESSION_ID, name);
                     return Ok(response.map(Body::from));
@@ -193,7 +201,8 @@ async fn begin(
         Denied::of(refusal, Some(id))
     })?;
     let told = instructions::accepted(aside.shared, aside.origin, aside.server).await;
-    Ok(json(StatusCode::OK, words::initialized(id, revision, said, told.as_deref()), Some(&name)))
+    let said = worked_here(said.len(), || words::initialized(id, revision, said, told.as_deref())).await;
+    Ok(json(StatusCode::OK, said, Some(&name)))
 }
 
 /// What the gate answers a handshake caller in the place of a server that takes no handshake from it.
@@ -254,14 +263,13 @@ async fn through(
 }
 
 /// The sealed session of a caller whose `initialize` a server has answered.
-fn opened(
+async fn opened(
     shared: &Shared,
     place: &super::seal::Place,
-    response: &Response<ReleasedBody>,
+    answer: &Bytes,
     upstream: Option<String>,
 ) -> Option<String> {
-    let ReleasedBody::Whole(bytes) = response.body() else { return None };
-    let revision = kept::agreed(bytes)?;
+    let revision = worked_here(answer.len(), || kept::agreed(answer)).await?;
     shared.mcp.sealer.session(place, &Session { revision, through: true, upstream })
 }
 
@@ -345,16 +353,11 @@ async fn pass(
         shared.mcp.cancel(&key(cancelled));
     }
     let open = view.id.as_ref().map(|id| shared.mcp.open(key(id)));
-    let letter = Letter::of_call(
-        shared,
-        server,
-        bytes,
-        document,
-        &view,
-        splices,
-        (link.session.as_deref(), link.agreed),
-    )
-    .map_err(|refusal| known.refuse(refusal))?;
+    let to = (link.session.as_deref(), link.agreed);
+    // Its texts are searched.
+    let letter =
+        worked_here(bytes.len(), || Letter::of_call(shared, server, bytes, document, &view, splices, to));
+    let letter = letter.await.map_err(|refusal| known.refuse(refusal))?;
     // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
     let opens = era == Era::Handshake && view.method == Method::Initialize;
     let gather = opens || caller.answers == Answers::Whole;
@@ -398,7 +401,8 @@ pub(crate) async fn answer(
         return Err(known.refuse(Refusal::of(refusal::SESSION, Stage::Known)).into());
     };
     let to = (session.upstream.as_deref(), session.revision);
-    let letter = Letter::of_answer(shared, server, bytes, view, method, to);
+    let letter =
+        worked_here(bytes.len(), || Letter::of_answer(shared, server, bytes, view, method, to)).await;
     let reading = beside(shared, (caller.origin, caller.place), server, Channel::Receipt, &session, name);
     let passed = send(shared, known, letter, reading).await?;
     Ok(passed.response.map(Body::from))

@@ -24,6 +24,7 @@ use crate::gate::Shared;
 use crate::passage::{ChildForm, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader, Reading, ReleasedBody};
+use crate::worked::worked_here;
 
 /// A message to a server.
 pub(crate) struct Letter {
@@ -409,7 +410,7 @@ pub(crate) async fn send(
     }
     let (budgets, meter) = budget::asks(own.iter(), &Usage::default());
     let edited = !splices.is_empty();
-    let bytes = edit::apply(&bytes, splices).map_err(|error| {
+    let bytes = worked_here(bytes.len(), || edit::apply(&bytes, splices)).await.map_err(|error| {
         decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
     })?;
     let plants = match judged.as_ref().and_then(|judged| judged.plants.clone()) {

@@ -21,6 +21,7 @@ use crate::link::{Answer, HttpClient, LinkError};
 use crate::mcp::stdio::{Children, Hello, StdioError, StdioPlan};
 use crate::refusal::{self, Refusal};
 use crate::reply::{ChildReply, Raw, Reply};
+use crate::worked::worked_here;
 
 /// How often a call that waits for its upstream looks whether it was stopped.
 pub(crate) const STOP_TICK: Duration = Duration::from_millis(250);
@@ -198,7 +199,10 @@ impl Passage<Recorded> {
             }
         };
         match answered {
-            Ok(reply) => Ok(Reply::of_child(reply, attempt, plan.idle_timeout)),
+            Ok(reply) => {
+                let long = reply.bytes();
+                Ok(worked_here(long, || Reply::of_child(reply, attempt, plan.idle_timeout)).await)
+            }
             Err(error) => {
                 let (end, code) = match (&error, error.nothing_sent()) {
                     (StdioError::Late { .. }, _) => (End::UpstreamTimeout, refusal::UPSTREAM_TIMEOUT),

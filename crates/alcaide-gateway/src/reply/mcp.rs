@@ -41,6 +41,7 @@ use crate::mcp::state::Open;
 use crate::mcp::stdio::{Answers, StdioError};
 use crate::passage::STOP_TICK;
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// How long a stream may be silent towards the caller before a comment keeps it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -406,7 +407,8 @@ impl Feed {
         };
         self.life.heard();
         self.resumable |= event.id().is_some();
-        let document = Document::parse(&data, &reply_limits())
+        let document = worked_here(data.len(), || Document::parse(&data, &reply_limits()))
+            .await
             .map_err(|error| Cut::from(broken(&error.without_keys())))?;
         let message = Message::read(&document).map_err(|error| Cut::from(broken(&error)))?;
         match message {
@@ -477,7 +479,9 @@ impl Feed {
         document: &Document<'_>,
     ) -> Result<Option<Piece>, Cut> {
         let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
-        let view = CallView::read(document).map_err(|error| Cut::from(broken(&error)))?;
+        let view = worked_here(data.len(), || CallView::read(document))
+            .await
+            .map_err(|error| Cut::from(broken(&error)))?;
         if self.reading.uris == Uris::Union && view.method == Method::ResourcesUpdated {
             // Nothing was subscribed to here, and the caller does not know the resource by this URI.
             return Ok(None);
@@ -487,13 +491,14 @@ impl Feed {
                 .await
                 .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }
-        if let Some(label) = self.reading.takes_in(document, &view.segments, None) {
+        let taken = worked_here(data.len(), || self.reading.takes_in(document, &view.segments, None)).await;
+        if let Some(label) = taken {
             down::heard(&self.reading, data, down::RECALL, label)
                 .await
                 .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }
         let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, false));
-        let splices = edits(texts, &self.lens, attempt)?;
+        let splices = worked_here(data.len(), || edits(texts, &self.lens, attempt)).await?;
         if splices.is_empty() {
             return Ok(Some(Piece::Event(event.raw().clone())));
         }

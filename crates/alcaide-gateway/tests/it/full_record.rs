@@ -1,5 +1,7 @@
 //! The record under a slow disk: no outcome is lost, nobody fills the queue alone, and memory misses no entry.
 
+use alcaide_ledger::AppendError;
+use alcaide_ledger::fault::FaultLayer;
 use alcaide_record::{End, Entry, Event, Order, OrderKind, Refused};
 use alcaide_testkit::{Fail, Gate as Latch, ModelServer, Script};
 use serde_json::json;
@@ -112,4 +114,59 @@ async fn an_offer_whose_caller_leaves_meanwhile_is_in_memory_all_the_same() {
     let all = || house.memory.replay_from() == house.ledger.size();
     let known = tokio::time::timeout(std::time::Duration::from_secs(5), house.until("all entries", all));
     assert!(known.await.is_ok(), "{} of {}", house.memory.replay_from(), house.ledger.size());
+}
+
+#[tokio::test]
+async fn an_outcome_that_finds_no_room_is_written_before_the_next_effect() {
+    let server =
+        ModelServer::start(Script::says("one two").failing(Fail::SilentFor(Latch::closed()))).unwrap();
+    let disk = FaultLayer::new();
+    let house = Setup::of(&server)
+        .layer(disk.clone())
+        .budget("calls", r#"{ agent = "bot" }"#, "requests", 100, "day")
+        .start()
+        .await;
+    let token = house.token(BOT).await;
+    let mut answer = house.post(CHAT, &token, chat_stream("hi")).await;
+    answer.piece().await.unwrap();
+    // The segment is filled to where not even the shortest outcome fits, and there is no room for another.
+    disk.fill();
+    let full = loop {
+        match house.ledger.append(entry(&house)).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, AppendError::DiskFull { .. }), "{full}");
+    assert_eq!(house.gate.health(), Ok(()));
+    drop(answer);
+    house.until("what is owed", || house.gate.owed() == 1).await;
+    let why = house.gate.health().unwrap_err();
+    assert!(why.starts_with("outcomes of 1 calls wait for room"), "{why}");
+    let reached = server.arrived();
+    let refused = house.chat(&token, "hi").await;
+    assert_eq!((refused.status, refused.code().await.as_str()), (503, "ALC-GATE-0030"));
+    assert_eq!(server.arrived(), reached);
+    // A stop tries once more, and gives up nothing.
+    house.gate.settled().await;
+    assert_eq!(house.gate.owed(), 1);
+    disk.free();
+    server.play(Script::says("fine"));
+    let mut status = 0;
+    while status != 200 {
+        status = house.chat(&token, "hi").await.status;
+        assert!(matches!(status, 200 | 503), "{status}");
+        house.until("nothing owed", || house.gate.owed() == 0).await;
+    }
+    let ends: Vec<End> = house.outcomes(2).await.iter().map(|outcome| outcome.end).collect();
+    assert_eq!(ends, [End::CallerGone, End::Complete]);
+    assert_eq!((house.gate.health(), house.taken("calls")), (Ok(()), (2, 0)));
+    let events = house.events();
+    let place = |wanted: fn(&Event) -> bool| {
+        events.iter().filter(|(_, event)| wanted(event)).map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    let intents = place(|event| matches!(event, Event::Intent(_)));
+    let outcomes = place(|event| matches!(event, Event::Outcome(_)));
+    assert!(outcomes[0] < intents[1], "{outcomes:?} {intents:?}");
+    house.audit().await;
 }

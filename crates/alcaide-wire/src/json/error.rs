@@ -95,53 +95,43 @@ pub enum JsonError {
     StringTooLong(Place),
 }
 
+/// Every error that has a place, as a pattern: shared and mutable reads name the same ones.
+macro_rules! placed {
+    ($place:ident) => {
+        Self::NotUtf8($place)
+            | Self::Bom($place)
+            | Self::Trailing($place)
+            | Self::Ended($place)
+            | Self::Unexpected($place)
+            | Self::DuplicateKey($place)
+            | Self::CaseKey($place)
+            | Self::LoneSurrogate($place)
+            | Self::BadEscape($place)
+            | Self::ControlCharacter($place)
+            | Self::MalformedNumber($place)
+            | Self::IntegerRange($place)
+            | Self::InexactNumber($place)
+            | Self::TooDeep($place)
+            | Self::TooManyNodes($place)
+            | Self::StringTooLong($place)
+    };
+}
+
 impl JsonError {
     /// Where it was found; the start of the text for a text that is too long as a whole.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Self::NotUtf8(place)
-            | Self::Bom(place)
-            | Self::Trailing(place)
-            | Self::Ended(place)
-            | Self::Unexpected(place)
-            | Self::DuplicateKey(place)
-            | Self::CaseKey(place)
-            | Self::LoneSurrogate(place)
-            | Self::BadEscape(place)
-            | Self::ControlCharacter(place)
-            | Self::MalformedNumber(place)
-            | Self::IntegerRange(place)
-            | Self::InexactNumber(place)
-            | Self::TooDeep(place)
-            | Self::TooManyNodes(place)
-            | Self::StringTooLong(place) => Some(place),
+            placed!(place) => Some(place),
             Self::TooManyBytes { .. } => None,
         }
     }
-}
 
-impl JsonError {
     /// The same without the keys of the text: for logs, which carry nothing of it.
     #[must_use]
     pub fn without_keys(mut self) -> Self {
         match &mut self {
-            Self::NotUtf8(place)
-            | Self::Bom(place)
-            | Self::Trailing(place)
-            | Self::Ended(place)
-            | Self::Unexpected(place)
-            | Self::DuplicateKey(place)
-            | Self::CaseKey(place)
-            | Self::LoneSurrogate(place)
-            | Self::BadEscape(place)
-            | Self::ControlCharacter(place)
-            | Self::MalformedNumber(place)
-            | Self::IntegerRange(place)
-            | Self::InexactNumber(place)
-            | Self::TooDeep(place)
-            | Self::TooManyNodes(place)
-            | Self::StringTooLong(place) => place.pointer.clear(),
+            placed!(place) => place.pointer.clear(),
             Self::TooManyBytes { .. } => {}
         }
         self

@@ -49,7 +49,8 @@ pub(crate) enum Verb {
     /// Make a key, prove it to the office, and make it a client credential of the agent
     #[command(
         after_help = "Example: alcaide agent enrol invoice-bot --key-file invoice-bot.pem\nThe key goes to \
-        the file (PKCS#8 PEM, mode 0600); client id and token endpoint go beside it, ending in `.json`."
+        the file (PKCS#8 PEM, mode 0600); client id and token endpoint go beside it, ending in `.json`.\nWhere the \
+        answer of the office is lost, the key stays; `--resume` asks whether it is enrolled."
     )]
     Enrol {
         /// Name or id
@@ -57,6 +58,9 @@ pub(crate) enum Verb {
         /// New file for the key [default: NAME.pem]
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
+        /// Make no key: ask whether the one that an earlier command kept is enrolled, and finish with it
+        #[arg(long)]
+        resume: bool,
     },
     /// Start a task and print its token: what an SDK sends as its API key
     #[command(
@@ -115,7 +119,10 @@ impl Verb {
             Self::List => list(desk).await,
             Self::Kill { name } => order(desk, &name, "kill").await,
             Self::Unkill { name } => order(desk, &name, "unkill").await,
-            Self::Enrol { name, key_file } => enrol::run(desk, &name, key_file).await,
+            Self::Enrol { name, key_file, resume } => {
+                let key = if resume { enrol::Key::Kept } else { enrol::Key::New };
+                enrol::run(desk, &name, key_file, key).await
+            }
             Self::Token(token) => token.run(desk).await,
         }
     }

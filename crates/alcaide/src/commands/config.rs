@@ -152,6 +152,7 @@ fn check(settings: &Settings) -> Result<(), Bad> {
     }
     settings.gate_limits().map_err(|error| Bad::new("gate", error))?;
     settings.approval_wait().map_err(|error| Bad::new("gate.approval_wait_ms", error))?;
+    settings.kept().map_err(|error| Bad::new("office.keep_days", error))?;
     WebhookSettings::check(&settings.webhook).map_err(|error| Bad::new("webhook", error))?;
     let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
     domain.map_err(|error| Bad::new("office.trust_domain", error))?;
@@ -251,6 +252,10 @@ fn schema() -> Value {
                     "type": "string", "default": "alcaide.local",
                     "description": "trust domain of SPIFFE ids; a change ends every credential",
                 },
+                "keep_days": {
+                    "type": "integer", "minimum": 1, "maximum": 3_650, "default": 400,
+                    "description": "days that the store keeps orders, questions and bodies of plans that are out of force; the record keeps everything",
+                },
                 "tls": tls("the office"),
             })),
             "ledger": object("the record", json!({
@@ -334,6 +339,8 @@ mod tests {
         assert!(tried("[office]\nlisten = \"127.0.0.1:7100\"\n").contains("`office.listen` gate and office"));
         assert!(tried("[office]\ntrust_domain = \"Not A Domain\"\n").contains("`office.trust_domain`"));
         assert!(tried("[office]\nissuer = \"x\"\n").contains("`office.issuer`"));
+        assert!(tried("[office]\nkeep_days = 0\n").contains("`office.keep_days`"));
+        assert!(tried("[office]\nkeep_days = 3651\n").contains("`office.keep_days`"));
         assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
         assert!(tried("[gate]\napproval_wait_ms = 600001\n").contains("`gate.approval_wait_ms`"));
         let hook =

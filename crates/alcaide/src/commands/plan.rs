@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::cli::{Desk, Exit};
 use crate::client::{Client, query_value};
-use crate::fail::{CONFIRM, FILE, FOLDER, Failure, INTERNAL, Part};
+use crate::fail::{CONFIRM, FILE, FOLDER, Failure, INTERNAL, Part, shown};
 use crate::show::or_dash;
 
 /// `alcaide plan`.
@@ -235,8 +235,11 @@ async fn preview(desk: &Desk, client: &Client, wanted: &Declarations) -> Result<
 }
 
 fn show_applied(desk: &Desk, applied: &Applied) -> Result<Exit, Failure> {
-    desk.out
-        .show(applied, || format!("{}plan {} is in force\n", changes(&applied.changes), applied.number))?;
+    desk.out.show(applied, || {
+        let later =
+            if applied.adopted { "" } else { "; the gate has not taken it up yet, see `alcaide doctor`" };
+        format!("{}plan {} is in force{later}\n", changes(&applied.changes), applied.number)
+    })?;
     Ok(Exit::Clean)
 }
 
@@ -250,7 +253,12 @@ fn changes(changes: &[Change]) -> String {
         };
         let because = change.because.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         // INVARIANT: writing into a String does not fail.
-        let _ = writeln!(text, "{sign} {} {}{fields}{because}", change.kind.as_str(), change.name);
+        let _ = writeln!(
+            text,
+            "{sign} {} {}",
+            change.kind.as_str(),
+            shown(&format!("{}{fields}{because}", change.name))
+        );
     }
     if changes.is_empty() { "nothing differs\n".into() } else { text }
 }
@@ -262,7 +270,10 @@ pub(crate) fn faults(text: &mut String, faults: &[Fault]) {
         let _ = writeln!(
             text,
             "fault: {}\n   at: {}\n  fix: {}\n code: {}",
-            fault.why, fault.place, fault.fix, fault.code
+            shown(&fault.why),
+            shown(&fault.place),
+            shown(&fault.fix),
+            fault.code
         );
     }
 }
@@ -375,6 +386,8 @@ mod tests {
             change("b", What::Removed),
             change("c", What::Changed { fields: vec!["standing".into()] }),
         ];
+        let hostile = change("pay\u{202e}\n+ agent x", What::Added);
+        assert_eq!(changes(&[hostile]), "+ agent pay⟨U+202E⟩⟨U+000A⟩+ agent x\n");
         assert_eq!(changes(&all), "+ agent a\n- agent b\n~ agent c: standing (its owner left)\n");
     }
 

@@ -8,6 +8,7 @@ use alcaide_keys::Keys;
 use clap::Args;
 use serde_json::json;
 
+use crate::begin;
 use crate::cli::{Desk, Exit};
 use crate::commands::config;
 use crate::fail::{Failure, RESTORE};
@@ -101,7 +102,10 @@ fn room(dir: &Path) -> Result<Made, Failure> {
     use std::os::unix::fs::DirBuilderExt as _;
     match std::fs::read_dir(dir) {
         Ok(mut entries) => match entries.next() {
-            None => Ok(Made::Before),
+            None => {
+                begin::tighten(dir).map_err(|error| Failure::house(&error.into()))?;
+                Ok(Made::Before)
+            }
             Some(_) => Err(Failure::new(&RESTORE, "the data directory is not empty")
                 .at(dir.display())
                 .why(RESTORE.why)),

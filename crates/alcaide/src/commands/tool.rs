@@ -2,7 +2,7 @@
 
 mod tell;
 
-use alcaide_control::{Applied, Edit, Thing, ToolDetail, ToolOrdered, ToolState, ToolView};
+use alcaide_control::{Applied, Edit, Thing, ToolDetail, ToolOrdered, ToolState, ToolView, visible_line};
 use alcaide_inventory::Name;
 use alcaide_inventory::declare::Tool;
 use alcaide_inventory::fact::{Effect, Facts};
@@ -35,7 +35,7 @@ pub(crate) enum Verb {
     /// Show a tool: what its server says of it, and what changed since it was accepted
     #[command(
         after_help = "Example: alcaide tool show files read_file\nWords that are gone stand in [-…-], new ones in {+…+}; \
-        characters that no screen shows are written as \\u{…}."
+        characters that no screen shows are written as ⟨U+202E⟩."
     )]
     Show(One),
     /// Accept a tool as its server offers it now
@@ -231,14 +231,14 @@ async fn accept_new(desk: &Desk, client: &Client, server: &Name, yes: bool) -> R
         };
         match ended {
             Ok((pin, ordered)) => {
-                text.push_str(&format!("tool `{}` is accepted as {pin}\n", tell::line(&name)));
+                text.push_str(&format!("tool `{}` is accepted as {pin}\n", visible_line(&name)));
                 done.accepted.push(json!({ "tool": name, "pin": pin, "plan": ordered.applied.number }));
             }
             Err(why) => {
                 text.push_str(&format!(
                     "tool `{}` is not accepted: {}\n",
-                    tell::line(&name),
-                    tell::line(&why)
+                    visible_line(&name),
+                    visible_line(&why)
                 ));
                 done.left.push(json!({ "tool": name, "why": why }));
             }
@@ -264,7 +264,7 @@ impl Declare {
         desk.out.show(&applied, || {
             format!(
                 "tool `{server}/{}` is declared with effect `{}`, in plan {}\n",
-                tell::line(&tool),
+                visible_line(&tool),
                 effect.as_str(),
                 applied.number
             )
@@ -272,7 +272,7 @@ impl Declare {
         if !desk.out.is_json() {
             let detail: ToolDetail = client.get(&path(client, &server, &tool).await?).await?;
             for argument in &detail.lacks {
-                note(&format!("its server offers no argument `{}`", tell::line(argument)));
+                note(&format!("its server offers no argument `{}`", visible_line(argument)));
             }
             if matches!(detail.tool.state, ToolState::New | ToolState::Changed) {
                 note("look at it with `alcaide tool show`, then accept it with `alcaide tool accept`");

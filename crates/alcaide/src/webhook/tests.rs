@@ -115,8 +115,9 @@ impl Place {
     }
 
     fn hook(&self, settings: &WebhookSettings) -> Hook {
-        let hook =
-            Hook::open(settings, self.folder.path(), &self.folder.path().join("webhook"), self.ledger.size());
+        let (dir, size) = (self.folder.path().join("webhook"), self.ledger.size());
+        let epoch = epoch(&dir, size, &SystemEntropy::new()).unwrap();
+        let hook = Hook::open(settings, self.folder.path(), &dir, size, &epoch);
         let hook = hook.unwrap();
         Hook { first_backoff: Duration::from_millis(1), ..hook }
     }
@@ -196,6 +197,8 @@ async fn the_whole_record_goes_on_where_it_was_after_a_restart() {
         let entries = json["data"]["entries"].as_array().unwrap();
         entries.iter().map(|entry| entry["index"].as_u64().unwrap()).collect()
     };
+    let epoch = std::fs::read_to_string(place.folder.path().join("webhook/epoch.id")).unwrap();
+    let epoch = epoch.trim_end();
     let mut seen = Vec::new();
     while seen.len() < 3 {
         let one = hear(&mut heard).await;
@@ -210,7 +213,7 @@ async fn the_whole_record_goes_on_where_it_was_after_a_restart() {
     place.append(Event::Office(OfficeAct::Denied { by: None, code: "ALC-OFFICE-0001".into() })).await;
     let running = tokio::spawn(place.hook(&settings).run(place.ledger.clone()));
     let one = hear(&mut heard).await;
-    assert_eq!((indexes(&one), one.header("webhook-id")), (vec![3], "record-3-3"));
+    assert_eq!((indexes(&one), one.header("webhook-id")), (vec![3], format!("record-{epoch}-3-3").as_str()));
     assert_eq!(
         one.json()["data"]["entries"][0]["entry"]["event"]["office"]["denied"]["code"],
         "ALC-OFFICE-0001"
@@ -218,6 +221,44 @@ async fn the_whole_record_goes_on_where_it_was_after_a_restart() {
     place.until_cursor(4).await;
     place.ledger.close().await.unwrap();
     tokio::time::timeout(DEADLINE, running).await.expect("it ends with the ledger").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_is_used_again_is_told_under_another_id() {
+    let told = async |place: &Place, count: u64| {
+        for _ in place.ledger.size()..count {
+            place.made().await;
+        }
+        let (url, mut heard) = receiver(Vec::new()).await;
+        let running = tokio::spawn(
+            place.hook(&place.settings(&url, &[Topic::Record], Begin::Start)).run(place.ledger.clone()),
+        );
+        let one = hear(&mut heard).await;
+        place.until_cursor(count).await;
+        running.abort();
+        let epoch = one.json()["data"]["epoch"].as_str().unwrap().to_owned();
+        assert!(one.header("webhook-id").starts_with(&format!("record-{epoch}-")), "{}", one.head);
+        epoch
+    };
+    let place = Place::new();
+    let first = told(&place, 2).await;
+    assert_eq!(told(&place, 3).await, first, "a restart goes on in the same epoch");
+    // Restored from a backup: its record has fewer entries, and no folder of cursors.
+    let restored = Place::new();
+    let second = told(&restored, 2).await;
+    assert_ne!(second, first);
+    // An older record put back by hand under newer cursors.
+    let older = Place::new();
+    older.made().await;
+    let dir = older.folder.path().join("webhook");
+    std::fs::create_dir(&dir).unwrap();
+    for file in ["chat", "epoch.id"] {
+        std::fs::copy(place.folder.path().join("webhook").join(file), dir.join(file)).unwrap();
+    }
+    assert_eq!(older.cursor(), Some(3));
+    assert_ne!(told(&older, 2).await, first);
+    std::fs::write(dir.join("epoch.id"), "no epoch").unwrap();
+    assert!(epoch(&dir, 2, &SystemEntropy::new()).is_err());
 }
 
 #[tokio::test]
@@ -264,13 +305,13 @@ fn settings_that_would_leak_or_cannot_work_are_refused() {
     let place = Place::new();
     let settings = place.settings("https://chat.example/", &[Topic::Question], Begin::Now);
     let dir = place.folder.path();
-    assert!(Hook::open(&settings, dir, dir, 0).is_ok());
+    assert!(Hook::open(&settings, dir, dir, 0, "0").is_ok());
     for bad in ["", SECRET, "whsec_", "whsec_c2hvcnQ=", "whsec_!"] {
         std::fs::write(dir.join("secret"), bad).unwrap();
-        assert!(Hook::open(&settings, dir, dir, 0).is_err(), "{bad}");
+        assert!(Hook::open(&settings, dir, dir, 0, "0").is_err(), "{bad}");
     }
     std::fs::write(dir.join("secret"), format!("{SECRET_PREFIX}{SECRET}")).unwrap();
     std::fs::set_permissions(dir.join("secret"), std::fs::Permissions::from_mode(0o640)).unwrap();
-    let told = format!("{:#}", Hook::open(&settings, dir, dir, 0).err().unwrap());
+    let told = format!("{:#}", Hook::open(&settings, dir, dir, 0, "0").err().unwrap());
     assert!(told.contains("can be read by others"), "{told}");
 }

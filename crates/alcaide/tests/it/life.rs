@@ -1,5 +1,10 @@
 //! From the first minute to a killed agent, with the public client library at the gate.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
 use alcaide_testkit::{ModelServer, Script, python};
 use serde_json::{Value, json};
 
@@ -92,7 +97,28 @@ fn a_state_is_begun_once_and_never_by_accident() {
         ],
     );
     assert!(!house.dir().exists());
+    // A folder of somebody's that happens to hold what a data directory would: refused, and left as it was.
+    std::fs::create_dir_all(house.dir().join("keys")).unwrap();
+    std::fs::write(house.dir().join("keys/master.key"), "theirs").unwrap();
+    house.run(&["up", "--init", "--gate", "127.0.0.1:0", "--office", "127.0.0.1:0"]).refused(
+        2,
+        "ALC-CLI-0044",
+        &[
+            "error: folder not taken as a data directory\n",
+            "is not empty: it holds `keys`, and no mark of an earlier `--init`\n",
+            "  fix: name an empty or absent folder with `--data-dir`",
+        ],
+    );
+    assert_eq!(std::fs::read(house.dir().join("keys/master.key")).unwrap(), b"theirs");
+    std::fs::remove_dir_all(house.dir()).unwrap();
     house.up(&["--init"]);
+    assert!(!house.dir().join("unfinished").exists());
+    house.down();
+    // Others may enter: the next start shuts it.
+    let mode = |house: &House| std::fs::metadata(house.dir()).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(house.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    house.up(&[]);
+    assert_eq!(mode(&house), 0o700);
     house.down();
     house.run(&["up", "--init"]).refused(
         2,
@@ -148,6 +174,8 @@ fn the_example_is_applied_calls_pass_and_a_kill_outlives_a_restart() {
     );
     let applied = house.json(&["apply", &folder]);
     let number = applied["number"].as_u64().unwrap();
+    // Whoever reads this may call at once: the gate judges by it.
+    assert_eq!(applied["adopted"], true, "{applied}");
     assert_eq!(house.ok(&["plan", &folder]), format!("compared with plan {number}\nnothing differs\n"));
     let plans = house.json(&["plans"]);
     assert_eq!(
@@ -340,6 +368,83 @@ fn secrets_come_in_on_standard_input_and_never_out() {
     assert_eq!(house.json(&["secret", "list"]), json!([]));
 }
 
+/// Ends a proxy that has nothing more to swallow.
+const LAST: &str = "GET /last";
+
+/// The operator's socket, as a proxy that swallows the answers to requests that begin so; as many as there are.
+fn swallowing(house: &House, at: &str, mut swallowed: Vec<&'static str>) -> std::thread::JoinHandle<()> {
+    let (real, dir) = (house.dir().join("office.sock"), house.file(at));
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::copy(house.dir().join("format"), dir.join("format")).unwrap();
+    let listener = UnixListener::bind(dir.join("office.sock")).unwrap();
+    std::thread::spawn(move || {
+        while !swallowed.is_empty() {
+            let (mut near, _) = listener.accept().unwrap();
+            let mut head = vec![0; 16_384];
+            let read = near.read(&mut head).unwrap();
+            let head = std::str::from_utf8(&head[..read]).unwrap();
+            let at = swallowed.iter().position(|begins| head.starts_with(begins));
+            let at = at.map(|at| swallowed.remove(at));
+            if at == Some(LAST) {
+                continue;
+            }
+            let mut far = UnixStream::connect(&real).unwrap();
+            far.write_all(head.replacen("\r\n", "\r\nconnection: close\r\n", 1).as_bytes()).unwrap();
+            let (mut sent, mut more) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let rest = std::thread::spawn(move || std::io::copy(&mut sent, &mut more));
+            // Its whole answer: what was asked is done by then.
+            let mut answer = Vec::new();
+            far.read_to_end(&mut answer).unwrap();
+            if at.is_none() {
+                near.write_all(&answer).unwrap();
+            }
+            near.shutdown(std::net::Shutdown::Both).unwrap();
+            rest.join().unwrap().unwrap();
+        }
+    })
+}
+
+/// The office has recorded the enrolment and its answer never comes: the key stays and is good.
+fn a_lost_answer_costs_no_key(house: &House) {
+    const ENROLLED: &str = "POST /api/v1/enrolments ";
+    let asked = |key: &Path, at: &str, more: &[&str]| {
+        let dir = house.file(at);
+        let mut args = vec!["agent", "enrol", "bot", "--key-file", key.to_str().unwrap()];
+        args.extend(["--data-dir", dir.to_str().unwrap()]);
+        args.extend(more);
+        run(&args, &[], b"")
+    };
+    // The command asks the office itself where it can.
+    let (proxy, key) = (swallowing(house, "one", vec![ENROLLED, LAST]), house.file("lost.pem"));
+    let said = asked(&key, "one", &["--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let facts: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(facts["client_id"].as_str().unwrap().starts_with("crd_") && key.exists(), "{facts}");
+    drop(UnixStream::connect(house.file("one/office.sock")).unwrap().write_all(LAST.as_bytes()));
+    proxy.join().unwrap();
+    // Where it cannot, it keeps the key and says how to go on.
+    let key = house.file("kept.pem");
+    let proxy = swallowing(house, "two", vec![ENROLLED, "GET /api/v1/actors/"]);
+    asked(&key, "two", &[]).refused(
+        3,
+        "ALC-CLI-0046",
+        &[
+            "the office could not be asked\n",
+            "error: the key is kept",
+            "agent enrol bot --resume --key-file ",
+        ],
+    );
+    proxy.join().unwrap();
+    let pem = std::fs::read_to_string(&key).unwrap();
+    let resumed = ["agent", "enrol", "bot", "--resume", "--key-file", key.to_str().unwrap()];
+    let facts = house.json(&resumed);
+    assert!(facts["client_id"].as_str().unwrap().starts_with("crd_"), "{facts}");
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), pem);
+    let id = facts["client_id"].as_str().unwrap();
+    house.ok(&["credential", "remove", id, "--yes"]);
+    house.run(&resumed).refused(3, "ALC-CLI-0046", &["error: the office does not know the key\n"]);
+}
+
 #[test]
 fn an_agent_is_enrolled_with_a_key_made_here() {
     let mut house = House::begin();
@@ -354,7 +459,6 @@ fn an_agent_is_enrolled_with_a_key_made_here() {
     assert_eq!(written, facts);
     let pem = std::fs::read_to_string(&key).unwrap();
     assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     // A key that is there stays, and nothing is enrolled.
     house.run(&enrol).refused(
@@ -373,6 +477,7 @@ fn an_agent_is_enrolled_with_a_key_made_here() {
         "ALC-OFFICE-0004",
         &["error: no such thing\n", "  why: there is no credential `crd_", "  fix: look it up in the list"],
     );
+    a_lost_answer_costs_no_key(&house);
     let token = house.json(&["agent", "token", "bot"]);
     let told = house.ok(&["token", "revoke", token["token"].as_str().unwrap()]);
     assert!(told.contains(" is revoked, by order ord_"), "{told}");

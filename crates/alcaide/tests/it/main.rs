@@ -17,6 +17,7 @@ mod house;
 mod kills;
 mod life;
 mod offline;
+mod packaging;
 mod range;
 mod real_model;
 mod record;

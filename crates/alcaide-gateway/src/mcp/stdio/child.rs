@@ -16,6 +16,7 @@ use super::frame;
 use super::hello::Hello;
 use super::plan::StdioPlan;
 use super::shared::Shared;
+use crate::worked::worked_here;
 
 /// A tool server that runs and has said hello. It ends when the pool says so, or falls by itself; once the pool has
 /// let go of it, it ends with its last request.
@@ -74,7 +75,7 @@ impl Child {
     /// # Cancel safety
     /// A call that is dropped before it is ready has sent nothing.
     pub async fn tell(&self, notification: Bytes) -> Result<(), StdioError> {
-        let line = frame::telling(&notification)?;
+        let line = worked_here(notification.len(), || frame::telling(&notification)).await?;
         self.shared.desk.lock().touch(Instant::now());
         send(&self.shared, line).await
     }
@@ -172,7 +173,7 @@ impl Answers {
         (first, later): (Duration, Duration),
     ) -> Result<Self, StdioError> {
         let own = shared.desk.lock().next_id();
-        let out = frame::outgoing(request, own)?;
+        let out = worked_here(request.len(), || frame::outgoing(request, own)).await?;
         let (notes, heard) = mpsc::channel(NOTES_MAX);
         let (response, answered) = oneshot::channel();
         let held = Arc::new(AtomicUsize::new(0));

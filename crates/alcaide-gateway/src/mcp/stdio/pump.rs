@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::bounds::{GRACE, LINE_BYTES_MAX};
 use super::error::End;
 use super::shared::Shared;
+use crate::worked::worked_here;
 
 /// Room for one reading of a pipe, which holds as much.
 const READ_BYTES: usize = 64 << 10;
@@ -108,7 +109,7 @@ async fn read(mut output: impl AsyncRead + Unpin, shared: &Shared) -> End {
             searched = 0;
             let text = line.trim_ascii();
             if !text.is_empty()
-                && let Err(how) = shared.hear(&line.slice_ref(text))
+                && let Err(how) = worked_here(text.len(), || shared.hear(&line.slice_ref(text))).await
             {
                 return how;
             }

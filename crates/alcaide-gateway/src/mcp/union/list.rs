@@ -19,6 +19,7 @@ use super::super::{era, kept, offer};
 use crate::gate::Shared;
 use crate::passage::Origin;
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// Most pages of one server's list that are read.
 const PAGES_MAX: usize = 64;
@@ -134,7 +135,9 @@ async fn pages(
     let stateless = spoken.era == Era::Stateless;
     let kept = if stateless { None } else { Some(kept::session(aside).await?) };
     let hello = kept.as_ref().map(|kept| &kept.hello).or(spoken.discovered.as_ref());
-    if hello.is_some_and(|hello| lacks(hello, method)) {
+    if let Some(hello) = hello
+        && worked_here(hello.len(), || lacks(hello, method)).await
+    {
         return Ok(());
     }
     let link = kept.as_ref().map_or((None, None), |kept| (kept.session.as_deref(), Some(kept.revision)));
@@ -152,7 +155,7 @@ async fn pages(
             )
         };
         let answer = aside.send(request.as_bytes(), link).await?;
-        let next = match page(method, &answer.bytes) {
+        let next = match worked_here(answer.bytes.len(), || page(method, &answer.bytes)).await {
             Page::Unknown => return Ok(()),
             _ if answer.status == StatusCode::NOT_FOUND && kept.is_some() => {
                 aside.shared.mcp.keeping.forget(&kept::key(aside));
@@ -164,7 +167,7 @@ async fn pages(
             Page::Broken(why) => return Err(broken(why)),
             Page::Good { next } => next,
         };
-        each(&answer.bytes).map_err(broken)?;
+        worked_here(answer.bytes.len(), || each(&answer.bytes)).await.map_err(broken)?;
         match next {
             None => return Ok(()),
             next => cursor = next,

@@ -16,6 +16,7 @@ use crate::attempt::Attempt;
 use crate::content::uninspected;
 use crate::mcp::{down, instructions, offer};
 use crate::refusal::{self, Refusal};
+use crate::worked::worked_here;
 
 /// Reads the response, searches it, cuts what is offered to what the caller may use, seals what it is to carry.
 ///
@@ -27,8 +28,11 @@ pub(super) async fn judge(
     attempt: &mut Attempt,
     bytes: &Bytes,
 ) -> Result<Bytes, (End, Refusal)> {
-    let document = Document::parse(bytes, &reply_limits()).map_err(|error| broken(&error.without_keys()))?;
-    let view = ResultView::read(reading.method, &document).map_err(|error| broken(&error))?;
+    let long = bytes.len();
+    let document = worked_here(long, || Document::parse(bytes, &reply_limits())).await;
+    let document = document.map_err(|error| broken(&error.without_keys()))?;
+    let view = worked_here(long, || ResultView::read(reading.method, &document)).await;
+    let view = view.map_err(|error| broken(&error))?;
     if view.id.is_some() && view.id != reading.id {
         return Err(broken(&"an answer to another request"));
     }
@@ -39,7 +43,10 @@ pub(super) async fn judge(
             return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
         }
     }
-    if let Some(label) = reading.takes_in(&document, &view.segments, view.structured.as_ref()) {
+    let taken = worked_here(bytes.len(), || {
+        reading.takes_in(&document, &view.segments, view.structured.as_ref())
+    });
+    if let Some(label) = taken.await {
         down::heard(reading, bytes, down::RECALL, label)
             .await
             .map_err(|refusal| (End::ContentCut, refusal))?;
@@ -61,7 +68,8 @@ pub(super) async fn judge(
             && !(reading.method == Method::ToolsList && segment.part == Part::Definition)
             && !dropped.iter().any(|gone| gone.start <= segment.span.start && segment.span.end <= gone.end)
     });
-    splices.extend(edits(passing.map(|segment| (&segment.span, &*segment.text, false)), lens, attempt)?);
+    let passing = passing.map(|segment| (&segment.span, &*segment.text, false));
+    splices.extend(worked_here(long, || edits(passing, lens, attempt)).await?);
     match &view.kind {
         ResultKind::Complete | ResultKind::Error => {}
         ResultKind::InputRequired if reading.shape == Shape::Same => {
@@ -92,8 +100,11 @@ pub(super) async fn judge(
     if let Some(result) = document.root().get("result") {
         splices.extend(reshaped(reading, result, &told));
     }
-    let judged = edit::apply(bytes, splices).map_err(|error| broken(&error))?;
-    readdressed(reading, judged)
+    worked_here(long, || {
+        let judged = edit::apply(bytes, splices).map_err(|error| broken(&error))?;
+        readdressed(reading, judged)
+    })
+    .await
 }
 
 /// The response with the URIs by which the caller knows resources. What was hidden of one stays hidden.

@@ -1,9 +1,9 @@
 //! A tool in words. All texts of a server are a stranger's: what no screen shows is written out, what is long is cut and
 //! said to be, and nothing of it can move the cursor.
 
-use alcaide_control::definition::{FieldChange, Piece, Reach, SchemaChange, is_hidden};
+use alcaide_control::definition::{FieldChange, Piece, Reach, SchemaChange};
 use alcaide_control::tools::{DefinitionView, Shelved};
-use alcaide_control::{Definition, Difference, ToolDetail, ToolState, ToolView};
+use alcaide_control::{Definition, Difference, ToolDetail, ToolState, ToolView, visible, visible_line};
 use serde_json::Value;
 
 use crate::show::or_dash;
@@ -30,7 +30,7 @@ pub(super) fn name(view: &ToolView) -> String {
 pub(super) fn row(view: &ToolView) -> Vec<String> {
     let effect = if view.id.is_some() { view.effect.as_str() } else { "not declared" };
     vec![
-        line(&name(view)),
+        visible_line(&name(view)).into_owned(),
         view.state.as_str().into(),
         effect.into(),
         or_dash(view.last_offered),
@@ -59,11 +59,11 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
     let paint = Paint(color);
     let ToolDetail { tool, accepted, offered, difference, lacks, history } = detail;
     let mut out =
-        format!("{}\n", paint.bold(&format!("tool {}: {}", line(&name(tool)), tool.state.as_str())));
+        format!("{}\n", paint.bold(&format!("tool {}: {}", visible_line(&name(tool)), tool.state.as_str())));
     let mut field = |label: &str, text: &str| out.push_str(&format!("  {label:<10}{text}\n"));
     field("next", next(tool));
     if let Some(title) = &tool.title {
-        field("title", &line(title));
+        field("title", &visible_line(title));
     }
     match &tool.facts {
         None => field("effect", "not declared"),
@@ -71,7 +71,7 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
             field("effect", facts.effect.as_str());
             for (label, names) in [("control", &facts.control), ("free text", &facts.free_text)] {
                 if !names.is_empty() {
-                    field(label, &line(&names.join(", ")));
+                    field(label, &visible_line(&names.join(", ")));
                 }
             }
         }
@@ -95,7 +95,10 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
         field("beware", &paint.red(&format!("characters that no screen shows: {}", said.hidden)));
     }
     if !lacks.is_empty() {
-        field("beware", &paint.red(&format!("declared, but no argument of it: {}", line(&lacks.join(", ")))));
+        field(
+            "beware",
+            &paint.red(&format!("declared, but no argument of it: {}", visible_line(&lacks.join(", ")))),
+        );
     }
     match (difference, said) {
         (Some(difference), _) => differs(&mut out, difference, paint),
@@ -129,7 +132,7 @@ const fn lost(text: Shelved) -> &'static str {
 fn defines(out: &mut String, said: &Definition, paint: Paint) {
     if let Some(description) = &said.description {
         out.push_str(&paint.bold("description\n"));
-        indented(out, &plain(&cut(description, TEXT_CHARS)));
+        indented(out, &visible(&cut(description, TEXT_CHARS)));
     }
     let schema = said.input_schema.as_ref();
     let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
@@ -139,9 +142,13 @@ fn defines(out: &mut String, said: &Definition, paint: Paint) {
     for (name, one) in properties.iter().take(ARGUMENTS_MAX) {
         let must = required.is_some_and(|all| all.iter().any(|one| one == name));
         let kind = one.get("type").map(value).unwrap_or_else(|| "any".into());
-        out.push_str(&format!("  {}: {kind}{}\n", line(name), if must { ", must be given" } else { "" }));
+        out.push_str(&format!(
+            "  {}: {kind}{}\n",
+            visible_line(name),
+            if must { ", must be given" } else { "" }
+        ));
         if let Some(Value::String(words)) = one.get("description") {
-            indented(out, &format!("  {}", plain(&cut(words, TEXT_CHARS))));
+            indented(out, &format!("  {}", visible(&cut(words, TEXT_CHARS))));
         }
     }
     if properties.len() > ARGUMENTS_MAX {
@@ -185,10 +192,10 @@ fn words(pieces: &[Piece], paint: Paint) -> String {
         match piece {
             Piece::Same(same) => text.push_str(&around(same, at > 0, at < last)),
             Piece::Removed(gone) => {
-                text.push_str(&paint.red(&format!("[-{}-]", plain(&cut(gone, TEXT_CHARS)))));
+                text.push_str(&paint.red(&format!("[-{}-]", visible(&cut(gone, TEXT_CHARS)))));
             }
             Piece::Added(new) => {
-                text.push_str(&paint.green(&format!("{{+{}+}}", plain(&cut(new, TEXT_CHARS)))));
+                text.push_str(&paint.green(&format!("{{+{}+}}", visible(&cut(new, TEXT_CHARS)))));
             }
         }
     }
@@ -200,16 +207,17 @@ fn around(same: &str, before: bool, after: bool) -> String {
     let count = same.chars().count();
     let sides = usize::from(before) + usize::from(after);
     if count <= CONTEXT_CHARS.saturating_mul(sides.max(1)) {
-        return plain(same);
+        return visible(same).into_owned();
     }
     let head: String = same.chars().take(if before { CONTEXT_CHARS } else { 0 }).collect();
     let skip = count.saturating_sub(if after { CONTEXT_CHARS } else { 0 });
     let tail: String = same.chars().skip(skip).collect();
-    format!("{} … {}", plain(&head), plain(&tail))
+    format!("{} … {}", visible(&head), visible(&tail))
 }
 
 fn place(out: &mut String, one: &SchemaChange, paint: Paint) {
-    let path = if one.path.is_empty() { "the whole".to_owned() } else { line(&one.path) };
+    let path =
+        if one.path.is_empty() { "the whole".to_owned() } else { visible_line(&one.path).into_owned() };
     let head = format!("  {:<9} {path}\n", one.reach.as_str());
     out.push_str(&match one.reach {
         Reach::Added | Reach::Widened => paint.green(&head),
@@ -221,7 +229,7 @@ fn place(out: &mut String, one: &SchemaChange, paint: Paint) {
 
 fn fields(out: &mut String, all: &[FieldChange], paint: Paint) {
     for FieldChange { name, before, after } in all {
-        let name = line(name);
+        let name = visible_line(name);
         if let Some(before) = before {
             out.push_str(&paint.red(&format!("    - {name}: {}", value(before))));
             out.push('\n');
@@ -235,27 +243,7 @@ fn fields(out: &mut String, all: &[FieldChange], paint: Paint) {
 
 /// A value on one line, cut.
 fn value(value: &Value) -> String {
-    line(&cut(&value.to_string(), VALUE_CHARS))
-}
-
-/// A text of a server on one line.
-pub(super) fn line(text: &str) -> String {
-    plain(text).replace('\n', "\\n")
-}
-
-/// A text of a server with what no screen shows written out; its lines stay.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for one in text.chars() {
-        if one == '\n' {
-            out.push(one);
-        } else if one.is_control() || is_hidden(one) {
-            out.extend(one.escape_unicode());
-        } else {
-            out.push(one);
-        }
-    }
-    out
+    visible_line(&cut(&value.to_string(), VALUE_CHARS)).into_owned()
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -303,8 +291,6 @@ mod tests {
 
     #[test]
     fn nothing_of_a_server_moves_the_cursor_or_hides() {
-        assert_eq!(plain("a\u{1b}[2J\r\n\u{202e}\u{e0041}é"), "a\\u{1b}[2J\\u{d}\n\\u{202e}\\u{e0041}é");
-        assert_eq!(line("a\nb"), "a\\nb");
         let schema = serde_json::json!({ "properties": { "x\u{1b}": { "type": "\u{7f}", "description": "\u{1b}]0;" } } });
         let said = Definition {
             name: "a".into(),
