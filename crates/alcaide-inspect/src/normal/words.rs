@@ -154,3 +154,78 @@ fn borders(value: &[u8]) -> Vec<usize> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{exact, loose, values};
+    use super::*;
+
+    fn said(value: &str, text: &str) -> bool {
+        let text = exact(text);
+        occurs(&exact(value), &text, &values(&text))
+    }
+
+    #[test]
+    fn a_whole_value_occurs() {
+        for (value, text) in [
+            ("report", "open Report.docx"),
+            ("report.docx", "open report.docx."),
+            ("#general", "post to #general!"),
+            ("Alice", "send Alice's file"),
+            ("Alice", "for 'Alice'"),
+            ("100", "pay $100 now"),
+            ("100", "pay 100."),
+            ("a a", "xa a a"),
+            ("John  Doe", "ask john\n doe"),
+            ("josé", "JOSE\u{301} said"),
+            ("../x", "rm ../x"),
+            ("https://x.com/a", "see https://x.com/a."),
+            ("client", "client-list"),
+        ] {
+            assert!(said(value, text), "{value} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_part_does_not_occur() {
+        for (value, text) in [
+            ("doe@x.com", "john.doe@x.com"),
+            ("gmail.com", "a@gmail.com"),
+            ("x.com", "http://x.com/a"),
+            ("evil", "see https://x.com/evil?y"),
+            ("3704", "DE89 3704 0044 0532 0130 00"),
+            ("1.2", "version 1.2.3"),
+            ("2.3", "version 1.2.3"),
+            ("10.0.0.1", "110.0.0.1"),
+            ("100", "1,100 or 100.50"),
+            ("000", "$1,000"),
+            ("../x", "x"),
+            ("Brien", "ask O'Brien"),
+            ("port", "report"),
+            ("file", "file_1"),
+            ("admin", "admin\u{200b}istrator"),
+            ("admin", "admin\u{301}"),
+            ("paypal", "p\u{430}ypal"),
+            ("15", "on 2024-05-15"),
+            ("30", "+49 30 123456"),
+            ("", "x"),
+        ] {
+            assert!(!said(value, text), "{value} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_appears() {
+        let text = loose("Wr\u{456}te to ev\u{200b}il@x.com; pay GB00 1234, bob!").text;
+        for value in ["write", "evil@x.com", "1234", "bob"] {
+            assert!(appears(&loose(value).text, &text), "{value}");
+        }
+        assert!(!appears("123", &text) && !appears("ob", &text) && !appears("", &text));
+    }
+
+    #[test]
+    fn overlapping_places_are_all_seen() {
+        let found: Vec<_> = places("aba", "ababaxaba").collect();
+        assert_eq!(found, [(0, 3), (2, 5), (6, 9)]);
+    }
+}

@@ -9,7 +9,7 @@ mod unseen;
 
 use std::collections::HashSet;
 
-use super::chars::is_invisible;
+use super::chars::{is_invisible, is_plain};
 use super::loose::unmasked;
 
 /// What was found in a text's encodings.
@@ -45,7 +45,7 @@ pub enum Also {
 /// use alcaide_inspect::normal::decodings;
 ///
 /// let decoded = decodings("see aGVsbG8gd29ybGQ= or %68%65y", 1 << 16);
-/// assert_eq!(decoded.texts, ["hello world", "hey"]);
+/// assert_eq!(decoded.texts, ["hello world", "see aGVsbG8gd29ybGQ= or hey"]);
 /// assert!(!decoded.cut);
 /// ```
 #[must_use]
@@ -57,7 +57,7 @@ pub fn decodings(text: &str, budget: usize) -> Decoded {
 #[must_use]
 pub fn decodings_also(text: &str, budget: usize, also: &[Also]) -> Decoded {
     let mut out = Out::new(budget);
-    let masked = if text.is_ascii() { text.bytes().any(|b| is_invisible(char::from(b))) } else { true };
+    let masked = !is_plain(text);
     let unmasked = if masked { unmasked(text) } else { String::new() };
     let source = if masked { unmasked.as_str() } else { text };
     if masked {
@@ -69,7 +69,7 @@ pub fn decodings_also(text: &str, budget: usize, also: &[Also]) -> Decoded {
             Also::Rot13 => source.chars().map(rot13).collect(),
             Also::Reversal => source.chars().rev().collect(),
         };
-        out.give(read);
+        out.give(&read);
     }
     for _ in 1..DEPTH {
         for text in out.layer() {
@@ -138,21 +138,14 @@ impl Out {
     }
 
     /// Gives a text out, as far as there is room, if most of it can be printed and it is new.
-    fn give(&mut self, mut text: String) {
-        if text.trim().is_empty() || !is_printable(&text) {
-            return;
-        }
-        if text.len() > self.room {
-            self.cut = true;
-            let mut end = self.room;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-        }
-        if !text.is_empty() && self.seen.insert(text.clone()) {
+    fn give(&mut self, text: &str) {
+        let end = text.floor_char_boundary(self.room);
+        self.cut |= end < text.len();
+        let text = text.get(..end).unwrap_or_default();
+        if !self.seen.contains(text) && !text.trim().is_empty() && is_printable(text) {
             self.room -= text.len();
-            self.texts.push(text);
+            self.seen.insert(text.to_owned());
+            self.texts.push(text.to_owned());
         }
     }
 
@@ -160,13 +153,13 @@ impl Out {
     fn give_bytes(&mut self, bytes: &[u8]) -> bool {
         let before = self.texts.len();
         match std::str::from_utf8(bytes) {
-            Ok(text) => self.give(text.to_owned()),
+            Ok(text) => self.give(text),
             Err(_) => self.give_stretches(bytes),
         }
         if self.texts.len() == before
             && let Some(text) = wide(bytes)
         {
-            self.give(text);
+            self.give(&text);
         }
         self.texts.len() > before
     }
@@ -176,7 +169,7 @@ impl Out {
         for chunk in bytes.utf8_chunks() {
             for stretch in chunk.valid().split(|c: char| !prints(c)) {
                 if stretch.len() >= STRETCH_MIN {
-                    self.give(stretch.to_owned());
+                    self.give(stretch);
                 }
             }
         }
@@ -227,3 +220,6 @@ const WORK: usize = 8;
 
 /// Bytes of printable text among others that are no chance.
 const STRETCH_MIN: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,11 @@ use super::Out;
 pub(super) fn base64(text: &str, out: &mut Out) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() && !out.is_spent() {
+    while at < bytes.len() {
+        if out.is_spent() {
+            out.cut = true;
+            return;
+        }
         let Some(start) = next(bytes, at, |b| sextet(b).is_some()) else { break };
         let mut end = next(bytes, start, |b| sextet(b).is_none()).unwrap_or(bytes.len());
         let mut line = end - start;
@@ -55,6 +59,16 @@ fn base64_run(run: &[u8], out: &mut Out) {
 
 /// Whether a run says something, which is then given out.
 fn say(run: &[u8], out: &mut Out) -> bool {
+    // What there is no room for is decoded only where the beginning is no text.
+    let head = (out.room / 3 + 1).saturating_mul(4);
+    if let Some(head) = run.get(..head) {
+        let bytes = unpack(head, out);
+        let valid = std::str::from_utf8(&bytes).map_or_else(|e| e.valid_up_to(), str::len);
+        if valid + 4 > bytes.len() && out.give_bytes(bytes.get(..valid).unwrap_or(&[])) {
+            out.cut = true;
+            return true;
+        }
+    }
     let bytes = unpack(run, out);
     out.give_bytes(&bytes)
 }
@@ -88,7 +102,11 @@ pub(super) fn hexadecimal(text: &str, out: &mut Out) {
     let mut at = 0;
     let mut pairs: Vec<u8> = Vec::new();
     let mut last_end = 0;
-    while at < bytes.len() && !out.is_spent() {
+    while at < bytes.len() {
+        if out.is_spent() {
+            out.cut = true;
+            return;
+        }
         let Some(start) = next(bytes, at, |b| b.is_ascii_hexdigit()) else { break };
         let end = next(bytes, start, |b| !b.is_ascii_hexdigit()).unwrap_or(bytes.len());
         at = end;

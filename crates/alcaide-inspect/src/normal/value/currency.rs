@@ -21,39 +21,35 @@ impl Currency {
     /// Takes a sign, a code or a name. Codes that are words as well are codes in capitals only.
     pub(super) fn eat(cursor: &mut Cursor<'_>) -> Option<Self> {
         let start = *cursor;
+        let first = start.peek()?;
+        if !first.is_alphabetic() && !Self::is_sign(first) {
+            return None;
+        }
         if let Some((_, code)) = SIGNS.iter().find(|(sign, _)| cursor.text(sign)) {
             return Some(Self(code));
         }
-        let mut capitals = start;
-        if let Some(code) =
-            CODES.iter().find(|code| capitals.exactly(code)).filter(|_| capitals_end(&capitals))
-        {
-            *cursor = capitals;
-            return Some(Self(code));
+        if !first.is_ascii_alphabetic() {
+            return None;
         }
-        let word = cursor.word();
-        let found = word.and_then(|word| {
-            let named = NAMES.iter().find(|(names, _)| names.contains(&word.as_str())).map(|(_, code)| *code);
-            let coded = || {
-                CODES.iter().find(|code| code.eq_ignore_ascii_case(&word) && !WORDS.contains(code)).copied()
-            };
-            named.or_else(coded)
-        });
+        let word = cursor.word().or_else(|| {
+            *cursor = start;
+            None
+        })?;
+        let named = NAMES.iter().find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(word)));
+        let coded =
+            |code: &&&str| **code == word || (code.eq_ignore_ascii_case(word) && !WORDS.contains(code));
+        let code = || if word.len() == 3 { CODES.iter().find(coded).copied() } else { None };
+        let found = named.map(|(_, code)| *code).or_else(code);
         if found.is_none() {
             *cursor = start;
         }
         found.map(Self)
     }
 
-    /// Whether an amount may begin with this character, besides a digit.
-    pub(super) fn may_begin(c: char) -> bool {
-        c.is_ascii_alphabetic() || SIGNS.iter().any(|(sign, _)| sign.starts_with(c))
+    /// Whether this is the sign of a currency, letters apart.
+    pub(super) fn is_sign(c: char) -> bool {
+        (c == '$' || !c.is_ascii()) && !c.is_alphanumeric() && SIGNS.iter().any(|(sign, _)| sign.ends_with(c))
     }
-}
-
-/// `EUR 5` and `EUR5`, but not `EUROPE`.
-fn capitals_end(cursor: &Cursor<'_>) -> bool {
-    !cursor.peek().is_some_and(char::is_alphabetic)
 }
 
 impl fmt::Display for Currency {

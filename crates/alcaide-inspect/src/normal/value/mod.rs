@@ -265,9 +265,12 @@ impl Scan<'_> {
         }
         let mut found = None;
         if c.is_alphabetic() {
-            found = Match::longer(account::account(text, start), moment::moment(text, start));
+            found = account::account(text, start);
+            if moment::may_begin(c) {
+                found = Match::longer(found, moment::moment(text, start));
+            }
         }
-        if Currency::may_begin(c) {
+        if number::may_begin(text, start) {
             found = Match::longer(found, number::number(text, start));
         }
         found
@@ -288,3 +291,6 @@ impl Scan<'_> {
         at + rest.find(|c| !is_glue(c)).unwrap_or(rest.len())
     }
 }
+
+#[cfg(test)]
+mod tests;
