@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::chars::{after, before, is_glue};
-use super::value::{Found, Value};
+use super::value::{Found, VALUES_MAX, Value};
 
 /// The words of a loose form, in order: longest runs of letters and digits, with the apostrophes inside them.
 ///
@@ -30,7 +30,8 @@ pub fn words(loose: &str) -> impl Iterator<Item = &str> {
 /// a word — letter, digit, low line, mark, invisible character — stands directly before or after it (the possessive
 /// `'s` may follow), it is not cut out of a longer number (`1.2` of `1.2.3`), and it is not a mere part of a value of
 /// the text: of an e-mail address, URL, account, telephone number, date or time. A number of an amount is a whole.
-/// Words of scripts that are written without spaces occur only where something else parts them.
+/// Words of scripts that are written without spaces occur only where something else parts them. Where `found` is full
+/// ([`VALUES_MAX`]), nothing occurs behind its end.
 ///
 /// ```
 /// use alcaide_inspect::normal::{occurs, values};
@@ -100,15 +101,18 @@ fn digit_at(text: &str, at: usize) -> bool {
     after(text, at).is_some_and(|c| c.is_ascii_digit())
 }
 
-/// Whether the place lies within a value of the text and is not the whole of it.
+/// Whether the place is cut out of a value of the text: one of its ends lies inside one.
 fn is_part(text: &str, start: usize, end: usize, found: &[Found]) -> bool {
-    let from = found.partition_point(|found| found.span.end <= start);
-    let around = found.get(from..).unwrap_or(&[]).iter().take_while(|found| found.span.start < end);
-    around.into_iter().any(|found| {
-        let whole = start <= found.span.start && found.span.end <= end;
-        let number = matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end);
-        !whole && !number
-    })
+    let inside = |place: usize| {
+        let at = found.partition_point(|found| found.span.end <= place);
+        let found = found.get(at).filter(|found| found.span.start < place);
+        found.is_some_and(|found| {
+            !(matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end))
+        })
+    };
+    // Past as many values as are looked for, nobody knows what stands there.
+    let unknown = found.len() >= VALUES_MAX && found.last().is_some_and(|last| last.span.end < end);
+    unknown || inside(start) || inside(end)
 }
 
 /// Whether the place of an amount is its number: that it is whole has been looked at.

@@ -288,11 +288,12 @@ fn is_url(c: char) -> bool {
 fn trimmed(url: &str) -> &str {
     let mut open = url.bytes().filter(|b| *b == b'(').count();
     let mut close = url.bytes().filter(|b| *b == b')').count();
+    let bracket = url.find('[').unwrap_or(url.len());
     let mut end = url;
     while let Some(c) = end.chars().next_back() {
         match c {
             c if MARKS.contains(&c) => {}
-            ']' if !end.contains('[') => {}
+            ']' if end.len() <= bracket => {}
             ')' if close > open => close -= 1,
             '(' => open = open.saturating_sub(1),
             _ => break,

@@ -90,6 +90,13 @@ pub(super) fn figure(text: &str, at: usize) -> Figure {
     let in_list = at.checked_sub(1).is_some_and(|comma| {
         before(text, at) == Some(',') && before(text, comma).is_some_and(|c| c.is_ascii_digit())
     });
+    let mut alone = cursor;
+    if let Some(digits) = alone.digits(DIGITS_MAX)
+        && (in_list || !alone.second().is_some_and(|c| c.is_ascii_digit()))
+    {
+        let number = if is_plain(digits) { Decimal::new(false, digits, "") } else { None };
+        return number.map_or(Figure::Other(alone.at()), |number| Figure::Read(alone.at(), vec![number]));
+    }
     let mut groups: Vec<&str> = Vec::new();
     let mut joints: Vec<char> = Vec::new();
     if cursor.peek() == Some('.') {
@@ -100,9 +107,6 @@ pub(super) fn figure(text: &str, at: usize) -> Figure {
     loop {
         let Some(digits) = cursor.digits(DIGITS_MAX) else { return Figure::Other(cursor.at()) };
         groups.push(digits);
-        if in_list {
-            break;
-        }
         let Some(joint) = cursor.peek() else { break };
         let next_is_digit = cursor.second().is_some_and(|c| c.is_ascii_digit());
         let joint = match joint {
