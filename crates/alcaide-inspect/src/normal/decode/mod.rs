@@ -9,7 +9,7 @@ mod unseen;
 
 use std::collections::HashSet;
 
-use super::chars::{is_invisible, is_plain};
+use super::chars::is_plain;
 use super::loose::unmasked;
 
 /// What was found in a text's encodings.
@@ -57,12 +57,8 @@ pub fn decodings(text: &str, budget: usize) -> Decoded {
 #[must_use]
 pub fn decodings_also(text: &str, budget: usize, also: &[Also]) -> Decoded {
     let mut out = Out::new(budget);
-    let masked = !is_plain(text);
-    let unmasked = if masked { unmasked(text) } else { String::new() };
-    let source = if masked { unmasked.as_str() } else { text };
-    if masked {
-        unseen::decode(text, &mut out);
-    }
+    let unmasked = unmask(text, &mut out);
+    let source = unmasked.as_deref().unwrap_or(text);
     decode(source, &mut out);
     for also in also {
         let read: String = match also {
@@ -73,10 +69,20 @@ pub fn decodings_also(text: &str, budget: usize, also: &[Also]) -> Decoded {
     }
     for _ in 1..DEPTH {
         for text in out.layer() {
-            decode(&text, &mut out);
+            let unmasked = unmask(&text, &mut out);
+            decode(unmasked.as_deref().unwrap_or(&text), &mut out);
         }
     }
     Decoded { texts: out.texts, cut: out.cut }
+}
+
+/// The text without what nobody sees, if there is such; what that spells itself is given out.
+fn unmask(text: &str, out: &mut Out) -> Option<String> {
+    if is_plain(text) {
+        return None;
+    }
+    unseen::decode(text, out);
+    Some(unmasked(text))
 }
 
 /// One layer.
@@ -167,7 +173,7 @@ impl Out {
     /// The stretches of bytes that are printable UTF-8 and longer than chance makes them.
     fn give_stretches(&mut self, bytes: &[u8]) {
         for chunk in bytes.utf8_chunks() {
-            for stretch in chunk.valid().split(|c: char| !prints(c)) {
+            for stretch in chunk.valid().split(|c: char| !may_show(c)) {
                 if stretch.len() >= STRETCH_MIN {
                     self.give(stretch);
                 }
@@ -194,22 +200,15 @@ fn is_printable(text: &str) -> bool {
     let (mut good, mut all) = (0_usize, 0_usize);
     for c in text.chars() {
         all += 1;
-        good += usize::from(prints(c) || is_unseen_text(c));
+        good += usize::from(may_show(c));
     }
     good * 10 >= all * 9
 }
 
-fn prints(c: char) -> bool {
-    match c {
-        ' '..='~' | '\t' | '\n' | '\r' => true,
-        '\u{a0}'..='\u{d7ff}' | '\u{f900}'..='\u{fffc}' | '\u{10000}'..='\u{3fffd}' => !is_invisible(c),
-        _ => false,
-    }
-}
-
-/// Characters that hide text themselves.
-fn is_unseen_text(c: char) -> bool {
-    is_invisible(c) && u32::from(c) > 0x9f
+/// Whether `c` can be printed, or hides text itself.
+fn may_show(c: char) -> bool {
+    matches!(c, ' '..='~' | '\t' | '\n' | '\r' | '\u{a0}'..='\u{d7ff}' | '\u{f900}'..='\u{3fffd}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Layers that are looked into.

@@ -5,7 +5,7 @@ use super::Out;
 /// Decodes Base64 of both alphabets (RFC 4648, sections 4 and 5).
 ///
 /// Lines of 20 characters and more are one run with what follows them. A run that says nothing is tried again in its
-/// parts between `/`, `-`, `_` and `+`, and from its next three characters on: it may have begun as something else.
+/// lines, in its parts between `/`, `-`, `_` and `+`, and from its next three characters on: it may have begun as something else.
 pub(super) fn base64(text: &str, out: &mut Out) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -40,11 +40,17 @@ fn base64_run(run: &[u8], out: &mut Out) {
     if run.len() < LINE_MIN {
         return;
     }
-    let parts = run.split(|b| matches!(b, b'/' | b'-' | b'_' | b'+') || b.is_ascii_whitespace());
     let mut found = false;
-    for part in parts.filter(|part| part.len() >= BASE64_MIN && part.len() < run.len()) {
-        found |= say(part, out);
-        if out.is_spent() {
+    for joint in [|b: &u8| b.is_ascii_whitespace(), |b: &u8| matches!(b, b'/' | b'-' | b'_' | b'+')] {
+        let parts = run.split(joint).filter(|part| part.len() >= BASE64_MIN && part.len() < run.len());
+        for part in parts {
+            found |= say(part, out);
+            if out.is_spent() {
+                out.cut = true;
+                return;
+            }
+        }
+        if found {
             return;
         }
     }
@@ -96,7 +102,7 @@ fn sextet(b: u8) -> Option<u8> {
     }
 }
 
-/// Decodes runs of hexadecimal digits, and pairs of them with one or two characters between.
+/// Decodes runs of hexadecimal digits, and pairs of them with something between.
 pub(super) fn hexadecimal(text: &str, out: &mut Out) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -116,7 +122,7 @@ pub(super) fn hexadecimal(text: &str, out: &mut Out) {
             continue;
         }
         let gap = bytes.get(last_end..start).unwrap_or(&[]);
-        let joined = gap.len() <= 4
+        let joined = gap.len() <= GAP_MAX
             && gap.iter().all(|b| {
                 matches!(b, b' ' | b':' | b',' | b'-' | b'0' | b'x' | b'X' | b'\\' | b'\n' | b'\r' | b';')
             });
@@ -202,3 +208,6 @@ const HEX_MIN: usize = 12;
 
 /// How much of a run is tried from another place on.
 const SHIFTED_MAX: usize = 4096;
+
+/// What may part two pairs of hexadecimal digits.
+const GAP_MAX: usize = 16;

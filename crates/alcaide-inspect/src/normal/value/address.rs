@@ -236,10 +236,10 @@ impl Host {
     }
 }
 
-/// Host and port, empty where none is written; nothing where it is no port.
+/// Host and port, empty where none is written; nothing where there is no host, or it is no port.
 fn split_port(host: &str) -> Option<(&str, &str)> {
     let name = if host.starts_with('[') { host.find(']')? + 1 } else { host.find(':').unwrap_or(host.len()) };
-    let (host, port) = host.split_at_checked(name)?;
+    let (host, port) = host.split_at_checked(name).filter(|(host, _)| !host.is_empty())?;
     if port.is_empty() {
         return Some((host, ""));
     }
