@@ -35,6 +35,9 @@ const KINDS: &[(&str, &str)] = &[
     ("hosts", "x.com:a/"),
     ("at signs", "a@"),
     ("schemes", "a://"),
+    ("brackets", "http://x]]]]]]]]]]]]]]]]]]]]]]]]]"),
+    ("closing", "]"),
+    ("mails", "a@x.com "),
     ("commas", "1,"),
     ("digits", "1 000 "),
     ("apostrophes", "a'a"),
@@ -50,7 +53,10 @@ fn main() {
         "", "exact", "loose", "decode", "values", "words", "occurs"
     );
     for (name, piece) in KINDS {
-        let text = piece.repeat(BYTES / piece.len());
+        let mut text = piece.repeat(BYTES / piece.len());
+        if *name == "closing" {
+            text.insert_str(0, "http://x");
+        }
         let form = exact(&text);
         let found = values(&form);
         let value: String = form.chars().skip(1).take(4001).collect();

@@ -1,7 +1,8 @@
 //! Properties of the normal forms: they hold for every text.
 
 use alcaide_inspect::normal::{
-    VALUES_MAX, Value, appears, decodings, each_value, exact, loose, occurs, readings, value, values, words,
+    Decimal, VALUES_MAX, Value, appears, decodings, each_value, exact, loose, occurs, readings, value,
+    values, words,
 };
 use proptest::prelude::*;
 
@@ -314,6 +315,14 @@ proptest! {
             prop_assert!(at.is_some() && !word.contains(' '), "{word:?}");
             rest = &rest[at.unwrap_or(0) + word.len()..];
         }
+    }
+
+    #[test]
+    fn decimals_are_ordered_as_numbers(a in -10_000_i32..10_000, b in -10_000_i32..10_000, shift in 0_u32..6) {
+        let decimal = |value: i32, shift: u32| format!("{value}e-{shift}").parse::<Decimal>();
+        let (left, right) = (decimal(a, shift), decimal(b, 2));
+        let wanted = (i64::from(a) * 100).cmp(&(i64::from(b) * 10_i64.pow(shift)));
+        prop_assert_eq!(left.unwrap().cmp(&right.unwrap()), wanted);
     }
 
     #[test]

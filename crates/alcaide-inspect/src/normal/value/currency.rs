@@ -12,6 +12,12 @@ use super::cursor::Cursor;
 pub struct Currency(&'static str);
 
 impl Currency {
+    /// The currency of a code, in capitals; none if it is not known here.
+    #[must_use]
+    pub fn of(code: &str) -> Option<Self> {
+        CODES.iter().find(|known| **known == code).map(|code| Self(code))
+    }
+
     /// The code: three capitals.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -110,3 +116,18 @@ const CODES: &[&str] = &[
 
 /// Codes that are words, names or abbreviations of something else.
 const WORDS: &[&str] = &["ALL", "BAM", "BOB", "COP", "GEL", "MAD", "PEN", "PHP", "RON", "TRY"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sign_and_name_has_a_code() {
+        assert!(CODES.is_sorted());
+        for code in SIGNS.iter().map(|(_, code)| code).chain(NAMES.iter().map(|(_, code)| code)).chain(WORDS)
+        {
+            assert_eq!(Currency::of(code).map(|currency| currency.code()), Some(*code));
+        }
+        assert_eq!(Currency::of("eur"), None);
+    }
+}
