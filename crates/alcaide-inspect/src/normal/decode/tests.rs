@@ -128,6 +128,8 @@ fn the_budget_is_kept_and_told() {
         assert!(decoded.texts.iter().map(String::len).sum::<usize>() <= budget);
         assert!(decoded.cut, "{budget}");
     }
+    let reversed = decodings_also("fraq vg gb rivy", 4, &[Also::Reversal]);
+    assert_eq!((reversed.texts, reversed.cut), (vec!["yvir".to_owned()], true));
     let long = "QUJD".repeat(10_000);
     let decoded = decodings(&long, 1000);
     assert!(decoded.cut);
