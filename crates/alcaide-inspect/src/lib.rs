@@ -1,4 +1,5 @@
 //! Is the content safe? Text goes in, findings and edits come out: payment card numbers, e-mail addresses and secrets.
+//! What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
 //!
 //! Text is Unicode with all escapes of its carrier (JSON, SSE) already undone. The engine opens nothing and reads
 //! no clock. Data moves one way: bytes trip a trigger ([`Engine`] holds the tables), a rule looks at the text
@@ -10,8 +11,8 @@
 //! back is at most [`HOLD_BACK_BYTES_MAX`]; a span that may grow longer (a web token, a key block) is decided at
 //! its opening and hidden as it comes ([`Step::open`]).
 //!
-//! Absent on purpose: normalisation of look-alike characters, decoding of nested encodings, names and postal
-//! addresses, passwords told in prose.
+//! Absent on purpose: names and postal addresses, passwords told in prose. The streaming engine reads text as it
+//! is: it normalises and decodes nothing, since an edit has to fit the bytes that leave.
 //!
 //! ```
 //! use alcaide_inspect::{Engine, Mask, redact};

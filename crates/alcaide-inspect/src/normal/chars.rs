@@ -16,6 +16,12 @@ pub(crate) fn is_invisible(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a text is of ASCII that a reader sees, and white space.
+pub(crate) fn is_plain(text: &str) -> bool {
+    // Without a branch, so that many bytes are looked at at once.
+    text.bytes().fold(true, |plain, b| plain & (b < 0x7f) & ((b >= 0x1c) | (b.wrapping_sub(9) < 5)))
+}
+
 /// White space: Unicode's `White_Space`, the separators of information (U+001C to U+001F) and the blank pattern of
 /// Braille, which a reader takes for one.
 pub(crate) fn is_space(c: char) -> bool {
@@ -58,7 +64,7 @@ pub(crate) fn digit(c: char) -> Option<char> {
 /// reader does not see, which therefore parts nothing.
 pub(crate) fn is_glue(c: char) -> bool {
     if c.is_ascii() {
-        return c.is_ascii_alphanumeric() || c == '_' || is_invisible(c);
+        return c.is_ascii_alphanumeric() || c == '_' || (c.is_ascii_control() && is_invisible(c));
     }
     c.is_alphanumeric() || is_invisible(c) || is_combining_mark(c) || is_styled(c)
 }

@@ -24,9 +24,7 @@ use super::chars::is_space;
 #[must_use]
 pub fn exact(text: &str) -> String {
     if text.is_ascii() {
-        let mut text = squeeze(text.chars(), text.len());
-        text.make_ascii_lowercase();
-        return text;
+        return squeeze_ascii(text);
     }
     let small = squeeze(text.nfc().flat_map(char::to_lowercase).map(one_sigma), text.len());
     if is_nfc(&small) { small } else { small.nfc().collect() }
@@ -34,6 +32,25 @@ pub fn exact(text: &str) -> String {
 
 fn one_sigma(c: char) -> char {
     if c == 'ς' { 'σ' } else { c }
+}
+
+/// As [`squeeze`], in small letters, for ASCII.
+pub(crate) fn squeeze_ascii(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut gap = false;
+    for b in text.bytes() {
+        if is_space(char::from(b)) {
+            gap = true;
+            continue;
+        }
+        if gap && !out.is_empty() {
+            out.push(b' ');
+        }
+        gap = false;
+        out.push(b.to_ascii_lowercase());
+    }
+    // INVARIANT: ASCII is UTF-8.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The characters with each run of white space as one space, and none at the ends.

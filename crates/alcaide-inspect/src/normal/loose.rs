@@ -9,8 +9,8 @@ use caseless::Caseless;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 use unicode_security::{MixedScript, skeleton};
 
-use super::chars::{digit, is_diacritic, is_invisible, is_space, tagged};
-use super::exact::squeeze;
+use super::chars::{digit, is_diacritic, is_invisible, is_plain, is_space, tagged};
+use super::exact::{squeeze, squeeze_ascii};
 pub use super::signs::Signs;
 
 /// A text in its loose form, and what was odd about it.
@@ -43,6 +43,9 @@ pub struct Loose {
 /// ```
 #[must_use]
 pub fn loose(text: &str) -> Loose {
+    if is_plain(text) {
+        return Loose { text: squeeze_ascii(text), signs: Signs::default() };
+    }
     let signs = Signs::of(text);
     let folded = Folder::new(Case::Fold).fold(text);
     Loose { text: folded, signs }
@@ -85,15 +88,14 @@ pub(super) fn unmasked(text: &str) -> String {
 }
 
 /// Whether all of a word's letters look like ASCII ones.
-pub(super) fn looks_ascii(word: &str) -> bool {
-    let mut folder = Folder::new(Case::Fold);
+pub(super) fn looks_ascii(word: &str, folder: &mut Folder) -> bool {
     word.chars().all(|c| c.is_ascii() || is_invisible(c) || folder.of(c).is_ascii())
 }
 
 /// Whether a word's letters are of scripts that no writing system has together (UTS 39, section 5.1), a Latin part of
 /// an East Asian word excepted.
 pub(super) fn is_mixed(word: &str) -> bool {
-    if word.is_single_script() {
+    if BLOCKS.iter().any(|block| word.chars().all(|c| block.contains(&c))) || word.is_single_script() {
         return false;
     }
     let rest: String = word.chars().filter(|c| !c.is_ascii()).collect();
@@ -102,19 +104,19 @@ pub(super) fn is_mixed(word: &str) -> bool {
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Case {
+pub(super) enum Case {
     Fold,
     Keep,
 }
 
 /// Folds characters, and remembers the last ones: a text has few.
-struct Folder {
+pub(super) struct Folder {
     case: Case,
     seen: Vec<Option<(char, Box<str>)>>,
 }
 
 impl Folder {
-    fn new(case: Case) -> Self {
+    pub(super) fn new(case: Case) -> Self {
         Self { case, seen: Vec::new() }
     }
 
@@ -253,6 +255,16 @@ fn known(c: char) -> Option<char> {
 fn letter(index: u32) -> Option<char> {
     char::from_u32(u32::from('A') + index)
 }
+
+/// Blocks of one script each, which most words of the world are within.
+const BLOCKS: [std::ops::RangeInclusive<char>; 6] = [
+    '\u{400}'..='\u{52f}',
+    '\u{370}'..='\u{3ff}',
+    '\u{4e00}'..='\u{9fff}',
+    '\u{ac00}'..='\u{d7a3}',
+    '\u{621}'..='\u{64a}',
+    '\u{905}'..='\u{94d}',
+];
 
 /// Characters remembered at a time.
 const SEEN: usize = 512;

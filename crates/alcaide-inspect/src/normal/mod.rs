@@ -21,5 +21,8 @@ mod words;
 pub use decode::{Also, Decoded, decodings, decodings_also};
 pub use exact::exact;
 pub use loose::{Loose, Signs, blurred, loose};
-pub use value::{Currency, Date, Decimal, DecimalError, Found, Time, Url, Value, readings, value, values};
+pub use value::{
+    Currency, Date, Decimal, DecimalError, Found, Time, Url, VALUES_MAX, Value, each_value, readings, value,
+    values,
+};
 pub use words::{appears, occurs, words};

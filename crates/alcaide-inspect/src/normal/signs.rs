@@ -3,7 +3,7 @@
 use unicode_normalization::char::is_combining_mark;
 
 use super::chars::{is_bidi, is_invisible, is_tag};
-use super::loose::{is_mixed, looks_ascii};
+use super::loose::{Case, Folder, is_mixed, looks_ascii};
 
 /// What was odd about a text: how many characters or words of each kind.
 ///
@@ -89,6 +89,7 @@ impl Signs {
 
     fn count_words(&mut self, text: &str) {
         let (mut alike, mut foreign) = (0_u32, false);
+        let mut folder = Folder::new(Case::Fold);
         for word in text.split(|c: char| !(c.is_alphabetic() || is_combining_mark(c) || is_invisible(c))) {
             if word.is_ascii() {
                 continue;
@@ -97,7 +98,7 @@ impl Signs {
                 self.mixed = self.mixed.saturating_add(1);
             } else if word.chars().any(|c| c.is_ascii_alphabetic()) || !word.chars().all(|c| !is_latin(c)) {
                 // Latin throughout: accents are no sign.
-            } else if looks_ascii(word) {
+            } else if looks_ascii(word, &mut folder) {
                 alike =
                     alike.saturating_add(u32::from(word.chars().filter(|c| c.is_alphabetic()).count() >= 3));
             } else {

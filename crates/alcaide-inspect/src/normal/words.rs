@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::chars::{after, before, is_glue};
-use super::value::{Found, Value};
+use super::value::{Found, VALUES_MAX, Value};
 
 /// The words of a loose form, in order: longest runs of letters and digits, with the apostrophes inside them.
 ///
@@ -30,7 +30,8 @@ pub fn words(loose: &str) -> impl Iterator<Item = &str> {
 /// a word — letter, digit, low line, mark, invisible character — stands directly before or after it (the possessive
 /// `'s` may follow), it is not cut out of a longer number (`1.2` of `1.2.3`), and it is not a mere part of a value of
 /// the text: of an e-mail address, URL, account, telephone number, date or time. A number of an amount is a whole.
-/// Words of scripts that are written without spaces occur only where something else parts them.
+/// Words of scripts that are written without spaces occur only where something else parts them. Where `found` is full
+/// ([`VALUES_MAX`]), nothing occurs behind its end.
 ///
 /// ```
 /// use alcaide_inspect::normal::{occurs, values};
@@ -100,15 +101,18 @@ fn digit_at(text: &str, at: usize) -> bool {
     after(text, at).is_some_and(|c| c.is_ascii_digit())
 }
 
-/// Whether the place lies within a value of the text and is not the whole of it.
+/// Whether the place is cut out of a value of the text: one of its ends lies inside one.
 fn is_part(text: &str, start: usize, end: usize, found: &[Found]) -> bool {
-    let from = found.partition_point(|found| found.span.end <= start);
-    let around = found.get(from..).unwrap_or(&[]).iter().take_while(|found| found.span.start < end);
-    around.into_iter().any(|found| {
-        let whole = start <= found.span.start && found.span.end <= end;
-        let number = matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end);
-        !whole && !number
-    })
+    let inside = |place: usize| {
+        let at = found.partition_point(|found| found.span.end <= place);
+        let found = found.get(at).filter(|found| found.span.start < place);
+        found.is_some_and(|found| {
+            !(matches!(found.value, Value::Amount { .. }) && holds_number(text, start, end))
+        })
+    };
+    // Past as many values as are looked for, nobody knows what stands there.
+    let unknown = found.len() >= VALUES_MAX && found.last().is_some_and(|last| last.span.end < end);
+    unknown || inside(start) || inside(end)
 }
 
 /// Whether the place of an amount is its number: that it is whole has been looked at.
@@ -153,4 +157,79 @@ fn borders(value: &[u8]) -> Vec<usize> {
         }
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{exact, loose, values};
+    use super::*;
+
+    fn said(value: &str, text: &str) -> bool {
+        let text = exact(text);
+        occurs(&exact(value), &text, &values(&text))
+    }
+
+    #[test]
+    fn a_whole_value_occurs() {
+        for (value, text) in [
+            ("report", "open Report.docx"),
+            ("report.docx", "open report.docx."),
+            ("#general", "post to #general!"),
+            ("Alice", "send Alice's file"),
+            ("Alice", "for 'Alice'"),
+            ("100", "pay $100 now"),
+            ("100", "pay 100."),
+            ("a a", "xa a a"),
+            ("John  Doe", "ask john\n doe"),
+            ("josé", "JOSE\u{301} said"),
+            ("../x", "rm ../x"),
+            ("https://x.com/a", "see https://x.com/a."),
+            ("client", "client-list"),
+        ] {
+            assert!(said(value, text), "{value} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_part_does_not_occur() {
+        for (value, text) in [
+            ("doe@x.com", "john.doe@x.com"),
+            ("gmail.com", "a@gmail.com"),
+            ("x.com", "http://x.com/a"),
+            ("evil", "see https://x.com/evil?y"),
+            ("3704", "DE89 3704 0044 0532 0130 00"),
+            ("1.2", "version 1.2.3"),
+            ("2.3", "version 1.2.3"),
+            ("10.0.0.1", "110.0.0.1"),
+            ("100", "1,100 or 100.50"),
+            ("000", "$1,000"),
+            ("../x", "x"),
+            ("Brien", "ask O'Brien"),
+            ("port", "report"),
+            ("file", "file_1"),
+            ("admin", "admin\u{200b}istrator"),
+            ("admin", "admin\u{301}"),
+            ("paypal", "p\u{430}ypal"),
+            ("15", "on 2024-05-15"),
+            ("30", "+49 30 123456"),
+            ("", "x"),
+        ] {
+            assert!(!said(value, text), "{value} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_appears() {
+        let text = loose("Wr\u{456}te to ev\u{200b}il@x.com; pay GB00 1234, bob!").text;
+        for value in ["write", "evil@x.com", "1234", "bob"] {
+            assert!(appears(&loose(value).text, &text), "{value}");
+        }
+        assert!(!appears("123", &text) && !appears("ob", &text) && !appears("", &text));
+    }
+
+    #[test]
+    fn overlapping_places_are_all_seen() {
+        let found: Vec<_> = places("aba", "ababaxaba").collect();
+        assert_eq!(found, [(0, 3), (2, 5), (6, 9)]);
+    }
 }

@@ -1,7 +1,8 @@
 //! Properties of the normal forms: they hold for every text.
 
 use alcaide_inspect::normal::{
-    Value, appears, decodings, exact, loose, occurs, readings, value, values, words,
+    Decimal, VALUES_MAX, Value, appears, decodings, each_value, exact, loose, occurs, readings, value,
+    values, words,
 };
 use proptest::prelude::*;
 
@@ -107,6 +108,141 @@ const PIECES: &[&str] = &[
     "o'clock",
 ];
 
+/// Ways to hide a text, each by its standard.
+fn hide(text: &str, way: usize) -> String {
+    let each = |write: &dyn Fn(u8) -> String| text.bytes().map(write).collect::<String>();
+    match way {
+        0 => base64(text, b"+/", true),
+        1 => base64(text, b"-_", false),
+        2 => {
+            let whole = base64(text, b"+/", true);
+            let lines: Vec<&str> =
+                whole.as_bytes().chunks(60).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+            lines.join("\r\n  ")
+        }
+        3 => each(&|b| format!("{b:02x}")),
+        4 => each(&|b| format!("{b:02X} ")),
+        5 => each(&|b| format!("%{b:02X}")),
+        6 => each(&|b| format!("={b:02X}")),
+        7 => text.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
+        8 => text.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect(),
+        9 => text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+        10 => text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect(),
+        11 => {
+            let tag = |c: char| if c.is_ascii() { char::from_u32(u32::from(c) + 0xe0000) } else { Some(c) };
+            text.chars().filter_map(tag).collect()
+        }
+        _ => text.replace(' ', "\\\n    \\ "),
+    }
+}
+
+const WAYS: usize = 13;
+
+fn base64(text: &str, last: &[u8; 2], padded: bool) -> String {
+    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*last).collect();
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let bits =
+            three.iter().fold(0_usize, |bits, b| bits << 8 | usize::from(*b)) << (8 * (3 - three.len()));
+        for at in 0..4 {
+            if at <= three.len() {
+                out.push(char::from(letters[bits >> (18 - 6 * at) & 63]));
+            } else if padded {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn the_encoders_of_these_tests_are_right() {
+    // RFC 4648, section 10.
+    assert_eq!(base64("foobar", b"+/", true), "Zm9vYmFy");
+    assert_eq!(base64("fooba", b"+/", true), "Zm9vYmE=");
+    assert_eq!(base64("foob", b"+/", false), "Zm9vYg");
+}
+
+#[test]
+fn values_are_bounded_and_nothing_occurs_behind_them() {
+    let text = "1 a ".repeat(VALUES_MAX + 10) + "end";
+    let found = values(&text);
+    assert_eq!(found.len(), VALUES_MAX);
+    assert_eq!(each_value(&text).count(), VALUES_MAX + 10);
+    assert!(!occurs("end", &text, &found));
+    assert!(occurs("end", &text, &each_value(&text).collect::<Vec<_>>()[..10]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn what_is_hidden_is_found(secret in "[a-z]{4,9} [a-z]{4,9}@[a-z]{3,6}\\.com", ways in prop::collection::vec(0..WAYS, 1..=3)) {
+        let hidden = ways.iter().fold(secret.clone(), |text, way| hide(&text, *way));
+        for text in [hidden.clone(), format!("see {hidden} now"), format!("<a b=\"{hidden}\">")] {
+            let decoded = decodings(&text, 1 << 16);
+            let secret = loose(&secret).text;
+            let found = appears(&secret, &loose(&text).text)
+                || decoded.texts.iter().any(|text| appears(&secret, &loose(text).text));
+            prop_assert!(found, "{ways:?}: {text}: {decoded:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_alike_is_found_and_never_bound(word in "[a-z]{2,8}", at in 0_usize..8, with in prop::sample::select(ALIKE)) {
+        let (letter, alike) = with;
+        let at = at % (word.len() + 1);
+        let (head, tail) = word.split_at(at);
+        let (honest, false_one) = (format!("{head}{letter}{tail}"), format!("{head}{alike}{tail}"));
+        prop_assert_eq!(loose(&honest).text, loose(&false_one).text);
+        prop_assert_ne!(exact(&honest), exact(&false_one));
+        let said = exact(&format!("ask {honest} now"));
+        prop_assert!(occurs(&exact(&honest), &said, &values(&said)));
+        prop_assert!(!occurs(&exact(&false_one), &said, &values(&said)));
+        prop_assert_ne!(value(&format!("{honest}@x.com")), value(&format!("{false_one}@x.com")));
+    }
+
+    #[test]
+    fn occurs_is_what_its_words_say(value in "[ab]{1,2}(@[ab])?", text in "([ab]{1,2}[. @]){0,8}") {
+        let found = values(&text);
+        let glue = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let slow = (0..=text.len().saturating_sub(value.len())).any(|at| {
+            let end = at + value.len();
+            text.get(at..end) == Some(value.as_str())
+                && !glue(text[..at].chars().next_back())
+                && !glue(text[end..].chars().next())
+                && !found.iter().any(|f| f.span.start < end && at < f.span.end && (at > f.span.start || end < f.span.end))
+        });
+        prop_assert_eq!(occurs(&value, &text, &found), slow);
+    }
+}
+
+/// Letters and what is taken for them.
+const ALIKE: &[(&str, &str)] = &[
+    ("a", "а"),
+    ("c", "с"),
+    ("e", "е"),
+    ("o", "ο"),
+    ("p", "р"),
+    ("x", "х"),
+    ("i", "і"),
+    ("h", "Н"),
+    ("k", "К"),
+    ("a", "ａ"),
+    ("b", "𝐛"),
+    ("s", "ſ"),
+    ("e", "e\u{323}"),
+    ("g", "ɡ"),
+    ("l", "l\u{200b}"),
+    ("", "\u{2060}"),
+    ("", "\u{202e}"),
+    ("ss", "ß"),
+    ("fi", "ﬁ"),
+    ("z", "\u{e007a}"),
+    ("d", "ԁ"),
+    ("n", "ɴ"),
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -179,6 +315,14 @@ proptest! {
             prop_assert!(at.is_some() && !word.contains(' '), "{word:?}");
             rest = &rest[at.unwrap_or(0) + word.len()..];
         }
+    }
+
+    #[test]
+    fn decimals_are_ordered_as_numbers(a in -10_000_i32..10_000, b in -10_000_i32..10_000, shift in 0_u32..6) {
+        let decimal = |value: i32, shift: u32| format!("{value}e-{shift}").parse::<Decimal>();
+        let (left, right) = (decimal(a, shift), decimal(b, 2));
+        let wanted = (i64::from(a) * 100).cmp(&(i64::from(b) * 10_i64.pow(shift)));
+        prop_assert_eq!(left.unwrap().cmp(&right.unwrap()), wanted);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn percent(text: &str, out: &mut Out) {
             }
         },
     );
-    plus.into_iter().for_each(|text| out.give(text));
+    plus.iter().for_each(|text| out.give(text));
 }
 
 /// Character references of HTML: numbers, and all names of its table; the semicolon may lack where browsers let it.
@@ -166,7 +166,7 @@ fn unescape(
         stretch.extend_from_slice(bytes.get(done..token_end(bytes, done)).unwrap_or(&[]));
         let text = String::from_utf8_lossy(stretch);
         given(&text);
-        out.give(text.into_owned());
+        out.give(&text);
         stretch.clear();
     };
     for at in memchr_iter(lead, bytes) {
@@ -205,12 +205,11 @@ fn unescape(
     }
 }
 
-/// Where what stands before an escape begins: a word and what is glued to it, not before `from`.
+/// Where what stands before an escape begins: some words of context, the first one whole, not before `from`.
 fn token_start(bytes: &[u8], from: usize, at: usize) -> usize {
-    let mut start = at;
-    while start > from.max(at.saturating_sub(AROUND))
-        && bytes.get(start - 1).is_some_and(|b| !b.is_ascii_whitespace())
-    {
+    let mut start = at.saturating_sub(CONTEXT).max(from);
+    let least = start.saturating_sub(WORD).max(from);
+    while start > least && bytes.get(start - 1).is_some_and(|b| !b.is_ascii_whitespace()) {
         start -= 1;
     }
     while start < at && bytes.get(start).is_some_and(|b| b & 0xc0 == 0x80) {
@@ -219,9 +218,11 @@ fn token_start(bytes: &[u8], from: usize, at: usize) -> usize {
     start
 }
 
+/// Where what stands behind an escape ends.
 fn token_end(bytes: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while end < at + AROUND && bytes.get(end).is_some_and(|b| !b.is_ascii_whitespace()) {
+    let mut end = bytes.len().min(at + CONTEXT);
+    let most = end + WORD;
+    while end < most && bytes.get(end).is_some_and(|b| !b.is_ascii_whitespace()) {
         end += 1;
     }
     while end > at && bytes.get(end).is_some_and(|b| b & 0xc0 == 0x80) {
@@ -260,5 +261,8 @@ const BARE_NAME_MAX: usize = 6;
 /// Bytes between two escapes of one text.
 const GAP: usize = 256;
 
-/// Bytes of a word around an escape.
-const AROUND: usize = 256;
+/// Bytes of text on both sides of an escape: a value may have several words.
+const CONTEXT: usize = 64;
+
+/// Bytes of a word at the border of that context.
+const WORD: usize = 192;

@@ -9,7 +9,7 @@ mod unseen;
 
 use std::collections::HashSet;
 
-use super::chars::is_invisible;
+use super::chars::is_plain;
 use super::loose::unmasked;
 
 /// What was found in a text's encodings.
@@ -45,7 +45,7 @@ pub enum Also {
 /// use alcaide_inspect::normal::decodings;
 ///
 /// let decoded = decodings("see aGVsbG8gd29ybGQ= or %68%65y", 1 << 16);
-/// assert_eq!(decoded.texts, ["hello world", "hey"]);
+/// assert_eq!(decoded.texts, ["hello world", "see aGVsbG8gd29ybGQ= or hey"]);
 /// assert!(!decoded.cut);
 /// ```
 #[must_use]
@@ -57,26 +57,32 @@ pub fn decodings(text: &str, budget: usize) -> Decoded {
 #[must_use]
 pub fn decodings_also(text: &str, budget: usize, also: &[Also]) -> Decoded {
     let mut out = Out::new(budget);
-    let masked = if text.is_ascii() { text.bytes().any(|b| is_invisible(char::from(b))) } else { true };
-    let unmasked = if masked { unmasked(text) } else { String::new() };
-    let source = if masked { unmasked.as_str() } else { text };
-    if masked {
-        unseen::decode(text, &mut out);
-    }
+    let unmasked = unmask(text, &mut out);
+    let source = unmasked.as_deref().unwrap_or(text);
     decode(source, &mut out);
     for also in also {
         let read: String = match also {
             Also::Rot13 => source.chars().map(rot13).collect(),
             Also::Reversal => source.chars().rev().collect(),
         };
-        out.give(read);
+        out.give(&read);
     }
     for _ in 1..DEPTH {
         for text in out.layer() {
-            decode(&text, &mut out);
+            let unmasked = unmask(&text, &mut out);
+            decode(unmasked.as_deref().unwrap_or(&text), &mut out);
         }
     }
     Decoded { texts: out.texts, cut: out.cut }
+}
+
+/// The text without what nobody sees, if there is such; what that spells itself is given out.
+fn unmask(text: &str, out: &mut Out) -> Option<String> {
+    if is_plain(text) {
+        return None;
+    }
+    unseen::decode(text, out);
+    Some(unmasked(text))
 }
 
 /// One layer.
@@ -138,21 +144,14 @@ impl Out {
     }
 
     /// Gives a text out, as far as there is room, if most of it can be printed and it is new.
-    fn give(&mut self, mut text: String) {
-        if text.trim().is_empty() || !is_printable(&text) {
-            return;
-        }
-        if text.len() > self.room {
-            self.cut = true;
-            let mut end = self.room;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
-        }
-        if !text.is_empty() && self.seen.insert(text.clone()) {
+    fn give(&mut self, text: &str) {
+        let end = text.floor_char_boundary(self.room);
+        self.cut |= end < text.len();
+        let text = text.get(..end).unwrap_or_default();
+        if !self.seen.contains(text) && !text.trim().is_empty() && is_printable(text) {
             self.room -= text.len();
-            self.texts.push(text);
+            self.seen.insert(text.to_owned());
+            self.texts.push(text.to_owned());
         }
     }
 
@@ -160,13 +159,13 @@ impl Out {
     fn give_bytes(&mut self, bytes: &[u8]) -> bool {
         let before = self.texts.len();
         match std::str::from_utf8(bytes) {
-            Ok(text) => self.give(text.to_owned()),
+            Ok(text) => self.give(text),
             Err(_) => self.give_stretches(bytes),
         }
         if self.texts.len() == before
             && let Some(text) = wide(bytes)
         {
-            self.give(text);
+            self.give(&text);
         }
         self.texts.len() > before
     }
@@ -174,9 +173,9 @@ impl Out {
     /// The stretches of bytes that are printable UTF-8 and longer than chance makes them.
     fn give_stretches(&mut self, bytes: &[u8]) {
         for chunk in bytes.utf8_chunks() {
-            for stretch in chunk.valid().split(|c: char| !prints(c)) {
+            for stretch in chunk.valid().split(|c: char| !may_show(c)) {
                 if stretch.len() >= STRETCH_MIN {
-                    self.give(stretch.to_owned());
+                    self.give(stretch);
                 }
             }
         }
@@ -201,22 +200,15 @@ fn is_printable(text: &str) -> bool {
     let (mut good, mut all) = (0_usize, 0_usize);
     for c in text.chars() {
         all += 1;
-        good += usize::from(prints(c) || is_unseen_text(c));
+        good += usize::from(may_show(c));
     }
     good * 10 >= all * 9
 }
 
-fn prints(c: char) -> bool {
-    match c {
-        ' '..='~' | '\t' | '\n' | '\r' => true,
-        '\u{a0}'..='\u{d7ff}' | '\u{f900}'..='\u{fffc}' | '\u{10000}'..='\u{3fffd}' => !is_invisible(c),
-        _ => false,
-    }
-}
-
-/// Characters that hide text themselves.
-fn is_unseen_text(c: char) -> bool {
-    is_invisible(c) && u32::from(c) > 0x9f
+/// Whether `c` can be printed, or hides text itself.
+fn may_show(c: char) -> bool {
+    matches!(c, ' '..='~' | '\t' | '\n' | '\r' | '\u{a0}'..='\u{d7ff}' | '\u{f900}'..='\u{3fffd}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Layers that are looked into.
@@ -227,3 +219,6 @@ const WORK: usize = 8;
 
 /// Bytes of printable text among others that are no chance.
 const STRETCH_MIN: usize = 16;
+
+#[cfg(test)]
+mod tests;

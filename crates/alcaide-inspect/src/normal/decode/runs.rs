@@ -5,11 +5,15 @@ use super::Out;
 /// Decodes Base64 of both alphabets (RFC 4648, sections 4 and 5).
 ///
 /// Lines of 20 characters and more are one run with what follows them. A run that says nothing is tried again in its
-/// parts between `/`, `-`, `_` and `+`, and from its next three characters on: it may have begun as something else.
+/// lines, in its parts between `/`, `-`, `_` and `+`, and from its next three characters on: it may have begun as something else.
 pub(super) fn base64(text: &str, out: &mut Out) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() && !out.is_spent() {
+    while at < bytes.len() {
+        if out.is_spent() {
+            out.cut = true;
+            return;
+        }
         let Some(start) = next(bytes, at, |b| sextet(b).is_some()) else { break };
         let mut end = next(bytes, start, |b| sextet(b).is_none()).unwrap_or(bytes.len());
         let mut line = end - start;
@@ -36,11 +40,17 @@ fn base64_run(run: &[u8], out: &mut Out) {
     if run.len() < LINE_MIN {
         return;
     }
-    let parts = run.split(|b| matches!(b, b'/' | b'-' | b'_' | b'+') || b.is_ascii_whitespace());
     let mut found = false;
-    for part in parts.filter(|part| part.len() >= BASE64_MIN && part.len() < run.len()) {
-        found |= say(part, out);
-        if out.is_spent() {
+    for joint in [|b: &u8| b.is_ascii_whitespace(), |b: &u8| matches!(b, b'/' | b'-' | b'_' | b'+')] {
+        let parts = run.split(joint).filter(|part| part.len() >= BASE64_MIN && part.len() < run.len());
+        for part in parts {
+            found |= say(part, out);
+            if out.is_spent() {
+                out.cut = true;
+                return;
+            }
+        }
+        if found {
             return;
         }
     }
@@ -55,6 +65,16 @@ fn base64_run(run: &[u8], out: &mut Out) {
 
 /// Whether a run says something, which is then given out.
 fn say(run: &[u8], out: &mut Out) -> bool {
+    // What there is no room for is decoded only where the beginning is no text.
+    let head = (out.room / 3 + 1).saturating_mul(4);
+    if let Some(head) = run.get(..head) {
+        let bytes = unpack(head, out);
+        let valid = std::str::from_utf8(&bytes).map_or_else(|e| e.valid_up_to(), str::len);
+        if valid + 4 > bytes.len() && out.give_bytes(bytes.get(..valid).unwrap_or(&[])) {
+            out.cut = true;
+            return true;
+        }
+    }
     let bytes = unpack(run, out);
     out.give_bytes(&bytes)
 }
@@ -82,13 +102,17 @@ fn sextet(b: u8) -> Option<u8> {
     }
 }
 
-/// Decodes runs of hexadecimal digits, and pairs of them with one or two characters between.
+/// Decodes runs of hexadecimal digits, and pairs of them with something between.
 pub(super) fn hexadecimal(text: &str, out: &mut Out) {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut pairs: Vec<u8> = Vec::new();
     let mut last_end = 0;
-    while at < bytes.len() && !out.is_spent() {
+    while at < bytes.len() {
+        if out.is_spent() {
+            out.cut = true;
+            return;
+        }
         let Some(start) = next(bytes, at, |b| b.is_ascii_hexdigit()) else { break };
         let end = next(bytes, start, |b| !b.is_ascii_hexdigit()).unwrap_or(bytes.len());
         at = end;
@@ -98,7 +122,7 @@ pub(super) fn hexadecimal(text: &str, out: &mut Out) {
             continue;
         }
         let gap = bytes.get(last_end..start).unwrap_or(&[]);
-        let joined = gap.len() <= 4
+        let joined = gap.len() <= GAP_MAX
             && gap.iter().all(|b| {
                 matches!(b, b' ' | b':' | b',' | b'-' | b'0' | b'x' | b'X' | b'\\' | b'\n' | b'\r' | b';')
             });
@@ -184,3 +208,6 @@ const HEX_MIN: usize = 12;
 
 /// How much of a run is tried from another place on.
 const SHIFTED_MAX: usize = 4096;
+
+/// What may part two pairs of hexadecimal digits.
+const GAP_MAX: usize = 16;

@@ -8,11 +8,16 @@ use crate::normal::chars::is_space;
 ///
 /// Groups may be parted by single spaces or hyphens.
 pub(super) fn account(text: &str, at: usize) -> Option<Match> {
-    let mut cursor = Cursor::new(text, at);
-    let mut number = String::with_capacity(34);
-    for _ in 0..2 {
-        number.push(cursor.eat_if(|c| c.is_ascii_alphabetic())?.to_ascii_uppercase());
+    let mut head = text.get(at..)?.bytes();
+    if !(head.next()?.is_ascii_alphabetic() && head.next()?.is_ascii_alphabetic()) {
+        return None;
     }
+    // Spelled-out words end here.
+    if head.next()?.is_ascii_alphabetic() {
+        return None;
+    }
+    let mut number = text.get(at..at + 2)?.to_ascii_uppercase();
+    let mut cursor = Cursor::new(text, at + 2);
     let length = COUNTRIES.iter().find(|(country, _)| *country == number).map(|(_, length)| *length)?;
     while number.len() < length {
         if number.len() >= 4 {
@@ -66,7 +71,7 @@ pub(super) fn phone(text: &str, at: usize) -> Option<Match> {
     (number.len() >= 8).then(|| Match::one(end, Value::Phone(number)))
 }
 
-/// Countries with their lengths: the registry of SWIFT, release 99.
+/// The countries of the registry of ISO 13616 with the lengths of their numbers.
 const COUNTRIES: &[(&str, usize)] = &[
     ("AD", 24),
     ("AE", 23),

@@ -48,6 +48,9 @@ pub(super) fn address(text: &str, at: usize) -> Run {
         };
     }
     let start = at + run.rfind('=').map_or(0, |eq| eq + 1);
+    if !run.contains('.') && end - start != "localhost".len() {
+        return Run { end, found: None };
+    }
     let found = bare(text, start);
     Run { end, found: found.map(|found| (start, found)) }
 }
@@ -82,13 +85,8 @@ fn is_scheme(c: char) -> bool {
 /// An address whose local part is the run `at..end`, behind which an `@` stands.
 fn email(text: &str, at: usize, end: usize) -> Run {
     let run = text.get(at..end).unwrap_or_default();
-    // `to=ann@x.com` says what the address is for; `bounce+ann=x.com@y.org` is one address.
-    let key =
-        run.find('=').filter(|eq| run.get(..*eq).is_some_and(|key| key.chars().all(char::is_alphabetic)));
-    let start = at + key.map_or(0, |eq| eq + 1);
-    let local = text.get(start..end).unwrap_or_default();
-    let start = start + (local.len() - local.trim_start_matches(['.', '-', '+', '%']).len());
-    let local = text.get(start..end).unwrap_or_default();
+    let local = local_part(run);
+    let start = end - local.len();
     let tail = text.get(end + 1..).unwrap_or_default();
     let length = tail.find(|c: char| !(is_glue(c) || matches!(c, '.' | '-'))).unwrap_or(tail.len());
     let domain = tail.get(..length).unwrap_or_default().trim_end_matches(['.', '-']);
@@ -99,6 +97,19 @@ fn email(text: &str, at: usize, end: usize) -> Run {
     }
     let value = Value::Email(format!("{}@{}", exact(local), exact(domain)));
     Run { end: stop, found: Some((start, Match::one(stop, value))) }
+}
+
+/// The local part at the end of a run. `to=ann@x.com` says what the address is for; `bounce+ann=x.com@y.org` is one
+/// address.
+fn local_part(run: &str) -> &str {
+    let mut local = run;
+    loop {
+        local = local.trim_start_matches(['.', '-', '+', '%']);
+        match local.split_once('=') {
+            Some((key, rest)) if key.chars().all(char::is_alphabetic) => local = rest,
+            _ => return local,
+        }
+    }
 }
 
 /// Labels, none empty, the last one no number.
@@ -225,10 +236,10 @@ impl Host {
     }
 }
 
-/// Host and port, empty where none is written; nothing where it is no port.
+/// Host and port, empty where none is written; nothing where there is no host, or it is no port.
 fn split_port(host: &str) -> Option<(&str, &str)> {
     let name = if host.starts_with('[') { host.find(']')? + 1 } else { host.find(':').unwrap_or(host.len()) };
-    let (host, port) = host.split_at_checked(name)?;
+    let (host, port) = host.split_at_checked(name).filter(|(host, _)| !host.is_empty())?;
     if port.is_empty() {
         return Some((host, ""));
     }
@@ -277,11 +288,12 @@ fn is_url(c: char) -> bool {
 fn trimmed(url: &str) -> &str {
     let mut open = url.bytes().filter(|b| *b == b'(').count();
     let mut close = url.bytes().filter(|b| *b == b')').count();
+    let bracket = url.find('[').unwrap_or(url.len());
     let mut end = url;
     while let Some(c) = end.chars().next_back() {
         match c {
             c if MARKS.contains(&c) => {}
-            ']' if !end.contains('[') => {}
+            ']' if end.len() <= bracket => {}
             ')' if close > open => close -= 1,
             '(' => open = open.saturating_sub(1),
             _ => break,

@@ -12,6 +12,12 @@ use super::cursor::Cursor;
 pub struct Currency(&'static str);
 
 impl Currency {
+    /// The currency of a code, in capitals; none if it is not known here.
+    #[must_use]
+    pub fn of(code: &str) -> Option<Self> {
+        CODES.iter().find(|known| **known == code).map(|code| Self(code))
+    }
+
     /// The code: three capitals.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -21,39 +27,35 @@ impl Currency {
     /// Takes a sign, a code or a name. Codes that are words as well are codes in capitals only.
     pub(super) fn eat(cursor: &mut Cursor<'_>) -> Option<Self> {
         let start = *cursor;
+        let first = start.peek()?;
+        if !first.is_alphabetic() && !Self::is_sign(first) {
+            return None;
+        }
         if let Some((_, code)) = SIGNS.iter().find(|(sign, _)| cursor.text(sign)) {
             return Some(Self(code));
         }
-        let mut capitals = start;
-        if let Some(code) =
-            CODES.iter().find(|code| capitals.exactly(code)).filter(|_| capitals_end(&capitals))
-        {
-            *cursor = capitals;
-            return Some(Self(code));
+        if !first.is_ascii_alphabetic() {
+            return None;
         }
-        let word = cursor.word();
-        let found = word.and_then(|word| {
-            let named = NAMES.iter().find(|(names, _)| names.contains(&word.as_str())).map(|(_, code)| *code);
-            let coded = || {
-                CODES.iter().find(|code| code.eq_ignore_ascii_case(&word) && !WORDS.contains(code)).copied()
-            };
-            named.or_else(coded)
-        });
+        let word = cursor.word().or_else(|| {
+            *cursor = start;
+            None
+        })?;
+        let named = NAMES.iter().find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(word)));
+        let coded =
+            |code: &&&str| **code == word || (code.eq_ignore_ascii_case(word) && !WORDS.contains(code));
+        let code = || if word.len() == 3 { CODES.iter().find(coded).copied() } else { None };
+        let found = named.map(|(_, code)| *code).or_else(code);
         if found.is_none() {
             *cursor = start;
         }
         found.map(Self)
     }
 
-    /// Whether an amount may begin with this character, besides a digit.
-    pub(super) fn may_begin(c: char) -> bool {
-        c.is_ascii_alphabetic() || SIGNS.iter().any(|(sign, _)| sign.starts_with(c))
+    /// Whether this is the sign of a currency, letters apart.
+    pub(super) fn is_sign(c: char) -> bool {
+        (c == '$' || !c.is_ascii()) && !c.is_alphanumeric() && SIGNS.iter().any(|(sign, _)| sign.ends_with(c))
     }
-}
-
-/// `EUR 5` and `EUR5`, but not `EUROPE`.
-fn capitals_end(cursor: &Cursor<'_>) -> bool {
-    !cursor.peek().is_some_and(char::is_alphabetic)
 }
 
 impl fmt::Display for Currency {
@@ -114,3 +116,18 @@ const CODES: &[&str] = &[
 
 /// Codes that are words, names or abbreviations of something else.
 const WORDS: &[&str] = &["ALL", "BAM", "BOB", "COP", "GEL", "MAD", "PEN", "PHP", "RON", "TRY"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sign_and_name_has_a_code() {
+        assert!(CODES.is_sorted());
+        for code in SIGNS.iter().map(|(_, code)| code).chain(NAMES.iter().map(|(_, code)| code)).chain(WORDS)
+        {
+            assert_eq!(Currency::of(code).map(|currency| currency.code()), Some(*code));
+        }
+        assert_eq!(Currency::of("eur"), None);
+    }
+}

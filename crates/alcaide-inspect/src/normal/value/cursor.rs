@@ -62,35 +62,24 @@ impl<'t> Cursor<'t> {
         Some((digits.parse().ok()?, digits.len()))
     }
 
-    /// The next letters, in small letters; at most twelve.
-    pub(super) fn word(&mut self) -> Option<String> {
+    /// The next letters, if they are 1 to 16 bytes.
+    pub(super) fn word(&mut self) -> Option<&'t str> {
         let rest = self.text.get(self.at..)?;
-        let mut word = String::new();
         let mut length = 0;
         for c in rest.chars().take_while(|c| c.is_alphabetic()) {
             length += c.len_utf8();
             if length > 16 {
                 return None;
             }
-            word.extend(c.to_lowercase());
         }
         self.at += length;
-        (!word.is_empty()).then_some(word)
+        rest.get(..length).filter(|word| !word.is_empty())
     }
 
     /// Takes `wanted` (small ASCII letters), in either case.
     pub(super) fn text(&mut self, wanted: &str) -> bool {
         let found =
             self.text.get(self.at..self.at + wanted.len()).is_some_and(|t| t.eq_ignore_ascii_case(wanted));
-        if found {
-            self.at += wanted.len();
-        }
-        found
-    }
-
-    /// Takes `wanted` as it is written.
-    pub(super) fn exactly(&mut self, wanted: &str) -> bool {
-        let found = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(wanted));
         if found {
             self.at += wanted.len();
         }

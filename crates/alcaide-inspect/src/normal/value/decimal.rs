@@ -1,13 +1,14 @@
 //! Decimal numbers of any length, equal where they are worth the same.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 /// A decimal number: sign, digits and a power of ten, kept so that equal numbers are equal values.
 ///
-/// `100`, `100.0` and `1e2` are one; so are `0` and `-0`. It is as long as it was written; it counts nothing. The
-/// order is that of the parts, for maps and sets, not that of the numbers.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// `100`, `100.0` and `1e2` are one; so are `0` and `-0`. It is as long as it was written, and exact: it can be compared,
+/// not counted with.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Decimal {
     negative: bool,
     /// No zero at either end; empty for zero.
@@ -48,6 +49,30 @@ impl Decimal {
     /// The same number with the other sign.
     pub(super) fn negated(self) -> Self {
         Self { negative: !self.negative && !self.digits.is_empty(), ..self }
+    }
+}
+
+/// The order of the numbers.
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Digits before the point, fewer than none for those behind it; below all others for zero.
+        let size = |number: &Self| match i32::try_from(number.digits.len()) {
+            Ok(0) | Err(_) => i32::MIN,
+            Ok(length) => length.saturating_add(number.power),
+        };
+        let magnitude = size(self).cmp(&size(other)).then_with(|| self.digits.cmp(&other.digits));
+        match (self.negative, other.negative) {
+            (false, false) => magnitude,
+            (true, true) => magnitude.reverse(),
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -140,6 +165,19 @@ mod tests {
         assert_ne!(json("1"), json("-1"));
         assert_ne!(json("1"), json("10"));
         assert_ne!(json("0.1"), json("0.01"));
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_numbers() {
+        let rising = [
+            "-1e3", "-100", "-99.5", "-1", "-0.1", "-0.01", "0", "0.01", "0.1", "0.11", "1", "9", "10",
+            "10.5", "99", "1e3",
+        ];
+        for (at, a) in rising.iter().enumerate() {
+            for (other, b) in rising.iter().enumerate() {
+                assert_eq!(json(a).cmp(&json(b)), at.cmp(&other), "{a} {b}");
+            }
+        }
     }
 
     #[test]

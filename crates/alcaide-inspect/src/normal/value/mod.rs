@@ -71,7 +71,7 @@ pub struct Found {
 ///
 /// Spans do not overlap, but a figure that can be read in several ways (`1,000`, `05/06/2024`) gives each reading with
 /// the same span. Of several grammars the one that takes most text wins. For the values of somebody's words give the
-/// text as it was written: paths of URLs keep their case. For [`occurs`](super::occurs) give the exact form.
+/// text as it was written: paths of URLs keep their case. At most [`VALUES_MAX`] are given. For [`occurs`](super::occurs) give the exact form.
 ///
 /// ```
 /// use alcaide_inspect::normal::values;
@@ -81,13 +81,20 @@ pub struct Found {
 /// ```
 #[must_use]
 pub fn values(text: &str) -> Vec<Found> {
-    let mut found = Vec::new();
-    let mut scan = Scan { text, at: 0, addresses_from: 0 };
-    while let Some((start, Match { end, values })) = scan.next() {
-        found.extend(values.into_iter().map(|value| Found { span: start..end, value }));
-    }
-    found
+    each_value(text).take(VALUES_MAX).collect()
 }
+
+/// The values of a running text as [`values`] gives them, but one after the other and without a bound on their number.
+pub fn each_value(text: &str) -> impl Iterator<Item = Found> + '_ {
+    let mut scan = Scan { text, at: 0, addresses_from: 0 };
+    std::iter::from_fn(move || scan.next()).flat_map(|(start, Match { end, values })| {
+        values.into_iter().map(move |value| Found { span: start..end, value })
+    })
+}
+
+/// Values that [`values`] gives at most. Who gets so many has not been told all: for somebody else's text go through
+/// [`each_value`].
+pub const VALUES_MAX: usize = 1 << 16;
 
 /// All readings of a text that is one value as a whole; none if it is not.
 #[must_use]
@@ -265,9 +272,12 @@ impl Scan<'_> {
         }
         let mut found = None;
         if c.is_alphabetic() {
-            found = Match::longer(account::account(text, start), moment::moment(text, start));
+            found = account::account(text, start);
+            if moment::may_begin(c) {
+                found = Match::longer(found, moment::moment(text, start));
+            }
         }
-        if Currency::may_begin(c) {
+        if number::may_begin(text, start) {
             found = Match::longer(found, number::number(text, start));
         }
         found
@@ -288,3 +298,6 @@ impl Scan<'_> {
         at + rest.find(|c| !is_glue(c)).unwrap_or(rest.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,11 @@ pub(super) fn moment(text: &str, at: usize) -> Option<Match> {
     Match::longer(date, time)
 }
 
+/// Whether a month's name or a time's may begin with this letter.
+pub(super) fn may_begin(c: char) -> bool {
+    matches!(c.to_ascii_lowercase(), 'a' | 'd' | 'f' | 'j' | 'm' | 'n' | 'o' | 's')
+}
+
 /// `2024-05-15`, `15.05.2024`, `05/15/2024`, `15.05.`, `5/15`.
 fn figures(mut cursor: Cursor<'_>) -> Option<(Cursor<'_>, Vec<Date>)> {
     let (a, a_len) = cursor.small(4)?;
@@ -134,14 +139,17 @@ fn day_first(mut cursor: Cursor<'_>) -> Option<(Cursor<'_>, Vec<Date>)> {
     if of.text("of") && of.space() {
         cursor = of;
     }
-    let month = month(&cursor.word()?)?;
+    if !may_begin(cursor.peek()?) {
+        return None;
+    }
+    let month = month(cursor.word()?)?;
     let year = year(&mut cursor);
     Some((cursor, date(year, month, day).into_iter().collect()))
 }
 
 /// `May 15`, `May 15th, 2024`, `Sept. 5`.
 fn month_first(mut cursor: Cursor<'_>) -> Option<(Cursor<'_>, Vec<Date>)> {
-    let month = month(&cursor.word()?)?;
+    let month = month(cursor.word()?)?;
     cursor.eat('.');
     if !cursor.space() {
         return None;
@@ -176,7 +184,7 @@ fn year(cursor: &mut Cursor<'_>) -> Option<u16> {
 }
 
 fn month(word: &str) -> Option<u16> {
-    let at = MONTHS.iter().position(|names| names.contains(&word))?;
+    let at = MONTHS.iter().position(|names| names.iter().any(|name| name.eq_ignore_ascii_case(word)))?;
     u16::try_from(at + 1).ok()
 }
 
@@ -208,20 +216,21 @@ fn time(start: Cursor<'_>) -> Option<(Cursor<'_>, Vec<Time>)> {
     let time = |hour| Time::new(hour, minute.unwrap_or(0), second).into_iter().collect::<Vec<_>>();
     let mut ahead = cursor;
     ahead.space();
-    if let Some(afternoon) = half_day(&mut ahead) {
-        let hour = (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })?;
-        return Some((ahead, time(hour)));
-    }
-    if ahead.text("uhr") && ahead.is_free() {
-        return Some((ahead, time(hour)));
-    }
-    if (ahead.text("o'clock") || ahead.text("o’clock")) && ahead.is_free() && minute.is_none() {
-        let mut times = time(hour);
-        if hour <= 12 {
-            times = time(hour % 12);
-            times.extend(time(hour % 12 + 12));
+    match ahead.peek() {
+        Some('a' | 'A' | 'p' | 'P') => {
+            if let Some(afternoon) = half_day(&mut ahead) {
+                let hour = (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })?;
+                return Some((ahead, time(hour)));
+            }
         }
-        return Some((ahead, times));
+        Some('u' | 'U') if ahead.text("uhr") && ahead.is_free() => return Some((ahead, time(hour))),
+        Some('o' | 'O')
+            if minute.is_none() && (ahead.text("o'clock") || ahead.text("o’clock")) && ahead.is_free() =>
+        {
+            let both = if hour <= 12 { vec![hour % 12, hour % 12 + 12] } else { vec![hour] };
+            return Some((ahead, both.into_iter().flat_map(time).collect()));
+        }
+        _ => {}
     }
     match (joint, minute) {
         (Some(':'), Some(_)) | (Some('h' | 'H'), Some(_)) => Some((cursor, time(hour))),
@@ -251,11 +260,10 @@ fn half_day(cursor: &mut Cursor<'_>) -> Option<bool> {
 }
 
 fn word_time(mut cursor: Cursor<'_>) -> Option<(Cursor<'_>, Vec<Time>)> {
-    let hour = match cursor.word()?.as_str() {
-        "noon" | "midday" => 12,
-        "midnight" | "mitternacht" => 0,
-        _ => return None,
-    };
+    let word = cursor.word()?;
+    let (_, hour) = *[("noon", 12), ("midday", 12), ("midnight", 0), ("mitternacht", 0)]
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))?;
     Some((cursor, Time::new(hour, 0, 0).into_iter().collect()))
 }
 
@@ -308,9 +316,9 @@ fn offset(cursor: &mut Cursor<'_>) -> Option<i16> {
 
 /// The months' names in small letters, the one that is written first.
 const MONTHS: [&[&str]; 12] = [
-    &["january", "jan", "januar", "jänner", "jaenner"],
+    &["january", "jan", "januar", "jänner", "jÄnner", "jaenner"],
     &["february", "feb", "februar"],
-    &["march", "mar", "märz", "maerz", "mrz"],
+    &["march", "mar", "märz", "mÄrz", "maerz", "mrz"],
     &["april", "apr"],
     &["may", "mai"],
     &["june", "jun", "juni"],

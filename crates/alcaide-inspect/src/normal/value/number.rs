@@ -20,8 +20,13 @@ pub(super) fn number(text: &str, at: usize) -> Option<Match> {
         cursor.eat_if(is_space);
         negative = negative || sign(text, &mut cursor);
     }
-    let fraction_only = cursor.peek() == Some('.') && !before(text, at).is_some_and(|c| c == '.' || c == ')');
-    if !fraction_only && !cursor.peek().is_some_and(|c| c.is_ascii_digit()) {
+    // `v1.2`, `a.5`: a point behind a word begins no number, and parts none from it.
+    let behind_word = |at| before(text, at).is_some_and(|c| is_glue(c) || matches!(c, '.' | ')'));
+    let begins = match cursor.peek()? {
+        '.' => !behind_word(at),
+        c => c.is_ascii_digit() && !(before(text, at) == Some('.') && behind_word(at - 1)),
+    };
+    if !begins {
         return None;
     }
     let Figure::Read(end, readings) = figure(text, cursor.at()) else { return None };
@@ -49,6 +54,19 @@ pub(super) fn number(text: &str, at: usize) -> Option<Match> {
     Some(Match { end, values: values.collect() })
 }
 
+/// Whether a currency and then a number may stand at `at`: a short word, a sign of one, a space, and a digit or sign.
+pub(super) fn may_begin(text: &str, at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    let word = rest.chars().take(WORD_MAX + 1).take_while(|c| c.is_alphabetic()).count();
+    let mut rest = rest.chars().skip(word).peekable();
+    let sign = rest.next_if(|c| Currency::is_sign(*c)).is_some();
+    if word > WORD_MAX || (word == 0 && !sign) {
+        return false;
+    }
+    rest.next_if(|c| is_space(*c));
+    rest.peek().is_some_and(|c| c.is_ascii_digit() || matches!(c, '-' | '−' | '+' | '.'))
+}
+
 /// A sign that belongs to the number behind it: nothing that could be a term or a word stands before it.
 fn sign(text: &str, cursor: &mut Cursor<'_>) -> bool {
     let alone = !before(text, cursor.at()).is_some_and(|c| is_glue(c) || matches!(c, '-' | ')' | '.' | '/'));
@@ -68,6 +86,17 @@ fn sign(text: &str, cursor: &mut Cursor<'_>) -> bool {
 /// The figure at `at`, with all ways to read its points, commas and spaces.
 pub(super) fn figure(text: &str, at: usize) -> Figure {
     let mut cursor = Cursor::new(text, at);
+    // Behind `1,` a list goes on: had it been a number, it would have been read with it.
+    let in_list = at.checked_sub(1).is_some_and(|comma| {
+        before(text, at) == Some(',') && before(text, comma).is_some_and(|c| c.is_ascii_digit())
+    });
+    let mut alone = cursor;
+    if let Some(digits) = alone.digits(DIGITS_MAX)
+        && (in_list || !alone.second().is_some_and(|c| c.is_ascii_digit()))
+    {
+        let number = if is_plain(digits) { Decimal::new(false, digits, "") } else { None };
+        return number.map_or(Figure::Other(alone.at()), |number| Figure::Read(alone.at(), vec![number]));
+    }
     let mut groups: Vec<&str> = Vec::new();
     let mut joints: Vec<char> = Vec::new();
     if cursor.peek() == Some('.') {
@@ -86,7 +115,13 @@ pub(super) fn figure(text: &str, at: usize) -> Figure {
             c if is_space(c) && next_is_digit && may_go_on(&cursor, &groups, &joints) => ' ',
             _ => break,
         };
-        if groups.len() == GROUPS_MAX {
+        // A short group between two commas is one of a list; so much is seen without reading all of it.
+        let listed = groups.len() > 1
+            && joint == ','
+            && joints.last() == Some(&',')
+            && digits.len() != 3
+            && digits.len() != 2;
+        if groups.len() == GROUPS_MAX || listed {
             return first_of_list(at, &groups, &joints).unwrap_or(Figure::Other(cursor.at()));
         }
         joints.push(joint);
@@ -172,5 +207,8 @@ fn are_thousands(first: &str, rest: &[&str], joint: char) -> bool {
 /// Digits in a row: what is longer is no number that anybody means.
 const DIGITS_MAX: usize = 64;
 
+/// Letters of the longest name of a currency.
+const WORD_MAX: usize = 8;
+
 /// Groups of one figure.
-const GROUPS_MAX: usize = 24;
+const GROUPS_MAX: usize = 12;
