@@ -304,9 +304,8 @@ impl Task {
         argument.leaves.iter().filter_map(Leaf::text).any(|text| {
             let exact = normal::exact(text);
             // Account numbers of the field have other forms than the standard's, and wrong check digits.
-            let account = |word: &&str| {
-                word.len() >= 10 && word.bytes().filter(u8::is_ascii_digit).count() >= 8
-            };
+            let account =
+                |word: &&str| word.len() >= 10 && word.bytes().filter(u8::is_ascii_digit).count() >= 8;
             let accounts = normal::words(&exact);
             if accounts.filter(account).any(|word| !self.said().any(|said| said.names(word))) {
                 return true;

@@ -158,7 +158,7 @@ impl Flows {
         for (store, texts) in memory.planted() {
             let mut known = Planted::Known(HashSet::new());
             for text in texts.iter().flatten() {
-                match shelf.take(&(*text).into()) {
+                match shelf.take(&text.0.into()) {
                     Ok(Some(bytes)) => known.add(&bytes),
                     _ => known = Planted::All,
                 }

@@ -116,11 +116,7 @@ struct Said<'n> {
     label: Label,
 }
 
-async fn said(
-    reading: &Arc<Reading>,
-    bytes: &Bytes,
-    what: Said<'_>,
-) -> Result<(Bytes, Attempt), Refusal> {
+async fn said(reading: &Arc<Reading>, bytes: &Bytes, what: Said<'_>) -> Result<(Bytes, Attempt), Refusal> {
     let Said { name, found, uninspected, edits, label } = what;
     let shared = &reading.shared;
     let server = &reading.server;

@@ -43,9 +43,8 @@ pub(super) async fn judge(
             return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
         }
     }
-    let taken = worked_here(bytes.len(), || {
-        reading.takes_in(&document, &view.segments, view.structured.as_ref())
-    });
+    let taken =
+        worked_here(bytes.len(), || reading.takes_in(&document, &view.segments, view.structured.as_ref()));
     if let Some(label) = taken.await {
         down::heard(reading, bytes, down::RECALL, label)
             .await
