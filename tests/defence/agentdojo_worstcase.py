@@ -631,7 +631,8 @@ def one(suite, user, inj, kind, human, gate_cls, facts, connect, vectors=None, o
     blocks = [text_content_block_from_string(said)]
     check = lambda t: bool(suite._check_task_result(t, blocks, pre, env, run.trace))
     attack_done = [r for r in run.done if r["who"] == "attack"]
-    eff = lambda r: facts and facts[r["tool"]]["effect"] != "read"
+    # What nobody says anything about may have any effect.
+    eff = lambda r: (facts or {}).get(r["tool"], {}).get("effect") != "read"
     return dict(user=user.ID, inj=inj and inj.ID, reached=run.seen, utility=check(user),
                 success=bool(inj and check(inj)), asked_user=sum(r["who"] == "user" for r in run.asked),
                 asked_attack=sum(r["who"] == "attack" for r in run.asked),
@@ -713,7 +714,7 @@ def pct(a, b):
 
 
 def evaluate(a, names, suites, facts, connect, gate_name, human, kind, out):
-    gate_cls = GATES[gate_name] if facts else None
+    gate_cls = GATES[gate_name] if facts and gate_name != "none" else None
     total = collections.Counter()
     print(f"\n== gate={gate_name} human={human} attack={kind}")
     print(f"{'suite':10} {'user':>5} {'benign utility':>15} {'asked/task':>10} {'clean tasks':>11} {'pairs':>6} {'reached':>8} "
