@@ -39,7 +39,7 @@ pub(super) const ANA: &str = "ana";
 /// Who may answer its questions.
 pub(super) const BEN: &str = "ben";
 /// What ana asked for; the office attests it.
-const WORDS: &str = "Go through my mail and pay what is due.";
+const WORDS: &str = "Go through my mail, and pay invoice INV-2041 to payee-01: 184000 cents.";
 /// Seconds that a token lives.
 const TOKEN_LIFE_S: u64 = 900;
 /// How often is looked for something that follows the ledger by itself.

@@ -336,7 +336,7 @@ fn recorded_calls_are_explained_by_the_record_and_again_by_the_engine() {
         "evaluated  refuse (ALC-POLICY-0031): as recorded\n",
         "cure       ask accounts payable to add the payee by hand\n",
         "decided by\n  practice-money/payee  forbid  ",
-        "  1. `practice-money/payee` does not match any more: ask accounts payable to add the payee by hand\n     then: allow\n",
+        "  1. `practice-money/payee` does not match any more: ask accounts payable to add the payee by hand\n     then: ask\n",
         "not known  args, uninspected, tool_changed: the record does not hold it\n",
     ] {
         assert!(said.out.contains(part), "no `{part}` in:\n{}", said.out);

@@ -12,6 +12,7 @@
 mod call;
 mod hide;
 mod page;
+mod recall;
 mod tell;
 
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ use alcaide_record::{
 use serde_json::json;
 
 use super::Explain;
+use super::recall::Recalled;
 use super::tell::{Origin, Part, PlanTold, PolicyTold, RecordTold, Told, WhoTold, actor_in, veil};
 use crate::cli::{Desk, Exit};
 use crate::client::{Client, segment};
@@ -106,7 +107,17 @@ async fn decided_on(
                 .to_owned(),
         );
     }
-    let asked = Asked { step, decided, compiled: &compiled, args: args.as_deref(), yes: &yes, lost: &lost };
+    let recalled =
+        Recalled::of(&plan, step.target.as_ref().and_then(|target| target.tool), step.content.as_ref());
+    let asked = Asked {
+        step,
+        decided,
+        compiled: &compiled,
+        args: args.as_deref(),
+        yes: &yes,
+        lost: &lost,
+        recalled: &recalled,
+    };
     match asked.explained(options.resource.as_deref())? {
         Some(said) => {
             let tool = step.target.as_ref().and_then(|target| target.tool);
@@ -284,6 +295,7 @@ struct Asked<'a> {
     args: Option<&'a str>,
     yes: &'a [HumanId],
     lost: &'a [Lost],
+    recalled: &'a Recalled,
 }
 
 impl Asked<'_> {
@@ -359,6 +371,7 @@ impl Asked<'_> {
         let findings: Vec<(Class, u32)> =
             content.iter().flat_map(|one| &one.findings).map(|one| (one.class, one.count)).collect();
         let clean = Context::default();
+        let provenance = self.recalled.provenance();
         let context = Context {
             // Whatever was decided on was read first, and has a label.
             task: content.map_or(clean.task, |content| content.label),
@@ -372,6 +385,8 @@ impl Asked<'_> {
             },
             now: self.step.at,
             args: self.args.map(str::as_bytes),
+            provenance: &provenance,
+            flow: self.recalled.flow(),
             key_bound: who.bound,
             ..clean
         };
