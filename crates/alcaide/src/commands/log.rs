@@ -78,10 +78,11 @@ pub(crate) enum Verb {
     Key,
 }
 
+/// Entries in order, and the index of the one that follows.
 #[derive(Deserialize)]
-struct Entries {
-    entries: Vec<Indexed>,
-    next: u64,
+pub(crate) struct Entries {
+    pub(crate) entries: Vec<Indexed>,
+    pub(crate) next: u64,
 }
 
 /// An entry and its place.

@@ -1,6 +1,7 @@
 //! Policies: check a Cedar text, run declared examples, explain a decision, ask who can.
 
 mod explain;
+mod replay;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,9 @@ pub(crate) enum Verb {
     },
     /// Explain a decision: of a recorded call, or of a call that nobody has made yet
     Explain(Box<explain::Explain>),
+    /// Decide recorded calls anew from the record alone: by their own plans, and by changed policies to see what they would
+    /// have changed
+    Replay(replay::Replay),
     /// Say what is decided for everybody, each on their own, about one thing
     #[command(name = "who-can", after_help = "Example: alcaide policy who-can call_tool files/read_file")]
     WhoCan {
@@ -85,6 +89,7 @@ impl Verb {
             Self::Check { files } => check(desk, &files).await,
             Self::Test { file, folder } => test(desk, &file, folder.as_deref()).await,
             Self::Explain(explain) => explain.run(desk).await,
+            Self::Replay(replay) => replay.run(desk).await,
             Self::WhoCan { action, resource } => who_can(desk, &action, &resource).await,
         }
     }

@@ -342,6 +342,27 @@ fn recorded_calls_are_explained_by_the_record_and_again_by_the_engine() {
         assert!(said.out.contains(part), "no `{part}` in:\n{}", said.out);
     }
 
+    // All of it is decided anew from the record alone, and other policies show what they would have changed.
+    let replayed = told(&house.run(&["policy", "replay", "--json"]), 0);
+    let count = |of: &Value, name: &str| of[name].as_u64().unwrap_or(0);
+    assert_eq!(count(&replayed, "differ"), 0, "{replayed}");
+    assert!(count(&replayed, "same") >= 8, "{replayed}");
+    let all = ["same", "differ", "untold"].iter().map(|name| count(&replayed, name)).sum::<u64>();
+    assert_eq!(count(&replayed, "decisions"), all);
+    let folder = tempfile::tempdir().unwrap();
+    let declared = house.run(&["range", "--declarations"]).out;
+    let lax = declared.replace("@ask(\"approver\")", "@cure(\"not at all\")");
+    assert_ne!(declared, lax);
+    std::fs::write(folder.path().join("practice.toml"), lax).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let changed = told(&house.run(&["policy", "replay", "--json", "--folder", folder]), 0);
+    assert_eq!(
+        count(&changed, "differ"),
+        count(&changed["changes"], "ask -> refuse") + count(&changed["changes"], "allow -> refuse"),
+        "{changed}"
+    );
+    assert!(changed["calls"].to_string().contains("practice-money/payment"), "{changed}");
+
     // A method's name is in no entry in clear: the record is told, the rest once it is named.
     let calls = house.json(&["call", "list", "--limit", "200"]);
     let listed = calls["items"].as_array().unwrap();

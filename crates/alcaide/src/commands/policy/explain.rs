@@ -9,10 +9,10 @@
 //! What the record says and what was evaluated anew are told apart. Values that inspection finds, and arguments that
 //! are declared to be free text, are shown as shapes.
 
-mod call;
+pub(super) mod call;
 mod hide;
 mod page;
-mod recall;
+pub(super) mod recall;
 mod tell;
 
 use std::path::{Path, PathBuf};
@@ -221,13 +221,7 @@ impl Explain {
         described: &Described,
     ) -> Result<(Plan, Origin, Vec<String>), Failure> {
         let base = if self.with_office { plan_in_force(&desk.client()?).await? } else { Plan::default() };
-        let mut plan =
-            plan_apart(&base, read(folder)?, &Counted::default()).map_err(|error| match error {
-                OfficeError::Faults { faults } => Failure::new(&FOLDER, "the declarations break rules")
-                    .at(folder.display())
-                    .and(faults.into_iter().map(Part::from)),
-                other => Failure::house(&other.into()),
-            })?;
+        let mut plan = plan_over(&base, folder)?;
         if self.with_office {
             return Ok((plan, Origin::FolderOverInForce, Vec::new()));
         }
@@ -276,6 +270,16 @@ impl Entropy for Counted {
         }
         Ok(())
     }
+}
+
+/// The plan that a folder makes of another one, from which it has ids and accepted tools.
+pub(super) fn plan_over(base: &Plan, folder: &Path) -> Result<Plan, Failure> {
+    plan_apart(base, read(folder)?, &Counted::default()).map_err(|error| match error {
+        OfficeError::Faults { faults } => Failure::new(&FOLDER, "the declarations break rules")
+            .at(folder.display())
+            .and(faults.into_iter().map(Part::from)),
+        other => Failure::house(&other.into()),
+    })
 }
 
 /// The plan in force, as the office shows it.

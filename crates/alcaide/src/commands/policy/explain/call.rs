@@ -24,18 +24,18 @@ use crate::commands::log::entry;
 use crate::fail::{ANSWER, Failure, INTERNAL, WORD};
 
 /// What one entry says of how the call was decided.
-struct Step {
-    index: u64,
-    at: Moment,
-    who: Option<Chain>,
-    action: Option<ActionKind>,
-    target: Option<Target>,
-    content: Option<Content>,
-    decided: Option<Decided>,
+pub(in crate::commands::policy) struct Step {
+    pub(in crate::commands::policy) index: u64,
+    pub(in crate::commands::policy) at: Moment,
+    pub(in crate::commands::policy) who: Option<Chain>,
+    pub(in crate::commands::policy) action: Option<ActionKind>,
+    pub(in crate::commands::policy) target: Option<Target>,
+    pub(in crate::commands::policy) content: Option<Content>,
+    pub(in crate::commands::policy) decided: Option<Decided>,
     code: Option<String>,
     stage: Option<Stage>,
     /// The question, in an entry that asks or was refused for one.
-    approval: Option<alcaide_inventory::ApprovalId>,
+    pub(in crate::commands::policy) approval: Option<alcaide_inventory::ApprovalId>,
 }
 
 pub(super) async fn explain(desk: &Desk, options: &Explain, id: &str) -> Result<Exit, Failure> {
@@ -207,7 +207,7 @@ fn route_in(plan: &Plan, id: RouteId) -> Option<String> {
 }
 
 impl Step {
-    fn of(index: u64, entry: Entry) -> Option<Self> {
+    pub(in crate::commands::policy) fn of(index: u64, entry: Entry) -> Option<Self> {
         let at = entry.at;
         match entry.event {
             Event::Intent(one) => Some(Self {
@@ -239,7 +239,7 @@ impl Step {
     }
 
     /// What policies could read of the call and the record does not hold.
-    fn lost(&self, args: bool) -> Vec<Lost> {
+    pub(in crate::commands::policy) fn lost(&self, args: bool) -> Vec<Lost> {
         let mut lost = Vec::new();
         let is_tool = self.action == Some(ActionKind::CallTool);
         if is_tool && !args {
@@ -279,7 +279,7 @@ impl Step {
     }
 }
 
-const fn decision_word(kind: DecisionKind) -> &'static str {
+pub(in crate::commands::policy) const fn decision_word(kind: DecisionKind) -> &'static str {
     match kind {
         DecisionKind::Allow => "allow",
         DecisionKind::Ask => "ask",
@@ -288,19 +288,22 @@ const fn decision_word(kind: DecisionKind) -> &'static str {
 }
 
 /// A recorded call, ready to be asked about again.
-struct Asked<'a> {
-    step: &'a Step,
-    decided: &'a Decided,
-    compiled: &'a Compiled,
-    args: Option<&'a str>,
-    yes: &'a [HumanId],
-    lost: &'a [Lost],
-    recalled: &'a Recalled,
+pub(in crate::commands::policy) struct Asked<'a> {
+    pub(in crate::commands::policy) step: &'a Step,
+    pub(in crate::commands::policy) decided: &'a Decided,
+    pub(in crate::commands::policy) compiled: &'a Compiled,
+    pub(in crate::commands::policy) args: Option<&'a str>,
+    pub(in crate::commands::policy) yes: &'a [HumanId],
+    pub(in crate::commands::policy) lost: &'a [Lost],
+    pub(in crate::commands::policy) recalled: &'a Recalled,
 }
 
 impl Asked<'_> {
     /// Evaluates it anew; `None` where it cannot be told what it was done to.
-    fn explained(&self, named: Option<&str>) -> Result<Option<Explanation>, Failure> {
+    pub(in crate::commands::policy) fn explained(
+        &self,
+        named: Option<&str>,
+    ) -> Result<Option<Explanation>, Failure> {
         let (Some(who), Some(kind), Some(target)) = (&self.step.who, self.step.action, &self.step.target)
         else {
             return Ok(None);
@@ -398,7 +401,7 @@ impl Asked<'_> {
     }
 
     /// Whether it comes out as it was recorded, by the same policies.
-    fn agrees(&self, said: &Explanation) -> bool {
+    pub(in crate::commands::policy) fn agrees(&self, said: &Explanation) -> bool {
         let mut named: BTreeSet<_> = self.decided.policies.iter().copied().collect();
         let found: BTreeSet<_> = said.decision.determining.iter().map(|policy| policy.id).collect();
         if self.step.action == Some(ActionKind::UseModel) && self.decided.decision == DecisionKind::Allow {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// A recorded judgement, with names.
 #[derive(Debug, Default)]
-pub(super) struct Recalled {
+pub(in crate::commands::policy) struct Recalled {
     names: Vec<Box<str>>,
     from: Vec<Provenance>,
     unbound: Vec<Box<str>>,
@@ -25,7 +25,11 @@ pub(super) struct Recalled {
 impl Recalled {
     /// What the content of a call of this tool says under this plan. A name that the schema does not have is told as
     /// `argument N`: the record does not hold it.
-    pub(super) fn of(plan: &Plan, tool: Option<ToolId>, content: Option<&Content>) -> Self {
+    pub(in crate::commands::policy) fn of(
+        plan: &Plan,
+        tool: Option<ToolId>,
+        content: Option<&Content>,
+    ) -> Self {
         let Some((content, note)) = content.and_then(|one| Some((one, one.flow.as_deref()?))) else {
             return Self::default();
         };
