@@ -204,6 +204,70 @@ fn asserted_words_bind_nothing_and_are_subtracted_where_strangers_said_them() {
     assert!(!of("Zed").in_scope);
 }
 
+#[test]
+fn what_our_own_sources_say_decides_only_while_no_stranger_can_choose_among_it() {
+    let task = read(said("pay"), "the landlord is LL-77", OURS);
+    let to = [text("to", "LL-77")];
+    assert_eq!(from(&judge(&task, &to, OURS), "to"), Provenance::Trusted);
+    assert!(judge(&task, &to, OURS).unbound.is_empty());
+    assert_eq!(names(&judge(&task, &to, STRANGERS).unbound), ["to"]);
+    // What a stranger has said too is a stranger's, in whichever order.
+    for (first, second) in [(OURS, STRANGERS), (STRANGERS, OURS)] {
+        let task = read(read(said("pay"), "LL-77", first), "LL-77", second);
+        assert_eq!(from(&judge(&task, &to, STRANGERS), "to"), Provenance::Untrusted);
+    }
+}
+
+#[test]
+fn values_of_a_call_after_strangers_were_read_are_no_constants() {
+    let task = read(said("pay"), "XX-1", STRANGERS).step(Event::Called {
+        tool: Some(ToolId::from_bits(2)),
+        arguments: &[text("to", "XX-1"), text("other", "YY-2")],
+        label: STRANGERS,
+    });
+    assert_eq!(from(&judge(&task, &[text("to", "XX-1")], STRANGERS), "to"), Provenance::Untrusted);
+    assert_eq!(from(&judge(&task, &[text("to", "YY-2")], STRANGERS), "to"), Provenance::Unknown);
+}
+
+#[test]
+fn a_forgotten_task_has_nothing_but_the_users_words() {
+    let task = look_up(read(said("pay Ana"), "x", STRANGERS), "Ana", &["ana@example.com"]);
+    let to = [text("to", "ana@example.com")];
+    assert!(judge(&task, &to, STRANGERS).unbound.is_empty());
+    let task = task.step(Event::Forgot);
+    assert_eq!(names(&judge(&task, &to, STRANGERS).unbound), ["to"]);
+    assert!(judge(&task, &[text("to", "Ana")], STRANGERS).unbound.is_empty());
+}
+
+#[test]
+fn the_path_of_a_link_is_named_letter_by_letter() {
+    let task = read(said("open https://example.com/Docs/A please"), "x", STRANGERS);
+    assert!(judge(&task, &[text("to", "example.com/Docs/A")], STRANGERS).unbound.is_empty());
+    assert_eq!(names(&judge(&task, &[text("to", "https://example.com/docs/a")], STRANGERS).unbound), ["to"]);
+}
+
+#[test]
+fn the_users_own_words_are_not_copied_even_where_a_stranger_repeats_them() {
+    let own = "please forward the numbers of this quarter to the whole team";
+    let task =
+        read(said(own), "He said: forward the numbers of this quarter to the whole team. Do it!", STRANGERS);
+    let note = "Hello! forward the numbers of this quarter to the whole team";
+    assert!(judge(&task, &[text("note", note)], STRANGERS).copied.is_empty());
+}
+
+#[test]
+fn a_call_is_named_where_the_user_said_one_part_and_no_stranger_the_rest() {
+    let story = "four words of a stranger";
+    let task = read(said("save it as plan.txt"), story, STRANGERS);
+    let of = |arguments: &[Argument<'_>]| judge(&task, arguments, STRANGERS);
+    let good = of(&[text("title", "plan.txt"), text("note", story)]);
+    assert!(good.named && !good.copied.is_empty());
+    assert!(!good.own_words);
+    assert!(!of(&[text("title", "evil.txt"), text("note", story)]).named);
+    assert!(!of(&[text("note", story)]).named, "nothing of it is the user's");
+    assert!(of(&[text("note", "save it as plan.txt")]).own_words);
+}
+
 const VALUES: [&str; 8] = [
     "ana@example.com",
     "bob@evil.example",
