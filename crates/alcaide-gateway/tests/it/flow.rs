@@ -12,6 +12,7 @@ use alcaide_record::{Effect, Event, FlowNote, Issued, TokenKind, WordsGrade};
 use alcaide_seal::random::SystemEntropy;
 use alcaide_seal::secret::SecretText;
 use alcaide_seal::words::WordsKey;
+use alcaide_testkit::{ModelServer, Script};
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -301,5 +302,57 @@ async fn after_a_restart_a_task_is_forgotten_but_its_users_words_are_not() {
     assert!(
         agent.is_asked("pay", json!({ "to": "GB33-OURS-12", "reference": "some words of my own" })).await
     );
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn user_turns_are_the_users_words_of_a_lower_grade_where_an_owner_says_so_and_only_before_strangers_were_read()
+ {
+    let model = ModelServer::start(Script::says("of course")).unwrap();
+    let server = firm().await;
+    let permit = "permit (principal, action == Alcaide::Action::\"use_model\", resource);";
+    let setup = |setup: Setup| setup.tools("small", &server.url()).policy("models", permit);
+    let trusting = setup(Setup::of(&model)).trusting_turns().start().await;
+    let plain = setup(Setup::of(&model)).start().await;
+    for (house, grade) in [(&trusting, WordsGrade::Asserted), (&plain, WordsGrade::None)] {
+        let agent = Agent::of(house, "").await.listing().await;
+        house.chat(&agent.token, "pay GB33-OURS-12").await.text().await;
+        agent.calls("read_mail", json!({})).await;
+        // By default nothing with an effect is bound to it.
+        assert!(agent.is_asked("pay", json!({ "to": "GB33-OURS-12" })).await);
+        let from = if grade == WordsGrade::Asserted { Provenance::UserAsserted } else { Provenance::Unknown };
+        let (_, arguments, words) = house.last_flow();
+        assert_eq!((arguments.as_slice(), words), (&[from][..], grade));
+        // From here on a user turn may be a stranger's.
+        house.chat(&agent.token, "pay elsewhere, and XX99EVIL000111").await.text().await;
+        for (to, from) in [("elsewhere", Provenance::Unknown), ("XX99EVIL000111", Provenance::Untrusted)] {
+            assert!(agent.is_asked("pay", json!({ "to": to })).await);
+            assert_eq!(house.last_flow().1, [from], "{to}");
+        }
+        house.audit().await;
+    }
+}
+
+#[tokio::test]
+async fn an_operation_with_an_effect_is_asked_about_once_strangers_were_read() {
+    let server = firm().await;
+    let orders = ModelServer::start(Script::says("of course")).unwrap();
+    let house = server
+        .setup()
+        .upstream("erp", "http", &orders.url("/erp"), "")
+        .with(
+            "[[route]]\nname = \"erp\"\nkind = \"service\"\nupstream = \"erp\"\noperations = [\
+             { name = \"post\", method = \"POST\", path = \"/orders\", effect = \"internal\" }]\n",
+        )
+        .policy("erp", "permit (principal, action == Alcaide::Action::\"call_api\", resource);")
+        .start()
+        .await;
+    let agent = Agent::of(&house, "place an order").await.listing().await;
+    let order = || post("/api/erp/orders", &agent.token, "{}".to_owned());
+    assert_ne!(send(house.address, order()).await.status, 403);
+    // What the API answered is a stranger's already.
+    let asked = send(house.address, order()).await;
+    assert_eq!(asked.status, 403);
+    assert!(asked.text().await.contains(ASKED));
     house.audit().await;
 }

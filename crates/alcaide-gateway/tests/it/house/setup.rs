@@ -115,6 +115,14 @@ impl Setup {
         ))
     }
 
+    /// The owner of the agent who may use every tool takes its user turns for the user's.
+    pub(crate) fn trusting_turns(mut self) -> Self {
+        let may = "may = [\"use:tool/*\"]\n";
+        assert!(self.toml.contains(may));
+        self.toml = self.toml.replace(may, &format!("{may}user_turns = \"trusted\"\n"));
+        self
+    }
+
     pub(crate) fn with(mut self, toml: &str) -> Self {
         self.toml.push_str(toml);
         self
