@@ -14,8 +14,7 @@
 //! | `arguments` | what decides, what is text, what does no harm |
 //! | `output` | trust in the answer, and ids that may decide later calls |
 //!
-//! Left out: `audience`, `calls_max` and `store`. Only an owner knows whom a server serves, how often is too often, and
-//! what a store is. Pure.
+//! Left out: `audience` and `store`. Only an owner knows whom a server serves, and what a store is. Pure.
 
 mod arguments;
 mod effect;

@@ -7,6 +7,11 @@ use super::words::tokens;
 use super::{Read, Reason};
 use crate::definition::Definition;
 
+/// The most that an amount may be without a word of the user, in whole units of money: what a small mistake costs.
+const CAP: i64 = 100;
+/// Calls of one task that may move money.
+const CALLS: u32 = 5;
+
 /// What an argument is for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Role {
