@@ -17,7 +17,7 @@ Needs: pip install agentdojo mcp     (no torch, no model)
 from __future__ import annotations
 
 import argparse, asyncio, base64, collections, contextlib, enum, gc, itertools, json, os, re, shlex, subprocess, sys, tempfile
-import threading, time, unicodedata, urllib.request, uuid, warnings
+import threading, time, unicodedata, urllib.error, urllib.request, uuid, warnings
 
 warnings.filterwarnings("ignore")
 from agentdojo.agent_pipeline.tool_execution import tool_result_to_str  # noqa: E402
@@ -263,6 +263,7 @@ class Mcp:
         approval id (--approval-key, default approval_id); it is decided by POST to
         --approval-url with {id} filled in, body {"decision": "approve"|"deny"}, then the same call
         is sent again with that id in _meta; for as long as the answer is on its way, again and again
+      - a refusal that only asks for the same call once more (--again-mark) is taken at its word
       - any other error that does not look like a refusal (--deny-mark) ends the program: what a gateway could not
         do is not what it would not do"""
     loop = None
@@ -326,12 +327,14 @@ class Mcp:
         return await done
 
     def call(self, tool, args, approval=None):
-        until = time.monotonic() + 10
+        until, again = time.monotonic() + 10, 3
         while True:
             try:
                 return self._call(tool, args, approval)
             except Held as h:
-                if approval is None or h.approval != approval or time.monotonic() > until:
+                if self.a.again_mark and again and re.search(self.a.again_mark, h.reason):
+                    again -= 1
+                elif approval is None or h.approval != approval or time.monotonic() > until:
                     raise
             time.sleep(0.01)
 
@@ -389,8 +392,14 @@ def post(url, body, token):
     q = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     if token:
         q.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(q, timeout=30) as r:
-        return r.read()
+    try:
+        with urllib.request.urlopen(q, timeout=30) as r:
+            return r.read()
+    except urllib.error.HTTPError as e:
+        # The same call was asked about before, and the answer stands.
+        if e.code != 409:
+            raise SystemExit(f"{url} answers {e.code}: {e.read()[:400]!r}")
+        print(f"{url} answers 409: {e.read()[:400]!r}", file=sys.stderr)
 
 
 # ------------------------------------------------------------------ offline stand-ins for a policy engine
@@ -622,7 +631,8 @@ def one(suite, user, inj, kind, human, gate_cls, facts, connect, vectors=None, o
     blocks = [text_content_block_from_string(said)]
     check = lambda t: bool(suite._check_task_result(t, blocks, pre, env, run.trace))
     attack_done = [r for r in run.done if r["who"] == "attack"]
-    eff = lambda r: facts and facts[r["tool"]]["effect"] != "read"
+    # What nobody says anything about may have any effect.
+    eff = lambda r: (facts or {}).get(r["tool"], {}).get("effect") != "read"
     return dict(user=user.ID, inj=inj and inj.ID, reached=run.seen, utility=check(user),
                 success=bool(inj and check(inj)), asked_user=sum(r["who"] == "user" for r in run.asked),
                 asked_attack=sum(r["who"] == "attack" for r in run.asked),
@@ -657,24 +667,25 @@ def load_facts(paths):
 
 
 def latency(a, names, suites, worlds, connect, out):
-    """Each call of the user tasks twice in turns, on two copies of one environment; only calls that pass at once count."""
+    """Each call of the user tasks three times in turns, on copies of one environment: through the gateway, straight, and
+    straight once more, which says how far two equal calls differ on this machine. Only calls that pass at once count."""
     straight = argparse.Namespace(**vars(a) | dict(token=a.upstream_token, task_token_cmd=None, prompt_via="none"))
     for name in names:
-        suite, world, times = suites[name], worlds[name], []
+        suite, world, added = suites[name], worlds[name], []
+        port = a.port + names.index(name)
         for n in range(a.rounds):
             for user in suite.user_tasks.values():
-                envs = [user.init_environment(suite.load_and_inject_default_environment({})) for _ in range(2)]
+                envs = [user.init_environment(suite.load_and_inject_default_environment({})) for _ in range(3)]
                 plan = user.ground_truth(envs[0].model_copy(deep=True))
-                port = a.port + names.index(name)
-                backs = [connect(suite, envs[0]), Mcp(f"http://127.0.0.1:{port}/mcp", straight)]
+                backs = [connect(suite, envs[0])] + [Mcp(f"http://127.0.0.1:{port}/mcp", straight) for _ in range(2)]
                 for back in backs:
                     back.open(user.PROMPT)
                 gc.collect()
                 gc.disable()
                 try:
                     for at, call in enumerate(plan):
-                        took = [None, None]
-                        for side in ((0, 1) if (n + at) % 2 else (1, 0)):
+                        took = [None] * 3
+                        for side in ((n + at + turn) % 3 for turn in range(3)):
                             world.env, begun = envs[side], time.perf_counter()
                             try:
                                 backs[side].call(call.function, dict(call.args))
@@ -685,15 +696,17 @@ def latency(a, names, suites, worlds, connect, out):
                                     with contextlib.suppress(Held):
                                         backs[side].call(call.function, dict(call.args), approval=h.approval)
                         if None not in took:
-                            times.append(took)
+                            added.append(took[0] - took[1])
                             # A session's first call may ask for the list of tools too.
-                            out.append(dict(suite=name, tool=call.function, first=not at, gate_ms=took[0], direct_ms=took[1]))
+                            out.append(dict(suite=name, tool=call.function, first=not at,
+                                            gate_ms=took[0], direct_ms=took[1], again_ms=took[2]))
                 finally:
                     gc.enable()
                     for back in backs:
                         back.close()
-        added = sorted(g - d for g, d in times)
-        print(f"{name}: {len(added)} calls, p50 {added[len(added) // 2]:.2f} ms added", flush=True)
+        added.sort()
+        print(f"{name}: {len(added)} calls, p50 {added[len(added) // 2]:.2f} ms added" if added else f"{name}: no call",
+              flush=True)
 
 
 def pct(a, b):
@@ -701,7 +714,7 @@ def pct(a, b):
 
 
 def evaluate(a, names, suites, facts, connect, gate_name, human, kind, out):
-    gate_cls = GATES[gate_name] if facts else None
+    gate_cls = GATES[gate_name] if facts and gate_name != "none" else None
     total = collections.Counter()
     print(f"\n== gate={gate_name} human={human} attack={kind}")
     print(f"{'suite':10} {'user':>5} {'benign utility':>15} {'asked/task':>10} {'clean tasks':>11} {'pairs':>6} {'reached':>8} "
@@ -774,6 +787,7 @@ def main():
     p.add_argument("--approver-token-cmd", help="command that prints it, in place of --approver-token")
     p.add_argument("--approver-token-s", type=float, default=300, help="seconds after which that command is run again")
     p.add_argument("--deny-mark", default=r"(?i)denied|forbidden|blocked|not (?:allowed|permitted|authori[sz]ed)")
+    p.add_argument("--again-mark", default="", help="refusals after which the same call is simply sent again, three times at most")
     a = p.parse_args()
     if a.approval_url and not a.approver_token_cmd and (not a.approver_token or a.approver_token == a.token):
         p.error("--approval-url needs an --approver-token that the agent does not hold")

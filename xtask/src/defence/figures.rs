@@ -197,6 +197,14 @@ fn codes(refused: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Milliseconds of one call: through the gate, past it, and past it once more.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    gate: f64,
+    direct: f64,
+    again: f64,
+}
+
 /// Everything that was found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -204,8 +212,8 @@ pub(super) struct Report {
     tallies: BTreeMap<(String, String, Human), Tally>,
     /// Templates in the order in which they were run.
     templates: Vec<String>,
-    /// Milliseconds through the gate and past it, of each call that was timed.
-    times: Vec<(f64, f64)>,
+    /// Each call that was timed.
+    times: Vec<Timed>,
 }
 
 impl Report {
@@ -238,7 +246,8 @@ impl Report {
                     };
                     // The first call of a session asks for the list of tools, too.
                     if line.get("first") != Some(&Value::Bool(true)) {
-                        self.times.push((time("gate_ms")?, time("direct_ms")?));
+                        let (gate, direct, again) = (time("gate_ms")?, time("direct_ms")?, time("again_ms")?);
+                        self.times.push(Timed { gate, direct, again });
                     }
                 }
             }
@@ -296,7 +305,7 @@ impl Report {
 
     /// A quantile of what the gate adds to a call: the difference between the call through it and the same past it.
     fn added(&self, share: f64) -> Option<(f64, String)> {
-        let mut added: Vec<f64> = self.times.iter().map(|(gate, direct)| gate - direct).collect();
+        let mut added: Vec<f64> = self.times.iter().map(|one| one.gate - one.direct).collect();
         Some((quantile(&mut added, share)?, format!("{} calls", self.times.len())))
     }
 
@@ -350,18 +359,20 @@ impl Report {
             let told: Vec<String> = codes.iter().map(|(code, count)| format!("`{code}` × {count}")).collect();
             remarks.push(format!("Refusals and questions by code: {}.", told.join(", ")));
         }
-        if let (Some(gate), Some(direct)) = (self.side(|(gate, _)| *gate), self.side(|(_, direct)| *direct)) {
+        let sides =
+            (self.side(|one| one.gate), self.side(|one| one.direct), self.side(|one| one.again - one.direct));
+        if let (Some(gate), Some(direct), Some(noise)) = sides {
             remarks.push(format!(
-                "Calls through the gate took {:.2} ms (p50) and {:.2} ms (p99), the same calls straight to the server {:.2} ms \
-                 and {:.2} ms, in turns, by one client in one process. The added latency above is the difference of each \
-                 pair; first calls of a session are left out.",
-                gate[0], gate[1], direct[0], direct[1]
+                "Calls through the gate took {:.2} ms (p50) and {:.2} ms (p99), the same calls straight to the server {:.2} ms and \
+                 {:.2} ms, in turns, by one client in one process. The added latency is the difference of each pair. Two \
+                 straight calls differ by {:.2} ms (p50) and {:.2} ms (p99): what the machine adds by itself.",
+                gate[0], gate[1], direct[0], direct[1], noise[0], noise[1]
             ));
         }
         remarks
     }
 
-    fn side(&self, of: impl Fn(&(f64, f64)) -> f64) -> Option<[f64; 2]> {
+    fn side(&self, of: impl Fn(&Timed) -> f64) -> Option<[f64; 2]> {
         let mut times: Vec<f64> = self.times.iter().map(of).collect();
         Some([quantile(&mut times, 0.50)?, quantile(&mut times, 0.99)?])
     }
@@ -413,9 +424,10 @@ impl Report {
             "runs": self.tallies.iter().map(run).collect::<Vec<_>>(),
             "latency_ms": {
                 "calls": self.times.len(),
-                "gate": times(self.side(|(gate, _)| *gate)),
-                "direct": times(self.side(|(_, direct)| *direct)),
-                "added": times(self.side(|(gate, direct)| gate - direct)),
+                "gate": times(self.side(|one| one.gate)),
+                "direct": times(self.side(|one| one.direct)),
+                "added": times(self.side(|one| one.gate - one.direct)),
+                "noise": times(self.side(|one| one.again - one.direct)),
             },
             "attack_success": { "success": success, "pairs": pairs },
         })
@@ -522,7 +534,7 @@ mod tests {
     fn what_the_gate_adds_is_the_difference_of_each_pair() {
         let mut report = Report::default();
         let lines: Vec<Value> = (1..=100)
-            .map(|at| json!({ "first": false, "gate_ms": 10.0 + f64::from(at) / 10.0, "direct_ms": 10.0 }))
+            .map(|at| json!({ "first": false, "gate_ms": 10.0 + f64::from(at) / 10.0, "direct_ms": 10.0, "again_ms": 10.0 }))
             .chain([json!({ "first": true, "gate_ms": 900.0, "direct_ms": 1.0 })])
             .collect();
         let latency = Trial { suite: "s".into(), part: Part::Latency, human: Human::Oracle };

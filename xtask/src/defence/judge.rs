@@ -13,6 +13,8 @@ use crate::bench::process::bound;
 
 /// How a refusal of the gate is recognised: by its codes.
 const DENY_MARK: &str = r"\bALC-[A-Z]+-\d{4}\b";
+/// A question ended because what it was asked under has changed: the gate wants the same call once more.
+const AGAIN_MARK: &str = "^ALC-GATE-0027 ";
 
 /// Who answers when a call waits for a person.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -96,7 +98,7 @@ pub(super) fn run(
     command.args(["--upstream-token", ground.upstream_token()]);
     command.args(["--task-token-cmd", &ground.launcher(), "--lanes", &LANES.to_string()]);
     command.args(["--approval-url", &ground.approvals(), "--approver-token-cmd", &ground.approver()]);
-    command.args(["--deny-mark", DENY_MARK]);
+    command.args(["--deny-mark", DENY_MARK, "--again-mark", AGAIN_MARK]);
     for file in owner {
         command.arg("--owner").arg(file);
     }

@@ -486,7 +486,9 @@ impl Feed {
             // Nothing was subscribed to here, and the caller does not know the resource by this URI.
             return Ok(None);
         }
-        if self.reading.listens() && !view.segments.is_empty() {
+        // That a list has changed says nothing; numbers can say something too.
+        let says = document.root().get("params").is_some_and(|params| !params.is_empty());
+        if self.reading.listens() && says {
             down::heard(&self.reading, data, LISTEN, Label::MISSING)
                 .await
                 .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;

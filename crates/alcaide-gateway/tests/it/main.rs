@@ -16,6 +16,7 @@ mod crowds;
 mod cuts;
 mod endings;
 mod failover;
+mod flow;
 mod full_record;
 mod house;
 mod instructions;
