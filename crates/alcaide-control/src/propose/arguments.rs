@@ -32,12 +32,13 @@ pub(super) fn fill(said: &Definition, read: &mut Read, facts: &mut Facts, reason
     let properties = said.input_schema.as_ref().and_then(|schema| schema.get("properties"));
     let required =
         said.input_schema.as_ref().and_then(|schema| schema.get("required")).and_then(Value::as_array);
-    let all: Vec<(&str, &Value)> = properties
+    let mut all: Vec<(&str, &Value)> = properties
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
         .map(|(name, one)| (name.as_str(), one))
         .collect();
+    all.sort_by_key(|(name, _)| *name);
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
     let reaches: Vec<&str> =
         all.iter().filter(|(name, one)| reaches_somebody(name, one)).map(|(name, _)| *name).collect();
@@ -60,9 +61,14 @@ pub(super) fn fill(said: &Definition, read: &mut Read, facts: &mut Facts, reason
                 "is free text, by its name".into()
             }
             Role::Amount => {
-                facts.caps.push(Cap { argument: (*name).into(), most: 0 });
-                "is an amount: the user names it, until its owner says how much needs no word of the user"
-                    .into()
+                let minor = has_word(name, &["cent", "penny", "minor"]);
+                let most = if minor { CAP.saturating_mul(100) } else { CAP };
+                facts.caps.push(Cap { argument: (*name).into(), most });
+                // A cap that many calls can share is none.
+                facts.calls_max = Some(CALLS);
+                format!(
+                    "is an amount: past {most}, or {CALLS} calls of a task, a person is asked, unless the user named it"
+                )
             }
             Role::Idempotency => {
                 facts.idempotency_key = Some((*name).into());

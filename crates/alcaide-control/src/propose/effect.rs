@@ -107,6 +107,12 @@ fn by_name(words: &[String]) -> Option<(String, Effect)> {
     Some((word.clone(), verb.effect))
 }
 
+/// Whether a name has a verb by itself.
+#[cfg(test)]
+pub(super) fn known_by_name(name: &str) -> bool {
+    by_name(&tokens(name)).is_some()
+}
+
 /// Words that say nothing of what a tool is about.
 const IDLE: &[&str] = &[
     "a",

@@ -131,6 +131,7 @@ fn resolves(said: &Definition, read: &Read, wanted: &[Wanted], facts: &mut Facts
                 id && words.iter().all(|word| read.nouns.contains(word))
             });
             facts.resolves = ids.map(|name| format!("/{}", escaped(name))).collect();
+            facts.resolves.sort();
             facts.records = pointer.filter(|_| !facts.resolves.is_empty());
         }
         Some(None) => {}

@@ -166,3 +166,113 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let done = file.and_then(|mut file| file.write_all(text.as_bytes()));
     done.map_err(|error| Failure::file("write", path, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use alcaide_control::Definition;
+    use alcaide_inventory::fact::Facts;
+    use alcaide_range::{DECLARATIONS, Server, Session};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Where the proposal for the practice world is another than what its owner declared, and why it may be.
+    const DIFFERENCES: &[(&str, &str)] = &[
+        (
+            "list_invoices integrity: Trusted -> Untrusted",
+            "the owner knows that the firm's own people keep the book; by its name, others' texts can stand in it",
+        ),
+        (
+            "list_invoices confidentiality: Confidential -> Internal",
+            "only the owner knows that the book is confidential; no word of the name says so",
+        ),
+        (
+            "list_payees integrity: Trusted -> Untrusted",
+            "the owner knows that the firm's own people keep the book; by its name, others' texts can stand in it",
+        ),
+        (
+            "list_payees confidentiality: Confidential -> Internal",
+            "only the owner knows that the book is confidential; no word of the name says so",
+        ),
+        (
+            "list_payments integrity: Trusted -> Untrusted",
+            "the owner knows that the firm's own people keep the book; by its name, others' texts can stand in it",
+        ),
+        (
+            "list_payments confidentiality: Confidential -> Internal",
+            "only the owner knows that the book is confidential; no word of the name says so",
+        ),
+        (
+            "make_payment control: amount_cents,invoice,payee -> invoice,payee",
+            "the amount has a cap and a number of calls instead",
+        ),
+        (
+            "make_payment confidentiality: Confidential -> Internal",
+            "only the owner knows that the book is confidential; no word of the name says so",
+        ),
+        (
+            "add_payee confidentiality: Confidential -> Internal",
+            "only the owner knows that the book is confidential; no word of the name says so",
+        ),
+        (
+            "find_person integrity: Trusted -> Untrusted",
+            "the owner knows that it is the firm's own directory; it could be contacts",
+        ),
+        ("list_events control: day,person -> person", "which day is looked at does no harm"),
+        (
+            "list_events integrity: Trusted -> Untrusted",
+            "the owner knows that nobody else writes in the calendar; by custom guests do",
+        ),
+    ];
+
+    fn practice() -> Vec<Definition> {
+        let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
+        let ask = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta } });
+        let answer = Server::new().answer(&mut Session::default(), ask.to_string().as_bytes()).unwrap();
+        let answer: Value = serde_json::from_slice(&answer.message).unwrap();
+        let tools = answer["result"]["tools"].as_array().unwrap();
+        tools.iter().map(|tool| Definition::read(tool.to_string().as_bytes()).unwrap()).collect()
+    }
+
+    fn told(facts: &Facts) -> Vec<(&'static str, String)> {
+        let set = |names: &[String]| {
+            names
+                .iter()
+                .map(String::as_str)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        let output = facts.output.first().unwrap();
+        vec![
+            ("effect", facts.effect.as_str().into()),
+            ("control", set(&facts.control)),
+            ("free_text", set(&facts.free_text)),
+            ("idempotency_key", facts.idempotency_key.clone().unwrap_or_default()),
+            ("integrity", format!("{:?}", output.integrity)),
+            ("confidentiality", format!("{:?}", output.confidentiality)),
+            ("clearance", format!("{:?}", facts.clearance)),
+        ]
+    }
+
+    #[test]
+    fn the_practice_world_is_proposed_as_its_owner_declared_it_but_for_what_is_listed() {
+        let declared = Declarations::from_toml("practice.toml", DECLARATIONS).unwrap().tools;
+        let proposals = propose(&practice());
+        assert_eq!(declared.len(), proposals.len());
+        let mut found = Vec::new();
+        for tool in &declared {
+            let proposal = proposals.iter().find(|one| one.name == tool.name).unwrap();
+            for ((field, own), (_, guess)) in told(&tool.facts).into_iter().zip(told(&proposal.facts)) {
+                if own != guess {
+                    found.push(format!("{} {field}: {own} -> {guess}", tool.name));
+                }
+            }
+        }
+        let listed: Vec<&str> = DIFFERENCES.iter().map(|(what, _)| *what).collect();
+        assert_eq!(found, listed);
+    }
+}
