@@ -100,8 +100,11 @@ fn by_name(words: &[String]) -> Option<(String, Effect)> {
         let verbs = || part.iter().filter_map(|word| Some((word, verb(word)?)));
         let first = part.first().and_then(|word| Some((word, verb(word)?)));
         let plain = || verbs().find(|(_, verb)| !verb.noun);
-        let gravest = || verbs().max_by_key(|(_, verb)| verb.effect);
-        first.or_else(plain).or_else(gravest)
+        // A name ends with a thing: where a verb is before it, its last word is none.
+        let before = part.len().saturating_sub(1);
+        let earlier = || verbs().filter(|(word, _)| part.iter().take(before).any(|one| one == *word));
+        let gravest = || earlier().max_by_key(|(_, verb)| verb.effect);
+        first.or_else(plain).or_else(gravest).or_else(|| verbs().next())
     });
     let (word, verb) = found.max_by_key(|(_, verb)| verb.effect)?;
     Some((word.clone(), verb.effect))
