@@ -223,24 +223,22 @@ pub(crate) fn run(root: &Path, asked: &Asked) -> Result<()> {
             .map(|path| std::path::absolute(path).context("a path of facts"))
             .collect::<Result<_>>()?,
     };
-    let facts = read_facts(&owner, &asked.suites)?;
-    if asked.proposed {
-        bail!(
-            "facts cannot be proposed yet: `{}` has no command `tool propose`; name a file with `--owner`",
-            built.display()
-        );
-    }
+    let facts = if asked.proposed { None } else { Some(read_facts(&owner, &asked.suites)?) };
     let place = Place::new(root.join(format!("target/bench/defence-{}", std::process::id())))?;
     // A copy: a build beside the run must not change what is measured in the middle of it.
     let binary = place.path().join("alcaide");
     fs::copy(&built, &binary).with_context(|| format!("`{}` is not there", built.display()))?;
-    let results = root.join("target/defence").join(judge::fingerprint(&binary, &program, &owner)?);
+    let mut kind = judge::fingerprint(&binary, &program, &owner)?;
+    if asked.proposed {
+        kind.push_str("-proposed");
+    }
+    let results = root.join("target/defence").join(kind);
     fs::create_dir_all(&results).with_context(|| format!("`{}` cannot be made", results.display()))?;
     let judge = Judge { python: &python, program: &program };
     let trials = asked.trials();
     let kept = |trial: &Trial| asked.resume && results.join(trial.file()).exists();
     if !trials.iter().all(kept) {
-        let ground = Ground::begin(&binary, place.path(), &asked.suites, &facts, &judge)?;
+        let ground = Ground::begin(&binary, place.path(), &asked.suites, facts.as_ref(), &judge)?;
         for trial in trials.iter().filter(|trial| !kept(trial)) {
             judge::run(trial, &ground, &judge, &owner, &results)?;
         }

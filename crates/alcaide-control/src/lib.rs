@@ -18,6 +18,7 @@
 //! | `approvals` | questions of the gate, and people's answers |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
+//! | [`propose`] | facts of a tool, guessed from its definition |
 //! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
 //! | [`query`], [`passage`], [`survey`] | what happened, one call in full, how it all stands |
@@ -39,6 +40,7 @@ pub mod log;
 pub mod office;
 pub mod orders;
 pub mod passage;
+pub mod propose;
 pub mod query;
 pub mod secrets;
 pub mod sessions;

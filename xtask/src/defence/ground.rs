@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::facts::Tools;
@@ -52,7 +53,8 @@ pub(super) struct Judge<'j> {
 }
 
 impl Ground {
-    /// Starts a house below `place`, declares all that is needed, and accepts what the suites' servers offer.
+    /// Starts a house below `place`, declares all that is needed, and accepts what the suites' servers offer. Where there
+    /// are no facts, those are declared that the program itself proposes.
     ///
     /// # Errors
     /// When something does not start, or the office refuses.
@@ -60,7 +62,7 @@ impl Ground {
         binary: &Path,
         place: &Path,
         names: &[String],
-        facts: &BTreeMap<String, Tools>,
+        facts: Option<&BTreeMap<String, Tools>>,
         judge: &Judge<'_>,
     ) -> Result<Self> {
         let house = House::begin(binary, place, SETTINGS)?;
@@ -71,7 +73,7 @@ impl Ground {
             suites.push(Suite { name: name.clone(), port });
         }
         let ground = Self { house, binary: binary.to_owned(), suites };
-        ground.declare(facts)?;
+        ground.declare(facts.unwrap_or(&BTreeMap::new()))?;
         ground.accept(facts, place, judge)?;
         Ok(ground)
     }
@@ -114,14 +116,48 @@ impl Ground {
 
     /// Lets each server say once what it offers, and accepts that form of every tool. What the facts do not name is
     /// declared without any: with the strictest.
-    fn accept(&self, facts: &BTreeMap<String, Tools>, place: &Path, judge: &Judge<'_>) -> Result<()> {
+    fn accept(&self, facts: Option<&BTreeMap<String, Tools>>, place: &Path, judge: &Judge<'_>) -> Result<()> {
         let _servers = self.serve(place, judge)?;
-        let mut all = facts.clone();
         let mut offered: Vec<(&Suite, Vec<String>)> = Vec::new();
-        let mut strangers = false;
         for suite in &self.suites {
-            let names = list(suite.port, "/mcp", SECRET_VALUE)?;
-            for tool in &names {
+            offered.push((suite, list(suite.port, "/mcp", SECRET_VALUE)?));
+        }
+        if let Some(facts) = facts {
+            self.declare_strangers(facts, &offered)?;
+        }
+        for (suite, names) in &offered {
+            // What is not accepted yet is not shown to the agent, but left for the office.
+            self.until(
+                || Ok(self.list(suite).is_ok()),
+                || format!("the gate does not list `{}`", suite.name),
+            )?;
+            let paths: Vec<String> =
+                names.iter().map(|tool| format!("/api/v1/tools/{}/{tool}", suite.name)).collect();
+            let pins = paths.iter().map(|path| self.offered(path)).collect::<Result<Vec<Value>>>()?;
+            if facts.is_none() {
+                self.propose(suite)?;
+            }
+            for (path, pin) in paths.iter().zip(pins) {
+                let accepted = self.house.office("POST", &format!("{path}/accept"), &json!({ "pin": pin }));
+                accepted.with_context(|| format!("`{path}` was not accepted"))?;
+            }
+        }
+        for (suite, names) in &offered {
+            let shown = || Ok(self.list(suite)?.len() == names.len());
+            self.until(shown, || format!("the gate does not show all tools of `{}`", suite.name))?;
+        }
+        Ok(())
+    }
+
+    fn declare_strangers(
+        &self,
+        facts: &BTreeMap<String, Tools>,
+        offered: &[(&Suite, Vec<String>)],
+    ) -> Result<()> {
+        let mut all = facts.clone();
+        let mut strangers = false;
+        for (suite, names) in offered {
+            for tool in names {
                 let known = all.entry(suite.name.clone()).or_default();
                 if !known.contains_key(tool) {
                     eprintln!(
@@ -132,39 +168,31 @@ impl Ground {
                     strangers = true;
                 }
             }
-            offered.push((suite, names));
         }
-        if strangers {
-            self.declare(&all)?;
-        }
-        for (suite, names) in &offered {
-            // What is not accepted yet is not shown to the agent, but left for the office.
-            self.until(
-                || Ok(self.list(suite).is_ok()),
-                || format!("the gate does not list `{}`", suite.name),
-            )?;
-            for tool in names {
-                self.accept_one(&format!("/api/v1/tools/{}/{tool}", suite.name))?;
-            }
-        }
-        for (suite, names) in &offered {
-            let shown = || Ok(self.list(suite)?.len() == names.len());
-            self.until(shown, || format!("the gate does not show all tools of `{}`", suite.name))?;
-        }
+        if strangers { self.declare(&all) } else { Ok(()) }
+    }
+
+    /// Declares what the program proposes for a suite, untouched.
+    fn propose(&self, suite: &Suite) -> Result<()> {
+        let mut command = bound(&self.binary);
+        command.arg("--data-dir").arg(self.house.data());
+        command.args(["tool", "propose", &suite.name, "--apply", "--json"]);
+        let done = command.stdin(Stdio::null()).output().context("the program could not be started")?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "nothing was proposed for `{}`: {}", suite.name, last_lines(&said));
         Ok(())
     }
 
-    fn accept_one(&self, path: &str) -> Result<()> {
+    /// The form of a tool that its server offers.
+    fn offered(&self, path: &str) -> Result<Value> {
         let mut pin = None;
         let seen = || {
             let seen = self.house.office("GET", path, &Value::Null).unwrap_or_default();
-            pin = seen.pointer("/offered/pin").and_then(Value::as_str).map(ToOwned::to_owned);
+            pin = seen.pointer("/offered/pin").filter(|pin| pin.is_string()).cloned();
             Ok(pin.is_some())
         };
         self.until(seen, || format!("the office did not see the offer of `{path}`"))?;
-        let accepted = self.house.office("POST", &format!("{path}/accept"), &json!({ "pin": pin }));
-        accepted.with_context(|| format!("`{path}` was not accepted"))?;
-        Ok(())
+        pin.with_context(|| format!("`{path}` is not offered"))
     }
 
     /// Waits for what another part of the house is about to do.

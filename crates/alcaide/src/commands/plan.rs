@@ -243,7 +243,7 @@ fn show_applied(desk: &Desk, applied: &Applied) -> Result<Exit, Failure> {
     Ok(Exit::Clean)
 }
 
-fn changes(changes: &[Change]) -> String {
+pub(crate) fn changes(changes: &[Change]) -> String {
     let mut text = String::new();
     for change in changes {
         let (sign, fields) = match &change.what {

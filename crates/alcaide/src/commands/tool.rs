@@ -1,5 +1,6 @@
 //! Tools of tool servers: what is offered, what is accepted, how they differ; declare, accept, quarantine.
 
+mod propose;
 mod tell;
 
 use alcaide_control::{Applied, Edit, Thing, ToolDetail, ToolOrdered, ToolState, ToolView, visible_line};
@@ -50,6 +51,12 @@ pub(crate) enum Verb {
         internal, outbound, destructive, money, credential."
     )]
     Declare(Declare),
+    /// Propose what tools do, from their names, schemas and hints, with the reason of each guess
+    #[command(
+        after_help = "Example: alcaide tool propose files --out declarations/files.toml\nWhat is unclear is proposed as the \
+        strictest. A tool that is declared already is left as it is, but with `--replace`."
+    )]
+    Propose(propose::Propose),
     /// Take back that a tool was accepted: the gate holds it back until somebody accepts it again
     #[command(after_help = "Example: alcaide tool quarantine files read_file")]
     Quarantine(One),
@@ -119,6 +126,7 @@ impl Verb {
             }
             Self::Accept(accept) => accept.run(desk, &client).await,
             Self::Declare(declare) => declare.run(desk, &client).await,
+            Self::Propose(propose) => propose.run(desk, &client).await,
             Self::Quarantine(one) => {
                 let at = path(&client, &one.server, &one.tool).await?;
                 let done: ToolOrdered = client.post_empty(&format!("{at}/quarantine")).await?;
