@@ -6,6 +6,7 @@ pub(crate) mod approvals;
 pub(crate) mod call;
 pub(crate) mod enter;
 pub(crate) mod log;
+pub(crate) mod origins;
 pub(crate) mod overview;
 pub(crate) mod plans;
 pub(crate) mod stages;

@@ -16,6 +16,7 @@
 //! | [`tokens`] | access tokens |
 //! | [`orders`] | kill, revoke |
 //! | `approvals` | questions of the gate, and people's answers |
+//! | [`flow`] | where the arguments of calls come from |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
 //! | `visible` | a stranger's text as people may see it |
@@ -34,6 +35,7 @@ pub mod backup;
 pub mod change;
 pub mod definition;
 pub mod enrol;
+pub mod flow;
 pub mod folder;
 pub mod log;
 pub mod office;
@@ -71,6 +73,7 @@ pub use change::{Edit, Thing, diff};
 pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
+pub use flow::{ArgumentOrigin, Origins, QuestionView, SourceView, Wrong};
 pub use folder::{FolderError, read_folder};
 pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};

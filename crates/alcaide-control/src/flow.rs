@@ -1,0 +1,13 @@
+//! What the record says of where data came from, for people: the arguments of one call.
+//!
+//! ```text
+//! entry of a call ── places, classes, calls ┐
+//! plan that it was decided under ── names ──┴→ sentences, the most suspicious first
+//! ```
+//! The record holds no value and no name: arguments stand there as places in the accepted input schema of their tool.
+//! Their names come from that schema, as the plan of the decision holds it; they are a server's own words, so every
+//! face shows them through [`visible`](crate::visible).
+
+mod origins;
+
+pub use origins::{ArgumentOrigin, Origins, QuestionView, SourceView, Wrong};

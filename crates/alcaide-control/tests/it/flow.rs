@@ -1,0 +1,144 @@
+//! What the record says of where data came from, told to people.
+
+use alcaide_control::{By, Wrong};
+use alcaide_inventory::PlanNumber;
+use alcaide_inventory::id::{ApprovalId, CallId};
+use alcaide_label::{Label, Provenance};
+use alcaide_record::{ActionKind, Approver, Effect, Event, FlowNote, Refused, WordsGrade};
+use serde_json::json;
+
+use crate::house::{House, asking, chain, intent, outcome};
+use crate::tools::{offer, server, text};
+
+const OP: By = By::Operator;
+
+/// A house whose one tool is accepted, with three arguments.
+async fn accepted() -> House {
+    let house = House::new().await;
+    let id = house.office.current().tools[0].id;
+    let schema = json!({ "to": {}, "amount": {}, "note": {} });
+    let pin = offer(&house, 1, Some(id), &text("read_file", "Reads.", &schema)).await;
+    house.office.accept_pin(&house.by("eva"), &server(), "read_file", pin).await.unwrap();
+    house
+}
+
+impl House {
+    fn who(&self) -> alcaide_record::Chain {
+        chain(self.agent("helper"), self.human("vera"), self.office.current().units["finance"].id)
+    }
+
+    /// A call of the tool that is sent, whose answer makes the task this.
+    pub(crate) async fn tool_call(
+        &self,
+        bits: u128,
+        reads: Label,
+        change: impl FnOnce(&mut alcaide_record::Intent),
+    ) -> u64 {
+        let plan = self.office.current();
+        let Event::Intent(mut one) = intent(bits, 1, self.who(), plan.routes["files"].id) else { panic!() };
+        one.action = ActionKind::CallTool;
+        one.target.tool = Some(plan.tools[0].id);
+        one.decided.plan = plan.number;
+        one.effects = vec![Effect::Join { label: reads, task: one.who.task }];
+        change(&mut one);
+        let index = self.append(Event::Intent(one)).await;
+        self.append(outcome(bits, 1, index, alcaide_record::End::Complete, 0)).await;
+        self.office.catch_up().await.unwrap();
+        index
+    }
+
+    fn question_of(&self, bits: u128, flow: FlowNote, arguments: Vec<Provenance>) -> Refused {
+        let plan = self.office.current();
+        let target = (plan.routes["files"].id, plan.tools[0].id);
+        let expires = self.now() + std::time::Duration::from_secs(900);
+        let mut asked = asking(bits, self.who(), (&[Approver::Approver], &[]), target, expires);
+        let content = asked.content.as_mut().unwrap();
+        content.flow = Some(Box::new(flow));
+        content.arguments = arguments;
+        content.words = WordsGrade::Attested;
+        asked.decided.as_mut().unwrap().plan = plan.number;
+        asked
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_says_by_name_where_each_argument_comes_from() {
+    let house = accepted().await;
+    house.tool_call(1, Label::MISSING, |_| {}).await;
+    house.tool_call(2, Label::CLEAN, |_| {}).await;
+    let flow = FlowNote {
+        // As given: `note`, `to`, one that is none of the schema's.
+        names: vec![1, 2, u16::MAX],
+        unbound: vec![1],
+        copied: vec![0],
+        in_scope: true,
+        sources: vec![CallId::from_bits(1), CallId::from_bits(2), CallId::from_bits(99)],
+        ..FlowNote::default()
+    };
+    let classes = vec![Provenance::Untrusted, Provenance::Unknown, Provenance::UserAttested];
+    let asked = house.question_of(7, flow, classes);
+    house.append(Event::Refused(Box::new(asked))).await;
+    house.office.catch_up().await.unwrap();
+
+    let question = house.office.question(&house.by("eva"), ApprovalId::from_bits(7)).await.unwrap();
+    assert_eq!(question.approval.id, ApprovalId::from_bits(7));
+    let origins = question.origins.unwrap();
+    let told: Vec<_> =
+        origins.arguments.iter().map(|one| (one.title(), one.says.clone(), one.wrong.clone())).collect();
+    let id = CallId::from_bits;
+    let strangers = format!(
+        "comes from strangers: the answer of call `{}` to `files/read_file`, or the answer of call `{}`, not from the user",
+        id(1),
+        id(99)
+    );
+    assert_eq!(
+        told,
+        [
+            ("note".into(), strangers, vec![Wrong::Copied]),
+            ("to".into(), "seen nowhere before".into(), vec![Wrong::Unbound]),
+            ("an argument that the schema does not have".into(), "the user said it".into(), vec![]),
+        ]
+    );
+    assert_eq!(origins.says, ["the user's words ask for this tool"]);
+    let labels: Vec<_> =
+        origins.sources.iter().map(|one| (one.call, one.label, one.is_untrusted())).collect();
+    assert_eq!(
+        labels,
+        [(id(1), Some(Label::MISSING), true), (id(2), Some(Label::CLEAN), false), (id(99), None, true)]
+    );
+    // The call says the same, and its JSON comes back as it was.
+    assert_eq!(house.office.origins(&OP, id(7)).await.unwrap().as_ref(), Some(&origins));
+    let json = serde_json::to_string(&house.office.question(&OP, ApprovalId::from_bits(7)).await.unwrap());
+    let back: alcaide_control::QuestionView = serde_json::from_str(&json.unwrap()).unwrap();
+    assert_eq!(back.origins, Some(origins));
+    // What is no call of a tool says nothing, and nobody without a role is told.
+    assert_eq!(house.office.origins(&OP, id(1)).await.unwrap(), None);
+    assert_eq!(house.office.origins(&OP, id(98)).await.unwrap_err().code(), "ALC-OFFICE-0004");
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
+    assert_eq!(house.office.origins(&nobody, id(7)).await.unwrap_err().code(), "ALC-OFFICE-0001");
+    assert_eq!(
+        house.office.question(&nobody, ApprovalId::from_bits(7)).await.unwrap_err().code(),
+        "ALC-OFFICE-0001"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_those_of_the_plan_that_decided() {
+    let house = accepted().await;
+    let flow = FlowNote { names: vec![0], ..FlowNote::default() };
+    let asked = house.question_of(7, flow.clone(), vec![Provenance::Unknown]);
+    house.append(Event::Refused(Box::new(asked))).await;
+    // The tool is accepted in another form since.
+    let id = house.office.current().tools[0].id;
+    let pin = offer(&house, 1, Some(id), &text("read_file", "Reads.", &json!({ "aaa": {} }))).await;
+    house.office.accept_pin(&house.by("eva"), &server(), "read_file", pin).await.unwrap();
+    let told = house.office.question(&OP, ApprovalId::from_bits(7)).await.unwrap().origins.unwrap();
+    assert_eq!(told.arguments[0].title(), "amount");
+    // Of a plan that nobody kept, the place stays.
+    let mut asked = house.question_of(8, flow, vec![Provenance::Unknown]);
+    asked.decided.as_mut().unwrap().plan = PlanNumber(77);
+    house.append(Event::Refused(Box::new(asked))).await;
+    house.office.catch_up().await.unwrap();
+    let told = house.office.question(&OP, ApprovalId::from_bits(8)).await.unwrap().origins.unwrap();
+    assert_eq!(told.arguments[0].title(), "argument 1 of a schema that is not kept any more");
+}
