@@ -1,4 +1,5 @@
-//! What the record says of where data came from, for people: the arguments of one call.
+//! What the record says of where data came from, for people: the arguments of one call, and all that
+//! one task read and did.
 //!
 //! ```text
 //! entry of a call ── places, classes, calls ┐
@@ -8,6 +9,9 @@
 //! Their names come from that schema, as the plan of the decision holds it; they are a server's own words, so every
 //! face shows them through [`visible`](crate::visible).
 
+mod facts;
 mod origins;
+mod task;
 
 pub use origins::{ArgumentOrigin, Origins, QuestionView, SourceView, Wrong};
+pub use task::{FlowCall, FlowEdge, TASK_CALLS_MAX, TaskFlow};

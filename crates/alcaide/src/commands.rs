@@ -20,5 +20,6 @@ pub(crate) mod range;
 pub(crate) mod restore;
 pub(crate) mod secret;
 pub(crate) mod serve;
+pub(crate) mod task;
 pub(crate) mod token;
 pub(crate) mod tool;

@@ -63,6 +63,7 @@ fn summary(passage: &Passage, now: Moment) -> Markup {
                 ("who", call.actor.map(|actor| somebody(actor, &passage.names))),
                 ("on behalf of", call.subject.map(|subject| somebody(subject, &passage.names))),
                 ("what", call.action.as_ref().map(|action| html! { (word(action)) @if let Some(on) = &on { " " strong { (on) } } })),
+                ("task", call.task.map(|task| html! { a href={ "/tasks/" (task) } { "what its task read and did" } })),
                 ("when", Some(when(call.at, now))),
                 ("took", call.duration_us.map(|micros| html! { (took(micros)) })),
                 ("tokens", call.usage.as_ref().map(|usage| html! {

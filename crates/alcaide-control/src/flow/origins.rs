@@ -3,23 +3,23 @@
 use std::cmp::Reverse;
 
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
-use alcaide_inventory::{ApprovalId, Moment, Name, Plan, PlanNumber};
+use alcaide_inventory::{ApprovalId, Moment, Name, Plan};
 use alcaide_label::{Integrity, Label, Provenance};
 use alcaide_ledger::Ledger;
-use alcaide_record::{Content, Effect, Entry, Event, FlowNote, WordsGrade};
+use alcaide_record::{FlowNote, WordsGrade};
 use alcaide_store::Transaction;
 use serde::{Deserialize, Serialize};
 
+use super::facts::{CallFacts, Noted};
 use crate::by::{By, Operation};
 use crate::calls;
 use crate::error::OfficeError;
 use crate::office::Office;
-use crate::passage::STEPS_MAX;
 use crate::query::Names;
-use crate::view::{ApprovalView, CallView};
+use crate::view::ApprovalView;
 
 /// Most calls of one call's sources that are looked up; those beyond are counted.
-pub(crate) const SOURCES_MAX: usize = 32;
+pub(super) const SOURCES_MAX: usize = 32;
 /// How many sources a sentence names.
 const TOLD_MAX: usize = 3;
 /// Most characters of an argument's name that are shown.
@@ -185,75 +185,29 @@ impl Office {
         self.allow(by, Operation::SeeActivity).await?;
         let found = self.0.store.read(move |tx| calls::find(tx, call)).await?;
         let call = found.ok_or_else(|| OfficeError::unknown("call", &call))?;
-        self.origins_in(call.entries.into_iter().rev().take(STEPS_MAX).collect()).await
+        self.origins_in(call.entries).await
     }
 
-    /// Of the first of these entries that says so.
+    /// As the newest of these entries that says so has it.
     async fn origins_in(&self, entries: Vec<u64>) -> Result<Option<Origins>, OfficeError> {
         let (ledger, current) = (self.0.ledger.clone(), self.current());
         let names = Names::of(&current);
         let read = self.0.store.read(move |tx| {
-            for index in entries {
-                if let Some(read) = read(&ledger, index)? {
-                    let wanted: Vec<CallId> = read.note.sources.iter().take(SOURCES_MAX).copied().collect();
-                    let mut sources = Vec::with_capacity(wanted.len());
-                    for call in wanted {
-                        sources.push(source(tx, &ledger, &names, call)?);
-                    }
-                    return Ok::<_, OfficeError>(Some((read, sources)));
-                }
+            let Some(noted) = CallFacts::of(&ledger, &entries)?.noted else { return Ok(None) };
+            let mut sources = Vec::new();
+            for call in noted.note.sources.iter().take(SOURCES_MAX) {
+                sources.push(source(tx, &ledger, &names, *call)?);
             }
-            Ok(None)
+            Ok::<_, OfficeError>(Some((noted, sources)))
         });
-        let Some((read, sources)) = read.await? else { return Ok(None) };
-        let plan = match read.plan {
+        let Some((noted, sources)) = read.await? else { return Ok(None) };
+        let plan = match noted.plan {
             Some(number) if number == current.number => Some((*current).clone()),
             Some(number) => self.load_plan(Some(number)).await?,
             None => None,
         };
-        Ok(Some(told(&read, sources, plan.as_ref())))
+        Ok(Some(told(&noted, sources, plan.as_ref())))
     }
-}
-
-/// What one entry says of its call's arguments.
-struct Read {
-    note: FlowNote,
-    content: Content,
-    plan: Option<PlanNumber>,
-    tool: Option<ToolId>,
-}
-
-fn read(ledger: &Ledger, index: u64) -> Result<Option<Read>, OfficeError> {
-    let entry = Entry::from_leaf(&ledger.read(index)?);
-    let entry = entry.map_err(|source| OfficeError::Entry { index, source })?;
-    let (content, plan, tool) = match entry.event {
-        Event::Intent(intent) => (Some(intent.content), Some(intent.decided.plan), intent.target.tool),
-        Event::Refused(refused) => (
-            refused.content,
-            refused.decided.map(|decided| decided.plan),
-            refused.target.and_then(|target| target.tool),
-        ),
-        _ => return Ok(None),
-    };
-    let Some(mut content) = content else { return Ok(None) };
-    let Some(note) = content.flow.take() else { return Ok(None) };
-    Ok(Some(Read { note: *note, content, plan, tool }))
-}
-
-/// What a call's answer makes of its task, as the intent says it; none where nothing was sent.
-pub(crate) fn label_of(ledger: &Ledger, call: &CallView) -> Result<Option<Label>, OfficeError> {
-    for index in call.entries.iter().copied().take(STEPS_MAX) {
-        let entry = Entry::from_leaf(&ledger.read(index)?);
-        let entry = entry.map_err(|source| OfficeError::Entry { index, source })?;
-        if let Event::Intent(intent) = entry.event {
-            let joined = |effect: &Effect| match effect {
-                Effect::Join { label, .. } => Some(*label),
-                _ => None,
-            };
-            return Ok(intent.effects.iter().find_map(joined));
-        }
-    }
-    Ok(None)
 }
 
 fn source(
@@ -273,14 +227,14 @@ fn source(
         route_name: names.name(found.route.map(|id| id.to_string())),
         tool: found.tool,
         tool_name: names.tool(found.tool),
-        label: label_of(ledger, &found)?,
+        label: CallFacts::of(ledger, &found.entries)?.reads,
     })
 }
 
-fn told(read: &Read, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins {
-    let note = &read.note;
+fn told(noted: &Noted, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins {
+    let note = &noted.note;
     let schema = plan.and_then(|plan| {
-        let tool = plan.tools.iter().find(|tool| Some(tool.id) == read.tool)?;
+        let tool = plan.tools.iter().find(|tool| Some(tool.id) == noted.tool)?;
         Some(places(tool.input_schema.as_deref()?))
     });
     let more_sources = u64::try_from(note.sources.len().saturating_sub(sources.len())).unwrap_or(u64::MAX);
@@ -292,7 +246,7 @@ fn told(read: &Read, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins {
         .map(|(at, place)| {
             let place = Some(*place).filter(|place| *place != u16::MAX);
             let name = place.and_then(|place| schema.as_ref()?.get(usize::from(place)).cloned());
-            let from = read.content.arguments.get(at).copied().unwrap_or_default();
+            let from = noted.arguments.get(at).copied().unwrap_or_default();
             let wrong = [
                 (&note.unbound, Wrong::Unbound),
                 (&note.over, Wrong::Over),
@@ -306,13 +260,7 @@ fn told(read: &Read, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins {
         .collect();
     // Stable: what is equally suspicious stays in the order in which it was given.
     arguments.sort_by_key(|one| Reverse(one.suspicion()));
-    Origins {
-        arguments,
-        sources,
-        more_sources,
-        says: whole(note, read.content.words),
-        words: read.content.words,
-    }
+    Origins { arguments, sources, more_sources, says: whole(note, noted.words), words: noted.words }
 }
 
 /// The names of the arguments in a tool's schema, in the order in which the gate counts them: that of their bytes.
@@ -392,8 +340,6 @@ fn whole(note: &FlowNote, words: WordsGrade) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use alcaide_record::Digest;
-
     use super::*;
 
     fn note() -> FlowNote {
@@ -406,20 +352,10 @@ mod tests {
         }
     }
 
-    fn read() -> Read {
+    fn noted() -> Noted {
         let arguments =
             vec![Provenance::UserAttested, Provenance::Untrusted, Provenance::Unknown, Provenance::Untrusted];
-        let content = Content {
-            arguments,
-            bytes: 1,
-            digest: Digest([0; 32]),
-            edited: false,
-            findings: Vec::new(),
-            flow: None,
-            label: Label::MISSING,
-            words: WordsGrade::Attested,
-        };
-        Read { note: note(), content, plan: None, tool: None }
+        Noted { note: note(), arguments, words: WordsGrade::Attested, plan: None, tool: None }
     }
 
     fn source(bits: u128, tool: &str, label: Label) -> SourceView {
@@ -444,8 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_first_and_places_mean_arguments_as_given() {
-        let read = read();
-        let told = told(&read, vec![source(1, "mail/search", Label::MISSING)], None);
+        let told = told(&noted(), vec![source(1, "mail/search", Label::MISSING)], None);
         let seen: Vec<_> = told.arguments.iter().map(|one| (one.place, one.wrong.clone())).collect();
         assert_eq!(
             seen,

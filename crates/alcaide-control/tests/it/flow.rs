@@ -1,10 +1,10 @@
 //! What the record says of where data came from, told to people.
 
-use alcaide_control::{By, Wrong};
+use alcaide_control::{By, TASK_CALLS_MAX, Wrong};
 use alcaide_inventory::PlanNumber;
 use alcaide_inventory::id::{ApprovalId, CallId};
 use alcaide_label::{Label, Provenance};
-use alcaide_record::{ActionKind, Approver, Effect, Event, FlowNote, Refused, WordsGrade};
+use alcaide_record::{ActionKind, Approver, Digest, Effect, Event, FlowNote, Refused, WordsGrade};
 use serde_json::json;
 
 use crate::house::{House, asking, chain, intent, outcome};
@@ -141,4 +141,79 @@ async fn names_are_those_of_the_plan_that_decided() {
     house.office.catch_up().await.unwrap();
     let told = house.office.question(&OP, ApprovalId::from_bits(8)).await.unwrap().origins.unwrap();
     assert_eq!(told.arguments[0].title(), "argument 1 of a schema that is not kept any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_a_graph_of_what_it_read_and_did() {
+    let house = accepted().await;
+    let id = CallId::from_bits;
+    let task = house.who().task;
+    let unknown = house.office.task_flow(&OP, task).await.unwrap_err();
+    assert_eq!(unknown.code(), "ALC-OFFICE-0004", "nothing is known of it yet");
+    house.tool_call(1, Label::MISSING, |_| {}).await;
+    house
+        .tool_call(2, Label::CLEAN, |one| {
+            one.content.words = WordsGrade::Attested;
+            one.content.arguments = vec![Provenance::UserAttested];
+            one.content.flow = Some(Box::new(FlowNote { names: vec![0], ..FlowNote::default() }));
+            one.effects.push(Effect::Plant { runs: Digest([4; 32]), store: Digest([5; 32]) });
+        })
+        .await;
+    let flow = FlowNote {
+        names: vec![0, 1],
+        unbound: vec![0],
+        sources: vec![id(1), id(2), id(99)],
+        ..FlowNote::default()
+    };
+    let asked = house.question_of(7, flow, vec![Provenance::Untrusted, Provenance::Trusted]);
+    house.append(Event::Refused(Box::new(asked))).await;
+    house.office.catch_up().await.unwrap();
+
+    let graph = house.office.task_flow(&house.by("vera"), task).await.unwrap();
+    let calls: Vec<_> = graph.calls.iter().map(|one| one.call.call).collect();
+    assert_eq!(calls, [id(1), id(2), id(7)], "oldest first");
+    assert_eq!(
+        (graph.words, graph.more, graph.actor),
+        (WordsGrade::Attested, false, Some(house.agent("helper")))
+    );
+    assert_eq!(graph.actor_name.as_ref().unwrap().as_str(), "helper");
+    let edges: Vec<_> = graph.edges.iter().map(|one| (one.from, one.to, one.untrusted)).collect();
+    assert_eq!(
+        edges,
+        [
+            (None, id(2), false),
+            (Some(id(1)), id(7), true),
+            (Some(id(2)), id(7), false),
+            // What is not known is strangers'.
+            (Some(id(99)), id(7), true),
+        ]
+    );
+    let [read, wrote, asks] = &graph.calls[..] else { panic!() };
+    assert!(read.reads_strangers() && !read.plants && !wrote.reads_strangers() && wrote.plants);
+    assert_eq!((asks.wrong.as_slice(), asks.reads), (&[Wrong::Unbound][..], None), "nothing was sent");
+    assert_eq!(asks.from, [Provenance::Trusted, Provenance::Untrusted]);
+    assert_eq!(read.what().as_deref(), Some("files/read_file"));
+    assert_eq!((read.effect, read.acts), (Some(alcaide_inventory::fact::Effect::Read), false));
+    let back: alcaide_control::TaskFlow =
+        serde_json::from_str(&serde_json::to_string(&graph).unwrap()).unwrap();
+    assert_eq!(back, graph);
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
+    assert_eq!(house.office.task_flow(&nobody, task).await.unwrap_err().code(), "ALC-OFFICE-0001");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_long_task_the_newest_calls_are_shown() {
+    let house = accepted().await;
+    let most = u128::from(TASK_CALLS_MAX);
+    for bits in 1..=most {
+        house.append(intent(bits, 1, house.who(), house.office.current().routes["files"].id)).await;
+    }
+    house.office.catch_up().await.unwrap();
+    let whole = house.office.task_flow(&OP, house.who().task).await.unwrap();
+    assert!(!whole.more && whole.calls.len() == usize::try_from(most).unwrap());
+    house.append(intent(most + 1, 1, house.who(), house.office.current().routes["files"].id)).await;
+    house.office.catch_up().await.unwrap();
+    let part = house.office.task_flow(&OP, house.who().task).await.unwrap();
+    assert!(part.more && part.calls.len() == whole.calls.len());
+    assert_eq!(part.calls[0].call.call, CallId::from_bits(2));
 }
