@@ -78,6 +78,9 @@ routes! {
     post "/api/v1/tools/{server}/{name}/quarantine" Known tools::quarantine, "take back that a tool was accepted";
     get "/api/v1/calls" Known activity::calls, "what was called, newest first";
     get "/api/v1/calls/{call}" Known activity::call, "one call";
+    get "/api/v1/calls/{call}/reach" Known flow::of_call, "what the answer of a call touched";
+    get "/api/v1/tools/{server}/{name}/reach" Known flow::of_tool, "what the answers of a tool touched";
+    get "/api/v1/actors/{actor}/reach" Known flow::of_actor, "what an actor touched";
     get "/api/v1/tasks/{task}/flow" Known flow::task, "what a task read and did, as a graph";
     get "/api/v1/usage" Known activity::usage, "tokens and money by day";
     get "/api/v1/orders" Known activity::orders, "orders, newest first";

@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod origins;
 pub(crate) mod overview;
 pub(crate) mod plans;
+pub(crate) mod reach;
 pub(crate) mod stages;
 pub(crate) mod tasks;
 pub(crate) mod tools;

@@ -1,5 +1,5 @@
-//! What the record says of where data came from, for people: the arguments of one call, and all that
-//! one task read and did.
+//! What the record says of where data came from, for people: the arguments of one call, all that one
+//! task read and did, and all that one source touched.
 //!
 //! ```text
 //! entry of a call ── places, classes, calls ┐
@@ -11,7 +11,11 @@
 
 mod facts;
 mod origins;
+mod reach;
 mod task;
 
 pub use origins::{ArgumentOrigin, Origins, QuestionView, SourceView, Wrong};
+pub use reach::{
+    REACH_CALLS_MAX, Reach, ReachCall, ReachOf, ReachStore, ReachTask, ReadBack, Receiver, Took,
+};
 pub use task::{FlowCall, FlowEdge, TASK_CALLS_MAX, TaskFlow};

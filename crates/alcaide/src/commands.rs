@@ -11,6 +11,7 @@ pub(crate) mod credential;
 pub(crate) mod declare;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod flow;
 pub(crate) mod log;
 pub(crate) mod order;
 pub(crate) mod people;

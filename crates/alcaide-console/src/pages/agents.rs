@@ -94,6 +94,7 @@ pub(crate) async fn show(
                 ("may use", Some(grants(&agent))),
                 ("epoch", Some(html! { (agent.epoch) " " span.quiet { "tokens below it are dead" } })),
                 ("last call", agent.last_call.map(|at| when(at, now))),
+                ("its reach", Some(html! { a href={ "/agents/" (agent.name) "/reach" } { "what it touched" } })),
                 ("id", Some(html! { code { (agent.id) } })),
             ]))
         }
@@ -255,7 +256,7 @@ async fn ordered(console: &Console, name: &str, sent: &Sent, what: Ordered) -> R
     Ok(see_other(&format!("/agents/{}?done={done}", agent.name)))
 }
 
-async fn agent(console: &Console, session: &Session, name: &str) -> Result<AgentView, Fault> {
+pub(crate) async fn agent(console: &Console, session: &Session, name: &str) -> Result<AgentView, Fault> {
     let given: String = name.chars().take(80).collect();
     let all = console.office.agents(&session.by).await?;
     let found = all.into_iter().find(|agent| agent.name.as_str() == name);

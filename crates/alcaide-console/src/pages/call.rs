@@ -64,6 +64,7 @@ fn summary(passage: &Passage, now: Moment) -> Markup {
                 ("on behalf of", call.subject.map(|subject| somebody(subject, &passage.names))),
                 ("what", call.action.as_ref().map(|action| html! { (word(action)) @if let Some(on) = &on { " " strong { (on) } } })),
                 ("task", call.task.map(|task| html! { a href={ "/tasks/" (task) } { "what its task read and did" } })),
+                ("its answer", (call.state != CallState::Refused).then(|| html! { a href={ "/calls/" (call.call) "/reach" } { "what it touched afterwards" } })),
                 ("when", Some(when(call.at, now))),
                 ("took", call.duration_us.map(|micros| html! { (took(micros)) })),
                 ("tokens", call.usage.as_ref().map(|usage| html! {

@@ -1,7 +1,7 @@
 //! What the entries of one call say of where data came from and where it went, read back from the ledger.
 
 use alcaide_inventory::fact::{Effect as ToolEffect, Facts};
-use alcaide_inventory::id::CallId;
+use alcaide_inventory::id::{CallId, UpstreamId};
 use alcaide_inventory::{Plan, PlanNumber, ToolId};
 use alcaide_label::{Label, Provenance};
 use alcaide_ledger::Ledger;
@@ -34,6 +34,8 @@ pub(super) struct CallFacts {
     pub(super) words: WordsGrade,
     /// Stores that it wrote strangers' text into, as keyed commitments.
     pub(super) plants: Vec<Digest>,
+    /// Where it was sent last.
+    pub(super) upstream: Option<UpstreamId>,
     /// What it was about, as a keyed commitment.
     pub(super) name: Option<Digest>,
 }
@@ -57,6 +59,7 @@ impl CallFacts {
                         }
                     }
                     all.name = Some(intent.target.name);
+                    all.upstream = Some(intent.attempt.upstream);
                     all.content(intent.content, Some(intent.decided.plan), intent.target.tool);
                 }
                 Event::Refused(refused) => {

@@ -1,13 +1,14 @@
 //! What the record says of where data came from, told to people.
 
-use alcaide_control::{By, TASK_CALLS_MAX, Wrong};
+use alcaide_control::{By, Paging, Reach, ReachOf, TASK_CALLS_MAX, Took, Wrong};
 use alcaide_inventory::PlanNumber;
-use alcaide_inventory::id::{ApprovalId, CallId};
+use alcaide_inventory::id::{ApprovalId, CallId, RouteId, TaskId};
 use alcaide_label::{Label, Provenance};
-use alcaide_record::{ActionKind, Approver, Digest, Effect, Event, FlowNote, Refused, WordsGrade};
+use alcaide_record::{ActionKind, Approver, Digest, Effect, Event, FlowNote, Refused, Target, WordsGrade};
+use alcaide_seal::digest::HmacKey;
 use serde_json::json;
 
-use crate::house::{House, asking, chain, intent, outcome};
+use crate::house::{House, asking, chain, declared_with, intent, outcome, refused};
 use crate::tools::{offer, server, text};
 
 const OP: By = By::Operator;
@@ -216,4 +217,127 @@ async fn of_a_long_task_the_newest_calls_are_shown() {
     let part = house.office.task_flow(&OP, house.who().task).await.unwrap();
     assert!(part.more && part.calls.len() == whole.calls.len());
     assert_eq!(part.calls[0].call.call, CallId::from_bits(2));
+}
+
+/// What the gate writes in place of a name.
+fn commitment(text: &str) -> Digest {
+    Digest(HmacKey::new(&[7; 32]).mac(text.as_bytes()).into_bytes())
+}
+
+fn read_from(sources: &[u128]) -> Option<Box<FlowNote>> {
+    let sources = sources.iter().map(|bits| CallId::from_bits(*bits)).collect();
+    Some(Box::new(FlowNote { names: vec![0], sources, ..FlowNote::default() }))
+}
+
+/// A house in which a task read strangers' text (call 1), paid with an argument from it (2), paid again with one from the
+/// answer to that and wrote into a store (3), and was refused a third payment (4); then another task reads the store (9).
+async fn touched() -> House {
+    let house = House::new().await;
+    let more = "effect = \"read\"\n[[tool]]\nserver = \"files\"\nname = \"pay\"\neffect = \"money\"\nstore = \"book\"\n";
+    house.office.apply(&OP, declared_with("effect = \"read\"\n", more), None).await.unwrap();
+    let pay = house.office.current().tools.iter().find(|tool| tool.spec.name == "pay").unwrap().id;
+    let read = house.office.current().tools.iter().find(|tool| tool.spec.name == "read_file").unwrap().id;
+    house.tool_call(1, Label::MISSING, |one| one.target.tool = Some(read)).await;
+    house.pass(MINUTE);
+    house
+        .tool_call(2, Label::CLEAN, |one| {
+            one.target.tool = Some(pay);
+            one.content.flow = read_from(&[1]);
+        })
+        .await;
+    house
+        .tool_call(3, Label::CLEAN, |one| {
+            one.target.tool = Some(pay);
+            one.content.flow = read_from(&[2]);
+            one.effects.push(Effect::Plant { runs: Digest([4; 32]), store: commitment("store/book") });
+        })
+        .await;
+    let mut refused = refused(4, Some(house.who()), None);
+    refused.target = Some(Target { name: Digest([3; 32]), route: Some(house.files()), tool: Some(pay) });
+    house.append(Event::Refused(Box::new(refused))).await;
+    // A method of the server that is no read-back, and one that is.
+    for (bits, name) in [(8, "files/notifications/message"), (9, "files/session/recall")] {
+        house
+            .tool_call(bits, Label::MISSING, |one| {
+                one.action = ActionKind::CallMethod;
+                one.target = Target { name: commitment(name), route: Some(house.files()), tool: None };
+                one.who.actor = house.agent("bot");
+                one.who.task = TaskId::from_bits(6);
+            })
+            .await;
+    }
+    house
+}
+
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl House {
+    fn files(&self) -> RouteId {
+        self.office.current().routes["files"].id
+    }
+
+    async fn reach(&self, of: ReachOf) -> Reach {
+        self.office.reach(&self.by("vera"), of, None, Paging::default()).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_source_touched_is_told_with_who_received_it_and_who_read_it_back() {
+    let house = touched().await;
+    let id = CallId::from_bits;
+    let reach = house.reach(ReachOf::Call(id(1))).await;
+    assert_eq!((reach.sources, reach.tasks.len()), (1, 1));
+    let task = &reach.tasks[0];
+    assert_eq!((task.task, task.by, task.more), (house.who().task, id(1), false));
+    let calls: Vec<_> = task.calls.iter().map(|one| (one.flow.call.call, one.took)).collect();
+    assert_eq!(calls, [(id(2), Took::Directly), (id(3), Took::Through), (id(4), Took::No)]);
+    let [receiver] = &reach.receivers[..] else { panic!("{:?}", reach.receivers) };
+    assert_eq!(receiver.tool_name.as_deref(), Some("files/pay"));
+    assert_eq!((receiver.calls, receiver.took), (2, 2), "what was refused reached nobody");
+    let [store] = &reach.stores[..] else { panic!("{:?}", reach.stores) };
+    assert_eq!(
+        (store.name.as_deref(), store.written_by.as_slice(), store.more),
+        (Some("book"), &[id(3)][..], false)
+    );
+    let back: Vec<_> = store.read_back.iter().map(|one| (one.call, one.task, one.actor)).collect();
+    assert_eq!(back, [(id(9), Some(TaskId::from_bits(6)), Some(house.agent("bot")))]);
+    let json: Reach = serde_json::from_str(&serde_json::to_string(&reach).unwrap()).unwrap();
+    assert_eq!(json, reach);
+
+    // From the tool and from the agent it is the same task.
+    let of = house.office.reach_of_tool(&OP, &server(), "read_file").await.unwrap();
+    assert_eq!(house.reach(of).await.tasks, reach.tasks);
+    let of_agent = house.reach(ReachOf::Actor(house.agent("helper"))).await;
+    assert_eq!((of_agent.sources, of_agent.tasks[0].by, of_agent.tasks[0].calls.len()), (3, id(1), 3));
+    // The second payment has nothing to do with what was read after it.
+    let later = house.reach(ReachOf::Call(id(3))).await;
+    assert_eq!(later.tasks[0].calls.iter().map(|one| one.flow.call.call).collect::<Vec<_>>(), [id(3), id(4)]);
+    // What was refused brought no answer.
+    let none = house.reach(ReachOf::Call(id(4))).await;
+    assert_eq!((none.sources, none.tasks.len(), none.receivers.len()), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_are_paged_bounded_by_time_and_for_whoever_may_see_calls() {
+    let house = touched().await;
+    let of = ReachOf::Actor(house.agent("helper"));
+    let since = Some(house.now() - MINUTE / 2);
+    let late = house.office.reach(&OP, of, since, Paging::default()).await.unwrap();
+    assert_eq!((late.sources, late.tasks[0].by), (2, CallId::from_bits(2)));
+    // The newest of its calls was refused; the next page goes on below it.
+    let one = Paging { limit: Some(2), after: None };
+    let first = house.office.reach(&OP, of, None, one).await.unwrap();
+    assert_eq!((first.sources, first.tasks[0].by), (1, CallId::from_bits(3)));
+    let rest = Paging { limit: Some(2), after: first.next };
+    let second = house.office.reach(&OP, of, None, rest).await.unwrap();
+    assert_eq!((second.sources, second.tasks[0].by, second.next), (2, CallId::from_bits(1), None));
+
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
+    let refused = house.office.reach(&nobody, of, None, Paging::default()).await.unwrap_err();
+    assert_eq!(refused.code(), "ALC-OFFICE-0001");
+    let unknown = ReachOf::Call(CallId::from_bits(77));
+    let unknown = house.office.reach(&OP, unknown, None, Paging::default()).await.unwrap_err();
+    assert_eq!(unknown.code(), "ALC-OFFICE-0004");
+    let undeclared = house.office.reach_of_tool(&OP, &server(), "nothing").await.unwrap_err();
+    assert_eq!(undeclared.code(), "ALC-OFFICE-0004");
 }
