@@ -216,9 +216,18 @@ async function visit(tab) {
     return tab.eval("document.querySelector('tbody a').pathname");
   };
   const [question, tool, plan] = [await first("/approvals"), await first("/tools"), await first("/plans")];
+  const leads = async (room, to) => {
+    await tab.go(room);
+    return tab.eval(`document.querySelector("main a[href^='${to}']").pathname`);
+  };
+  const task = await leads(await leads(question, "/calls/"), "/tasks/");
+  const reach = `${await leads(task, "/calls/")}/reach`;
+  await tab.go(task);
+  seen.drawn = await tab.eval("[...document.querySelectorAll('svg.flow text:not(.mark)')].map((one) => one.textContent)");
+  seen.edges = await tab.eval("[...document.querySelectorAll('svg.flow path.edge:not(.head)')].map((one) => one.getBoundingClientRect().height > 20)");
   seen.wrong = [];
-  const rooms = ["/", "/activity", "/activity?actor=nobody", seen.call, "/approvals", question, "/agents",
-    `/agents/${AGENT}`, `/agents/${AGENT}/kill`, "/tools", tool, "/plans", plan, "/plans/2", "/plans/1/rollback",
+  const rooms = ["/", "/activity", "/activity?actor=nobody", seen.call, "/approvals", question, task, "/agents",
+    `/agents/${AGENT}`, `/agents/${AGENT}/kill`, `/agents/${AGENT}/reach`, reach, "/tools", tool, `${tool}/reach`, "/plans", plan, "/plans/2", "/plans/1/rollback",
     "/log", "/log/entries/0", "/enter", "/calls/none"];
   for (const scheme of ["light", "dark"]) {
     await tab.send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });

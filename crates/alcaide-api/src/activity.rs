@@ -1,7 +1,8 @@
 //! What was called, by whom, what it used; orders; questions.
 
 use alcaide_control::{
-    ActivityFilter, ApprovalView, CallView, Decision, OfficeError, OrderView, Page, UsageFilter, UsageView,
+    ActivityFilter, ApprovalView, CallView, Decision, OfficeError, OrderView, Page, QuestionView,
+    UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
 use axum::extract::State;
@@ -71,8 +72,8 @@ pub(crate) async fn approval(
     State(api): State<Api>,
     Caller(by): Caller,
     Path(approval): Path<String>,
-) -> Result<Json<ApprovalView>, Answer> {
-    Ok(Json(api.office.approval(&by, approval_id(&approval)?).await?))
+) -> Result<Json<QuestionView>, Answer> {
+    Ok(Json(api.office.question(&by, approval_id(&approval)?).await?))
 }
 
 /// An answer to a question.

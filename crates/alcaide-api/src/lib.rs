@@ -11,6 +11,7 @@ mod auth;
 mod declarations;
 mod enrolment;
 mod extract;
+mod flow;
 mod health;
 mod log;
 mod oauth;

@@ -6,7 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use serde_json::{Map, Value, json};
 
 use crate::extract::FORM_BYTES_MAX;
-use crate::{Api, activity, declarations, enrolment, health, log, oauth, people, tools};
+use crate::{Api, activity, declarations, enrolment, flow, health, log, oauth, people, tools};
 
 /// One path.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,10 @@ routes! {
     post "/api/v1/tools/{server}/{name}/quarantine" Known tools::quarantine, "take back that a tool was accepted";
     get "/api/v1/calls" Known activity::calls, "what was called, newest first";
     get "/api/v1/calls/{call}" Known activity::call, "one call";
+    get "/api/v1/calls/{call}/reach" Known flow::of_call, "what the answer of a call touched";
+    get "/api/v1/tools/{server}/{name}/reach" Known flow::of_tool, "what the answers of a tool touched";
+    get "/api/v1/actors/{actor}/reach" Known flow::of_actor, "what an actor touched";
+    get "/api/v1/tasks/{task}/flow" Known flow::task, "what a task read and did, as a graph";
     get "/api/v1/usage" Known activity::usage, "tokens and money by day";
     get "/api/v1/orders" Known activity::orders, "orders, newest first";
     get "/api/v1/approvals" Known activity::approvals, "questions of the gate";

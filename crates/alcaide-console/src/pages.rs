@@ -5,10 +5,14 @@ pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod call;
 pub(crate) mod enter;
+pub(crate) mod graph;
 pub(crate) mod log;
+pub(crate) mod origins;
 pub(crate) mod overview;
 pub(crate) mod plans;
+pub(crate) mod reach;
 pub(crate) mod stages;
+pub(crate) mod tasks;
 pub(crate) mod tools;
 
 use alcaide_control::{Cursor, Paging};

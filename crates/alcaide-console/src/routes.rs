@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
-use crate::pages::{activity, agents, approvals, call, enter, log, overview, plans, tools};
+use crate::pages::{activity, agents, approvals, call, enter, log, overview, plans, reach, tasks, tools};
 use crate::{Console, assets, page};
 
 /// One page.
@@ -50,6 +50,10 @@ routes! {
     get "/activity" Known ACTIVITY, activity::show, "calls, newest first";
     get "/activity/live" Known ACTIVITY, activity::live, "the newest calls, as a part of that page";
     get "/calls/{call}" Known ACTIVITY, call::show, "one call in full";
+    get "/calls/{call}/reach" Known ACTIVITY, reach::of_call, "what the answer of a call touched";
+    get "/agents/{agent}/reach" Known ACTIVITY, reach::of_agent, "what an agent touched";
+    get "/tools/{server}/{tool}/reach" Known ACTIVITY, reach::of_tool, "what the answers of a tool touched";
+    get "/tasks/{task}" Known ACTIVITY, tasks::show, "what one task read and did, as a graph";
     get "/agents" Known SEE, agents::list, "agents";
     get "/agents/{agent}" Known ACTIVITY, agents::show, "one agent";
     get "/agents/{agent}/kill" Known SEE, agents::kill_ask, "whether to stop an agent";

@@ -16,6 +16,7 @@
 //! | [`tokens`] | access tokens |
 //! | [`orders`] | kill, revoke |
 //! | `approvals` | questions of the gate, and people's answers |
+//! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
 //! | [`propose`] | facts of a tool, guessed from its definition |
@@ -35,6 +36,7 @@ pub mod backup;
 pub mod change;
 pub mod definition;
 pub mod enrol;
+pub mod flow;
 pub mod folder;
 pub mod log;
 pub mod office;
@@ -73,6 +75,10 @@ pub use change::{Edit, Thing, diff};
 pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
+pub use flow::{
+    ArgumentOrigin, FlowCall, FlowEdge, Origins, QuestionView, REACH_CALLS_MAX, Reach, ReachCall, ReachOf,
+    ReachStore, ReachTask, ReadBack, Receiver, SourceView, TASK_CALLS_MAX, TaskFlow, Took, Wrong,
+};
 pub use folder::{FolderError, read_folder};
 pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};

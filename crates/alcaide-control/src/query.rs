@@ -224,7 +224,8 @@ impl Names {
         id.and_then(|id| self.1.get(&id.to_string()).cloned())
     }
 
-    fn put(&self, call: &mut CallView) {
+    /// Puts the names beside the ids of a call.
+    pub(crate) fn put(&self, call: &mut CallView) {
         let name = |id| self.name(id);
         call.actor_name = name(call.actor.map(|id| id.to_string()));
         call.subject_name = name(call.subject.map(|id| id.to_string()));

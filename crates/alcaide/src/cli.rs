@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    log, order, people, plan, policy, range, restore, secret, serve, token, tool,
+    flow, log, order, people, plan, policy, range, restore, secret, serve, task, token, tool,
 };
 use crate::demo::Demo;
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
@@ -106,6 +106,12 @@ enum Noun {
     /// Calls through the gate
     #[command(subcommand)]
     Call(activity::Call),
+    /// Where data went: what a call's answer, a tool or an agent touched
+    #[command(subcommand)]
+    Flow(flow::Verb),
+    /// Tasks: what they read and did
+    #[command(subcommand)]
+    Task(task::Verb),
     /// Tokens and money, by day
     Usage(activity::Usage),
     /// Questions of the gate
@@ -280,6 +286,8 @@ impl Noun {
             Self::Declare(verb) => verb.run(desk),
             Self::Log(verb) => verb.run(desk).await,
             Self::Call(verb) => verb.run(desk).await,
+            Self::Flow(verb) => verb.run(desk).await,
+            Self::Task(verb) => verb.run(desk).await,
             Self::Usage(usage) => usage.run(desk).await,
             Self::Approval(verb) => verb.run(desk).await,
             Self::Console(verb) => verb.run(desk).await,

@@ -1,10 +1,11 @@
 //! Agents: who answers for them, whether they may act, and the order that stops one.
 
 use alcaide_control::{
-    ActivityFilter, AgentView, CredentialView, OfficeError, Operation, Paging, Session, UsageBy, UsageFilter,
+    ActivityFilter, AgentView, CallView, CredentialView, OfficeError, Operation, Paging, Session, UsageBy,
+    UsageFilter,
 };
 use alcaide_inventory::declare::Standing;
-use alcaide_inventory::{Actor, Moment};
+use alcaide_inventory::{Actor, Moment, TaskId};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -93,6 +94,7 @@ pub(crate) async fn show(
                 ("may use", Some(grants(&agent))),
                 ("epoch", Some(html! { (agent.epoch) " " span.quiet { "tokens below it are dead" } })),
                 ("last call", agent.last_call.map(|at| when(at, now))),
+                ("its reach", Some(html! { a href={ "/agents/" (agent.name) "/reach" } { "what it touched" } })),
                 ("id", Some(html! { code { (agent.id) } })),
             ]))
         }
@@ -108,11 +110,27 @@ pub(crate) async fn show(
         section aria-labelledby="calls" {
             h2 #calls { "Its last calls" }
             @if calls.is_empty() { p.empty { "It has made no calls yet. Run it with " code { "alcaide run --agent " (agent.name) " -- PROGRAM" } "." } }
-            @else { (activity::table(&calls, now)) p { a href={ "/activity?actor=" (agent.name) } { "All its calls" } } }
+            @else { (activity::table(&calls, now)) p { a href={ "/activity?actor=" (agent.name) } { "All its calls" } } (tasks(&calls, now)) }
         }
         (keys(&credentials, &agent, now))
     };
     Ok(Page::of(&visitor.0, "/agents", format!("Agent {}", agent.name), body).after(after.done.as_deref()))
+}
+
+/// The tasks of these calls, newest first, each once.
+fn tasks(calls: &[CallView], now: Moment) -> Markup {
+    let mut all: Vec<(TaskId, Moment)> = Vec::new();
+    for call in calls {
+        if let Some(task) = call.task.filter(|task| !all.iter().any(|(known, _)| known == task)) {
+            all.push((task, call.at));
+        }
+    }
+    html! {
+        @if !all.is_empty() {
+            p { "Its last tasks, each with what it read and did:" }
+            ul { @for (task, at) in all { li { a href={ "/tasks/" (task) } { "task " (id(&task)) } " " (far(at, now)) } } }
+        }
+    }
 }
 
 /// How it stands, and the one order that changes that.
@@ -238,7 +256,7 @@ async fn ordered(console: &Console, name: &str, sent: &Sent, what: Ordered) -> R
     Ok(see_other(&format!("/agents/{}?done={done}", agent.name)))
 }
 
-async fn agent(console: &Console, session: &Session, name: &str) -> Result<AgentView, Fault> {
+pub(crate) async fn agent(console: &Console, session: &Session, name: &str) -> Result<AgentView, Fault> {
     let given: String = name.chars().take(80).collect();
     let all = console.office.agents(&session.by).await?;
     let found = all.into_iter().find(|agent| agent.name.as_str() == name);

@@ -1,6 +1,6 @@
 //! Questions of the gate. A decision is about exactly what the page shows: the order names the digest of it.
 
-use alcaide_control::{ApprovalState, ApprovalView, Approver, Operation, Session};
+use alcaide_control::{ApprovalState, ApprovalView, Approver, Operation, QuestionView, Session};
 use alcaide_inventory::{ApprovalId, Moment};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, older, stages};
+use crate::pages::{After, older, origins, stages};
 use crate::words::{badge, facts, far, somebody, target, when, word};
 
 pub(crate) async fn list(
@@ -61,7 +61,8 @@ pub(crate) async fn show(
     Query(after): Query<After>,
 ) -> Result<Page, Fault> {
     let office = &console.office;
-    let question = office.approval(visitor.by(), id_of(&approval)?).await?;
+    let QuestionView { approval: question, origins: from } =
+        office.question(visitor.by(), id_of(&approval)?).await?;
     let passage = office.passage(visitor.by(), question.call).await?;
     let now = (console.clock)();
     let body = html! {
@@ -82,6 +83,7 @@ pub(crate) async fn show(
             ]))
             @if is_open(&question, now) { (answers(&question, &visitor.0)) }
         }
+        (origins::show(from.as_ref(), now))
         section aria-labelledby="passage" { h2 #passage { "What is known of the call" } (stages::show(&passage, now)) }
     };
     Ok(Page::of(&visitor.0, "/approvals", "Question", body).after(after.done.as_deref()))

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::Visitor;
 use crate::page::{Fault, Page};
-use crate::pages::stages;
+use crate::pages::{origins, stages};
 use crate::words::{facts, money, somebody, target, took, verdict, when, word};
 
 pub(crate) async fn show(
@@ -18,10 +18,12 @@ pub(crate) async fn show(
 ) -> Result<Page, Fault> {
     let call: CallId = call.parse().map_err(|_| Fault::Address)?;
     let passage = console.office.passage(visitor.by(), call).await?;
+    let from = console.office.origins(visitor.by(), call).await?;
     let now = (console.clock)();
     let body = html! {
         p.lead { "One call on its way through the gate, as the record holds it. The record holds no content: digests, sizes and classes stand for it." }
         (summary(&passage, now))
+        (origins::show(from.as_ref(), now))
         section aria-labelledby="passage" {
             h2 #passage { "Its passage" }
             (stages::show(&passage, now))
@@ -61,6 +63,8 @@ fn summary(passage: &Passage, now: Moment) -> Markup {
                 ("who", call.actor.map(|actor| somebody(actor, &passage.names))),
                 ("on behalf of", call.subject.map(|subject| somebody(subject, &passage.names))),
                 ("what", call.action.as_ref().map(|action| html! { (word(action)) @if let Some(on) = &on { " " strong { (on) } } })),
+                ("task", call.task.map(|task| html! { a href={ "/tasks/" (task) } { "what its task read and did" } })),
+                ("its answer", (call.state != CallState::Refused).then(|| html! { a href={ "/calls/" (call.call) "/reach" } { "what it touched afterwards" } })),
                 ("when", Some(when(call.at, now))),
                 ("took", call.duration_us.map(|micros| html! { (took(micros)) })),
                 ("tokens", call.usage.as_ref().map(|usage| html! {

@@ -50,14 +50,14 @@ const fn waits(state: ToolState) -> bool {
     matches!(state, ToolState::New | ToolState::Changed)
 }
 
-fn name_of(tool: &ToolView) -> String {
+pub(crate) fn name_of(tool: &ToolView) -> String {
     let name = tool.name.as_deref().unwrap_or("(its name cannot be read)");
     let name: String = name.chars().take(128).collect();
     format!("{}/{}", tool.server, visible_line(&name))
 }
 
 /// Where the tool's page is. A name that a path cannot carry as it stands is left for its pin.
-fn address(tool: &ToolView) -> String {
+pub(crate) fn address(tool: &ToolView) -> String {
     let plain = |name: &&String| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         !name.is_empty() && name.len() <= 128 && name.bytes().all(fits)
@@ -90,6 +90,7 @@ pub(crate) async fn show(
                 ("effect", Some(html! { (word(&tool.effect)) @if tool.id.is_none() { " – nobody has declared it, so the gravest is assumed" } })),
                 ("accepted pin", tool.accepted.as_ref().map(|pin| html! { code.long { (pin) } })),
                 ("offered pin", tool.offered.as_ref().map(|pin| html! { code.long { (pin) } })),
+                ("its reach", tool.id.map(|_| html! { a href={ (address(tool)) "/reach" } { "what its answers touched" } })),
                 ("id", tool.id.map(|id| html! { code { (id) } })),
             ]))
             (answers(tool, &visitor.0))
@@ -186,11 +187,16 @@ pub(crate) async fn quarantine(
     Ok(see_other(&format!("/tools/{server}/{tool}?done=quarantined")))
 }
 
-async fn find(console: &Console, session: &Session, server: &str, tool: &str) -> Result<ToolDetail, Fault> {
+pub(crate) async fn find(
+    console: &Console,
+    session: &Session,
+    server: &str,
+    tool: &str,
+) -> Result<ToolDetail, Fault> {
     Ok(console.office.tool(&session.by, &name(server)?, tool).await?)
 }
 
-fn name(server: &str) -> Result<Name, Fault> {
+pub(crate) fn name(server: &str) -> Result<Name, Fault> {
     server.parse().map_err(|_| Fault::Address)
 }
 

@@ -11,6 +11,7 @@
 mod activity;
 mod approvals;
 mod backups;
+mod flow;
 mod house;
 mod lag;
 mod plans;

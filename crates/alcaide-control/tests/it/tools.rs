@@ -14,12 +14,12 @@ use crate::house::House;
 
 const OP: By = By::Operator;
 
-fn server() -> Name {
+pub(crate) fn server() -> Name {
     "files".parse().unwrap()
 }
 
 /// A definition in canonical form: members stand in the order of their names.
-fn text(name: &str, description: &str, properties: &Value) -> Vec<u8> {
+pub(crate) fn text(name: &str, description: &str, properties: &Value) -> Vec<u8> {
     let schema = json!({ "properties": properties, "type": "object" });
     json!({ "description": description, "inputSchema": schema, "name": name }).to_string().into_bytes()
 }
@@ -29,7 +29,7 @@ fn reads(description: &str) -> Vec<u8> {
 }
 
 /// The server of `files` offers a tool, as the gate leaves it: the text on the shelf, then the entry.
-async fn offer(house: &House, commitment: u8, tool: Option<ToolId>, text: &[u8]) -> Digest {
+pub(crate) async fn offer(house: &House, commitment: u8, tool: Option<ToolId>, text: &[u8]) -> Digest {
     let pin = Digest(house.ledger.shelf().put(text).unwrap().into_bytes());
     let route = house.office.current().routes["files"].id;
     let call = CallId::from_bits(u128::from(commitment));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use alcaide_control::{ApprovalState, ApprovalView, OrderView, Page};
+use alcaide_control::{ApprovalState, ApprovalView, OrderView, Origins, Page, QuestionView};
 use clap::Subcommand;
 
 use super::plan::Paged;
@@ -23,7 +23,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         paged: Paged,
     },
-    /// Show one question: what is asked, of whom, and who has answered
+    /// Show one question: what is asked, of whom, who has answered, and where the call's arguments come from
     #[command(after_help = "Example: alcaide approval show apr_01jd9z0000000000000000000")]
     Show {
         /// Id of the question
@@ -95,12 +95,13 @@ async fn list(desk: &Desk, paged: &Paged) -> Result<Exit, Failure> {
     Ok(Exit::Clean)
 }
 
-async fn read(desk: &Desk, id: &str) -> Result<ApprovalView, Failure> {
+async fn read(desk: &Desk, id: &str) -> Result<QuestionView, Failure> {
     desk.client()?.get(&format!("/api/v1/approvals/{}", segment(id)?)).await
 }
 
-fn show(desk: &Desk, one: &ApprovalView) -> Result<(), Failure> {
-    desk.out.show(one, || {
+fn show(desk: &Desk, question: &QuestionView) -> Result<(), Failure> {
+    desk.out.show(question, || {
+        let one = &question.approval;
         let lines = [
             ("question", one.id.to_string()),
             ("state", word(one.state).into()),
@@ -118,8 +119,29 @@ fn show(desk: &Desk, one: &ApprovalView) -> Result<(), Failure> {
             ("digest", one.digest.to_string()),
             ("used by", or_dash(one.spent.map(|entry| format!("entry {entry}")))),
         ];
-        lines.iter().map(|(name, value)| format!("{name:>8}: {}\n", crate::fail::shown(value))).collect()
+        let facts = lines.iter().map(|(name, value)| format!("{name:>8}: {}\n", crate::fail::shown(value)));
+        let origins = question.origins.as_ref().map(|origins| told(desk, origins)).unwrap_or_default();
+        facts.collect::<String>() + &origins
     })
+}
+
+/// Where the arguments of a call come from, the most suspicious first.
+pub(crate) fn told(desk: &Desk, origins: &Origins) -> String {
+    let rows: Vec<Vec<String>> = origins
+        .arguments
+        .iter()
+        .map(|one| {
+            let wrong: Vec<&str> = one.wrong.iter().map(|wrong| wrong.as_str()).collect();
+            let wrong = if wrong.is_empty() { "nothing".to_owned() } else { wrong.join("; ") };
+            vec![one.title(), one.says.clone(), wrong]
+        })
+        .collect();
+    let mut text =
+        String::from("\nWhere its arguments come from; the values themselves are not in the record.\n");
+    for one in &origins.says {
+        text.push_str(&format!("- {one}\n"));
+    }
+    text + &desk.out.table(&["ARGUMENT", "COMES FROM", "WRONG"], &rows, "it has no arguments")
 }
 
 async fn answer(desk: &Desk, id: &str, verb: &str) -> Result<Exit, Failure> {
@@ -134,9 +156,10 @@ async fn wait(desk: &Desk, id: &str, most: Duration) -> Result<Exit, Failure> {
     let begun = Instant::now();
     loop {
         let one = read(desk, id).await?;
-        if one.state != ApprovalState::Open || begun.elapsed() >= most {
+        let state = one.approval.state;
+        if state != ApprovalState::Open || begun.elapsed() >= most {
             show(desk, &one)?;
-            return Ok(match one.state {
+            return Ok(match state {
                 ApprovalState::Approved | ApprovalState::Spent => Exit::Clean,
                 _ => Exit::Findings,
             });

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::plan::confirmed;
 use crate::cli::{Desk, Exit};
 use crate::client::{Client, query_value, segment};
-use crate::fail::{Failure, WORD};
+use crate::fail::{Failure, USAGE, WORD};
 use crate::show::note;
 
 /// `alcaide tool …`.
@@ -306,6 +306,17 @@ async fn path(client: &Client, server: &Name, tool: &str) -> Result<String, Fail
         }
     };
     Ok(format!("/api/v1/tools/{server}/{word}"))
+}
+
+/// The path of a tool that is written `SERVER/TOOL`.
+pub(crate) async fn path_of(client: &Client, text: &str) -> Result<String, Failure> {
+    let parts = text.split_once('/').and_then(|(server, tool)| Some((server.parse::<Name>().ok()?, tool)));
+    let Some((server, tool)) = parts else {
+        return Err(Failure::new(&USAGE, format!("`{}` names no tool", crate::fail::shown(text)))
+            .why("a tool is named by its server and its own name")
+            .fix("write `SERVER/TOOL`, as `alcaide tool list` shows it"));
+    };
+    path(client, &server, tool).await
 }
 
 fn listed(server: Option<&Name>, state: Option<ToolState>) -> String {

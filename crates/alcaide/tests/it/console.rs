@@ -6,9 +6,13 @@ use std::net::TcpStream;
 use alcaide_console::routes::ROUTES;
 use alcaide_inventory::declare::Role;
 use alcaide_inventory::id::{ApprovalId, CallId, TaskId, TokenId};
-use alcaide_inventory::{Actor, AgentId, HumanId, Moment, UnitId};
+use alcaide_inventory::{Actor, AgentId, HumanId, Moment, PlanNumber, UnitId, UpstreamId};
+use alcaide_label::{Label, Provenance};
 use alcaide_ledger::{Ledger, Options};
-use alcaide_record::{ActionKind, Approver, Chain, Digest, Entry, Event, Question, Refused, Stage};
+use alcaide_record::{
+    ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Digest, Effect, Entry, Event,
+    FlowNote, Intent, Question, Refused, Stage, Target, WordsGrade,
+};
 use alcaide_serve::Door;
 use alcaide_testkit::{ModelServer, Script, node, python};
 use serde_json::Value;
@@ -85,6 +89,7 @@ fn id(prefix: &str) -> String {
 /// A page's path with something in the place of each parameter.
 pub(crate) fn filled(path: &str) -> String {
     path.replace("{call}", &id("cal"))
+        .replace("{task}", &id("tsk"))
         .replace("{agent}", "bot")
         .replace("{server}", "desk")
         .replace("{tool}", "some-tool")
@@ -382,7 +387,45 @@ fn a_first_start_on_a_terminal_shows_the_way_in() {
     assert_eq!(seen["status"], 0, "{said}");
 }
 
-/// Puts a question into the record as the gate does, while the service is down.
+/// What a call carries; its two arguments are strangers' and the user's.
+fn content(flow: Option<FlowNote>) -> Content {
+    Content {
+        arguments: vec![Provenance::Untrusted, Provenance::UserAttested],
+        bytes: 12,
+        digest: Digest([7; 32]),
+        edited: false,
+        findings: Vec::new(),
+        flow: flow.map(Box::new),
+        label: Label::MISSING,
+        words: WordsGrade::Attested,
+    }
+}
+
+/// A call whose answer strangers can have written, before the question.
+fn mail_read(approval: u128, who: Chain) -> Intent {
+    Intent {
+        action: ActionKind::CallTool,
+        attempt: Attempt { number: 1, upstream: UpstreamId::from_bits(6) },
+        call: CallId::from_bits(approval + 1_000),
+        content: content(None),
+        decided: Decided {
+            approval: None,
+            budget_used: 0,
+            decision: DecisionKind::Allow,
+            obligations: Vec::new(),
+            plan: PlanNumber(2),
+            plan_digest: Digest([1; 32]),
+            policies: Vec::new(),
+            shadow: None,
+        },
+        effects: vec![Effect::Join { label: Label::MISSING, task: who.task }],
+        relaxed: false,
+        target: Target { name: Digest([3; 32]), route: None, tool: None },
+        who,
+    }
+}
+
+/// Puts a question into the record as the gate does, after a call that read strangers, while the service is down.
 fn asked(house: &mut House, approval: u128) -> String {
     house.down();
     let dir = house.dir();
@@ -414,17 +457,27 @@ fn asked(house: &mut House, approval: u128) -> String {
         approval: Some(ApprovalId::from_bits(approval)),
         call: CallId::from_bits(approval),
         code: "ALC-POLICY-0034".into(),
-        content: None,
+        content: Some(content(Some(FlowNote {
+            names: vec![0, u16::MAX],
+            unbound: vec![0],
+            copied: vec![1],
+            sources: vec![CallId::from_bits(approval + 1_000)],
+            ..FlowNote::default()
+        }))),
         decided: None,
         question: Some(question),
         stage: Stage::Decided,
         target: None,
         who: Some(who),
     };
-    let leaf = Entry::new(now, Event::Refused(Box::new(refused))).to_leaf().unwrap();
+    let read = Event::Intent(Box::new(mail_read(approval, refused.who.clone().unwrap())));
+    let leaves =
+        [read, Event::Refused(Box::new(refused))].map(|event| Entry::new(now, event).to_leaf().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let _ = ledger.append(leaf).await.unwrap();
+        for leaf in leaves {
+            let _ = ledger.append(leaf).await.unwrap();
+        }
         ledger.close().await.unwrap();
     });
     house.up(&[]);
@@ -446,6 +499,32 @@ fn a_question_is_answered_by_an_approver_about_what_was_shown() {
     assert!(apo.get(&house, "/").body.contains("<strong>2</strong> questions"));
     assert!(apo.get(&house, "/approvals").body.contains(&first));
     let page = apo.get(&house, &format!("/approvals/{first}")).body;
+    for part in [
+        "argument 1 of a schema that is not kept any more",
+        "an argument that the schema does not have",
+        "comes from strangers: the answer of call",
+        "decides what the call does, and the user did not choose it",
+        "is text that strangers wrote",
+    ] {
+        assert!(page.contains(part), "no {part:?} in {page}");
+    }
+    let shown = house.ok(&["approval", "show", &first]);
+    assert!(
+        shown.contains("comes from strangers: the answer of call") && shown.contains("the user said it"),
+        "{shown}"
+    );
+    let json = house.json(&["approval", "show", &first]);
+    assert_eq!(json["origins"]["arguments"][0]["from"], "untrusted", "{json}");
+    let task = TaskId::from_bits(3).to_string();
+    let graph = house.json(&["task", "flow", &task]);
+    assert_eq!(
+        (graph["calls"].as_array().unwrap().len(), &graph["edges"][1]["untrusted"]),
+        (4, &Value::Bool(true)),
+        "{graph}"
+    );
+    assert!(house.ok(&["task", "flow", &task]).contains("the user's words: attested"));
+    let drawn = apo.get(&house, &format!("/tasks/{task}")).body;
+    assert!(drawn.contains("<svg class=\"flow\"") && drawn.contains("class=\"edge strange\""), "{drawn}");
     let (_, rest) = page.split_once("name=\"digest\" value=\"").unwrap();
     let digest = &rest[..64];
     // Another digest than the page showed is another question.
@@ -522,6 +601,13 @@ fn a_person_in_a_real_browser_sees_a_call_and_stops_an_agent() {
         ]
     );
     assert_eq!(seen["proof"], "It is in the log");
+    let drawn = serde_json::json!([
+        "The user's words",
+        "call tool · credential · strangers' answer",
+        "call tool · credential"
+    ]);
+    assert_eq!(seen["drawn"], drawn, "{seen}");
+    assert_eq!(seen["edges"], serde_json::json!([true, true]), "an arc of the graph is not drawn: {seen}");
     assert_eq!(seen["killed"], "An order stopped it");
     assert!(seen["notice"].as_str().unwrap().starts_with("Stopped. "), "{seen}");
     assert_eq!(seen["wrong"], Value::Array(Vec::new()), "{seen:#}");

@@ -37,6 +37,7 @@ fn filled(path: &str) -> String {
         .replace("{token}", &id("tok"))
         .replace("{approval}", &id("apr"))
         .replace("{call}", &id("cal"))
+        .replace("{task}", &id("tsk"))
         .replace("{number}", "1")
         .replace("{index}", "0")
         .replace("{name}", "some-key")
@@ -140,6 +141,10 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("post", "/api/v1/tools/{server}/{name}/quarantine"), (false, None)),
         (("get", "/api/v1/calls"), (true, None)),
         (("get", "/api/v1/calls/{call}"), (true, None)),
+        (("get", "/api/v1/calls/{call}/reach"), (true, None)),
+        (("get", "/api/v1/tools/{server}/{name}/reach"), (true, None)),
+        (("get", "/api/v1/actors/{actor}/reach"), (true, None)),
+        (("get", "/api/v1/tasks/{task}/flow"), (true, None)),
         (("get", "/api/v1/usage"), (true, None)),
         (("get", "/api/v1/orders"), (true, None)),
         (("get", "/api/v1/approvals"), (true, None)),
@@ -165,7 +170,7 @@ fn a_viewer_looks_and_changes_nothing() {
         let (status, text) = http(&house.office, route.method, &path, Some(token.trim()), body.as_ref());
         if may {
             // What is not there is told to whoever may look.
-            let absent = path.contains(&id("cal")) || path.contains(&id("apr"));
+            let absent = ["cal", "apr", "tsk"].iter().any(|kind| path.contains(&id(kind)));
             assert!(status == 200 || status == 404 && absent, "{key:?}: {status} {text}");
         } else {
             assert_eq!(status, 403, "{key:?}: {text}");
