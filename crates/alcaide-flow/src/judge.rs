@@ -133,8 +133,8 @@ impl Task {
         let (mut all_bound, mut some, mut rest_bound, mut user) = (true, false, true, false);
         for argument in sorted {
             let name = argument.name;
-            let origin = self.origin(argument, clean);
-            let (bound, mut copied) = (is_bound(origin.from, clean), false);
+            let (origin, bound) = self.origin(argument, clean);
+            let mut copied = false;
             if !argument.is_empty() {
                 some = true;
                 all_bound &= bound;
@@ -195,30 +195,35 @@ impl Task {
         self.said.iter().filter(|said| said.grade() == Grade::Attested)
     }
 
-    /// Where an argument comes from: as bad as the worst value in it.
-    fn origin(&self, argument: &Argument<'_>, clean: bool) -> Origin {
-        let mut worst = (Provenance::UserAttested, None);
-        for leaf in &argument.leaves {
-            let from = self.origin_of(leaf, clean);
-            if weight(from.0) > weight(worst.0) {
-                worst = from;
+    /// Where an argument comes from, as bad as the worst value in it; and whether all of its values are bound.
+    fn origin(&self, argument: &Argument<'_>, clean: bool) -> (Origin, bool) {
+        let mut worst: Option<(Provenance, Option<SourceNumber>)> = None;
+        let mut bound = true;
+        for from in argument.leaves.iter().filter_map(|leaf| self.origin_of(leaf, clean)) {
+            bound &= is_bound(from.0, clean);
+            if worst.is_none_or(|worst| weight(from.0) > weight(worst.0)) {
+                worst = Some(from);
             }
         }
-        if argument.is_empty() {
-            worst.0 = Provenance::Constant;
-        }
-        Origin { name: argument.name.into(), from: worst.0, source: worst.1 }
+        // What says nothing is nobody's choice.
+        let (from, source) = worst.unwrap_or((Provenance::Constant, None));
+        (Origin { name: argument.name.into(), from, source }, bound)
     }
 
-    fn origin_of(&self, leaf: &Leaf<'_>, clean: bool) -> (Provenance, Option<SourceNumber>) {
+    /// Where a value comes from; nothing where it says nothing.
+    fn origin_of(&self, leaf: &Leaf<'_>, clean: bool) -> Option<(Provenance, Option<SourceNumber>)> {
         let text = match leaf {
-            Leaf::Text(text) if text.trim().is_empty() => return (Provenance::Constant, None),
+            Leaf::Text(text) if text.trim().is_empty() => return None,
             Leaf::Text(text) => &**text,
             Leaf::Number(digits) => digits,
-            Leaf::Fixed => return (Provenance::Constant, None),
-            Leaf::Flag(_) if clean => return (Provenance::Constant, None),
-            Leaf::Flag(_) => return (Provenance::Unknown, None),
+            Leaf::Fixed => return None,
+            Leaf::Flag(_) if clean => return Some((Provenance::Constant, None)),
+            Leaf::Flag(_) => return Some((Provenance::Unknown, None)),
         };
+        Some(self.origin_of_text(text, clean))
+    }
+
+    fn origin_of_text(&self, text: &str, clean: bool) -> (Provenance, Option<SourceNumber>) {
         if self.said().any(|said| said.names(text)) {
             return (Provenance::UserAttested, None);
         }
@@ -341,12 +346,12 @@ fn worth(text: &str) -> Option<f64> {
     greatest.or_else(|| text.parse::<Decimal>().ok().as_ref().and_then(number))
 }
 
-/// Whether something of this provenance is bound; what was read from the organisation's own sources decides only where no
-/// stranger can have chosen among it.
+/// Whether something of this provenance is bound; what the agent used before, and what was read from the organisation's own
+/// sources, decides only where no stranger can have chosen among it.
 const fn is_bound(from: Provenance, clean: bool) -> bool {
     match from {
-        Provenance::UserAttested | Provenance::Constant | Provenance::Resolved | Provenance::Made => true,
-        Provenance::Trusted => clean,
+        Provenance::UserAttested | Provenance::Resolved | Provenance::Made => true,
+        Provenance::Constant | Provenance::Trusted => clean,
         Provenance::UserAsserted | Provenance::Untrusted | Provenance::Unknown => false,
     }
 }
