@@ -19,6 +19,7 @@
 //! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
+//! | [`poison`] | what of a definition may be meant to steer whoever reads it |
 //! | [`propose`] | facts of a tool, guessed from its definition |
 //! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
@@ -42,6 +43,7 @@ pub mod log;
 pub mod office;
 pub mod orders;
 pub mod passage;
+pub mod poison;
 pub mod propose;
 pub mod query;
 pub mod secrets;
@@ -84,6 +86,7 @@ pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;
 pub use plans::plan_bytes;
+pub use poison::ToolFinding;
 pub use prune::PLANS_KEPT;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};

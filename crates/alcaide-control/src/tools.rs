@@ -29,6 +29,7 @@ use crate::offers::{self, LastAccepted, Newest};
 use crate::office::{Office, detached};
 use crate::place::{Accepted, declarations_of};
 use crate::plans::{Wanted, blocking};
+use crate::poison::{KnownTools, ToolFinding, poison, widened};
 use crate::view::{Applied, OrderView};
 
 /// Longest input schema of a tool, in bytes.
@@ -110,6 +111,9 @@ pub struct ToolView {
     pub last_offered: Option<Moment>,
     /// How many times it was offered in another form than before.
     pub forms: u64,
+    /// What of the offered definition may be meant to steer whoever reads it, the gravest first.
+    #[serde(default)]
+    pub findings: Vec<ToolFinding>,
 }
 
 /// Which tools to show.
@@ -188,7 +192,7 @@ impl Office {
     /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Shelf`], or what the store says.
     pub async fn tool(&self, by: &By, server: &Name, tool: &str) -> Result<ToolDetail, OfficeError> {
         self.allow(by, Operation::See).await?;
-        let Found { view, offer } = self.find(server, tool).await?;
+        let Found { mut view, offer } = self.find(server, tool).await?;
         let history = match offer {
             None => Vec::new(),
             Some((route, name)) => self.0.store.read(move |tx| offers::history(tx, route, name)).await?,
@@ -203,6 +207,9 @@ impl Office {
                 (Some(was), Some(is)) if view.accepted != view.offered => Some(Difference::between(was, is)),
                 _ => None,
             };
+            if let Some(difference) = &difference {
+                view.findings.extend(widened(difference));
+            }
             let lacks = match (&view.facts, &is) {
                 (Some(facts), Some(is)) => is.lacks(facts),
                 _ => Vec::new(),
@@ -407,6 +414,7 @@ fn joined(
         })
         .collect();
     let mut nameless = Vec::new();
+    let mut offered: Vec<(Name, Definition)> = Vec::new();
     for offer in newest {
         let Some(server) = servers.get(&offer.route) else { continue };
         let DefinitionView { text, definition, .. } = defined(shelf, offer.pin)?;
@@ -429,8 +437,10 @@ fn joined(
         let view = &mut found.view;
         view.offered = Some(offer.pin);
         view.text = Some(text);
-        view.title =
-            definition.and_then(|one| one.title).map(|title| title.chars().take(TITLE_CHARS).collect());
+        if let Some(said) = definition {
+            view.title = said.title.as_ref().map(|title| title.chars().take(TITLE_CHARS).collect());
+            offered.push((server.clone(), said));
+        }
         (view.first_offered, view.last_offered) = (Some(offer.first), Some(offer.at));
         view.forms = offer.times;
         view.state = match view.state {
@@ -444,6 +454,22 @@ fn joined(
                 named.insert((server.clone(), name), found);
             }
             None => nameless.push((offer.index, found)),
+        }
+    }
+    // Only what owners have declared, and the server itself offers, is compared: another new server's names say nothing.
+    let mut known: BTreeMap<&Name, KnownTools> = BTreeMap::new();
+    for (server, said) in &offered {
+        let all = known.entry(server).or_insert_with(|| {
+            let mut all = KnownTools::default();
+            plan.tools.iter().for_each(|tool| all.add(&tool.spec.server, &tool.spec.name));
+            all
+        });
+        all.add(server, &said.name);
+    }
+    for (server, said) in &offered {
+        let all = known.get(server);
+        if let (Some(found), Some(all)) = (named.get_mut(&(server.clone(), said.name.clone())), all) {
+            found.view.findings = poison(server, said, all);
         }
     }
     nameless.sort_by_key(|(index, _)| *index);
@@ -472,6 +498,7 @@ fn declared(tool: &PlacedTool, last: Option<LastAccepted>) -> ToolView {
         first_offered: None,
         last_offered: None,
         forms: 0,
+        findings: Vec::new(),
     }
 }
 
@@ -490,6 +517,7 @@ fn undeclared(server: &Name, name: Option<String>) -> ToolView {
         first_offered: None,
         last_offered: None,
         forms: 0,
+        findings: Vec::new(),
     }
 }
 

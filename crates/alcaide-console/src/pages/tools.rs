@@ -27,13 +27,14 @@ pub(crate) async fn list(State(console): State<Console>, visitor: Visitor) -> Re
             @else { section.card.warn { h2 { @if waiting == 1 { "One tool waits" } @else { (waiting) " tools wait" } " to be accepted" } p { "Look at what each is, then accept it or leave it." } } }
             div.scroll tabindex="0" role="region" aria-label="Tools" {
                 table.rows {
-                    thead { tr { th scope="col" { "Tool" } th scope="col" { "State" } th scope="col" { "Effect" } th scope="col" { "Accepted pin" } } }
+                    thead { tr { th scope="col" { "Tool" } th scope="col" { "State" } th scope="col" { "Effect" } th scope="col" { "Found" } th scope="col" { "Accepted pin" } } }
                     tbody {
                         @for tool in &tools {
                             tr {
                                 td { a href=(address(tool)) { (name_of(tool)) } }
                                 td { (state(tool.state)) }
                                 td { (word(&tool.effect)) @if tool.id.is_none() { span.quiet { " (not declared)" } } }
+                                td { (count(tool)) }
                                 td { @match &tool.accepted { Some(pin) => (id(pin)), None => span.quiet { "none" } } }
                             }
                         }
@@ -95,6 +96,7 @@ pub(crate) async fn show(
             ]))
             (answers(tool, &visitor.0))
         }
+        (found(tool))
         (definitions(&detail))
     };
     let title = format!("Tool {}", name_of(tool));
@@ -124,6 +126,44 @@ fn answers(tool: &ToolView, session: &Session) -> Markup {
             form.answer method="post" action={ (here) "/quarantine" } {
                 (form_token(session))
                 button.danger type="submit" { "Take it back" }
+            }
+        }
+    }
+}
+
+/// How many findings there are, and whether one is grave.
+fn count(tool: &ToolView) -> Markup {
+    let all = tool.findings.len();
+    let grave = tool.findings.iter().filter(|one| one.is_grave()).count();
+    html! {
+        @if grave > 0 { (badge("bad", &format!("{all}, {grave} grave"))) }
+        @else if all > 0 { (badge("warn", &all.to_string())) }
+        @else { span.quiet { "none" } }
+    }
+}
+
+/// What of the definition may be meant to steer whoever reads it. Places hold names of the server's.
+fn found(tool: &ToolView) -> Markup {
+    html! {
+        @if !tool.findings.is_empty() {
+            section aria-labelledby="found" {
+                h2 #found { "What was found in it" }
+                p { "A finding raises suspicion and proves nothing. What is grave is what no honest tool needs." }
+                div.scroll tabindex="0" role="region" aria-label="Findings" {
+                    table.rows {
+                        thead { tr { th scope="col" { "Weight" } th scope="col" { "Rule" } th scope="col" { "Place" } th scope="col" { "Why" } } }
+                        tbody {
+                            @for one in &tool.findings {
+                                tr {
+                                    td { (badge(if one.is_grave() { "bad" } else { "warn" }, one.weight())) }
+                                    td { code { (one.rule) } }
+                                    td { code { (visible_line(&one.place)) } }
+                                    td { (visible_line(&one.reason)) }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

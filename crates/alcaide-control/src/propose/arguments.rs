@@ -126,6 +126,11 @@ fn graver(
             format!("`{name}` names a place, and reading it tells that place so"),
         ));
     }
+    // A name can be wrong: who is given a message and somebody to get it sends it.
+    let message = has(&["body", "content", "message", "subject"]);
+    if let (Some(name), Some(whom)) = (message, reaches.first()) {
+        return Some((Effect::Outbound, format!("`{name}` is a message, and `{whom}` names who gets it")));
+    }
     let web = read.nouns.iter().any(|noun| WEB.contains(&noun.as_str()));
     web.then(|| (Effect::Outbound, "what is looked for on the net is told to whoever serves it".into()))
 }

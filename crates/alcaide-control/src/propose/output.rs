@@ -245,6 +245,7 @@ const PRIVATE: &[&str] = &[
     "card",
     "credential",
     "diagnosis",
+    "env",
     "health",
     "medical",
     "passport",

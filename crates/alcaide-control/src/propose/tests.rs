@@ -143,6 +143,8 @@ fn a_reading_tool_that_is_given_a_program_or_a_place_is_no_reading_tool() {
         (posted.effect, posted.fetch, posted.free_text),
         (Effect::Outbound, false, vec!["body".to_owned()])
     );
+    let told = one(&tool("tell_team", &json!({ "channel": {}, "message": {} }), &[])).facts;
+    assert_eq!((told.effect, told.control), (Effect::Outbound, vec!["channel".to_owned()]));
     assert_eq!(one(&tool("search_web", &json!({ "query": {} }), &[])).facts.effect, Effect::Outbound);
 }
 
@@ -169,6 +171,7 @@ fn an_answer_is_trusted_only_where_nobody_else_can_write() {
         ("edit_report", (stranger, internal)),
         ("frobnicate", (stranger, confidential)),
         ("get_password", (stranger, confidential)),
+        ("get_env", (stranger, confidential)),
     ] {
         assert_eq!(output(name, &none), wanted, "{name}");
     }

@@ -87,6 +87,20 @@ const VERBS: [(Effect, &[&str]); 6] = [
     (
         Effect::Read,
         &[
+            "access",
+            "acquire",
+            "determine",
+            "discover",
+            "display",
+            "enumerate",
+            "examine",
+            "identify",
+            "locate",
+            "obtain",
+            "print",
+            "pull",
+            "see",
+            "watch",
             "analyse",
             "analyze",
             "browse",
@@ -139,6 +153,9 @@ const VERBS: [(Effect, &[&str]); 6] = [
         Effect::Internal,
         &[
             "add",
+            "arrange",
+            "organise",
+            "organize",
             "adjust",
             "annotate",
             "append",
@@ -199,6 +216,12 @@ const VERBS: [(Effect, &[&str]); 6] = [
         Effect::Outbound,
         &[
             "alert",
+            "compose",
+            "deliver",
+            "dispatch",
+            "distribute",
+            "relay",
+            "transmit",
             "announce",
             "broadcast",
             "call",
@@ -241,6 +264,12 @@ const VERBS: [(Effect, &[&str]); 6] = [
     (
         Effect::Destructive,
         &[
+            "deactivate",
+            "detach",
+            "dismiss",
+            "evict",
+            "expunge",
+            "unlink",
             "ban",
             "block",
             "cancel",
@@ -276,6 +305,15 @@ const VERBS: [(Effect, &[&str]); 6] = [
     (
         Effect::Money,
         &[
+            "borrow",
+            "disburse",
+            "exchange",
+            "lend",
+            "reimburse",
+            "remit",
+            "repay",
+            "settle",
+            "swap",
             "bid",
             "bill",
             "book",
@@ -307,6 +345,11 @@ const VERBS: [(Effect, &[&str]); 6] = [
         Effect::Credential,
         &[
             "approve",
+            "enroll",
+            "lock",
+            "onboard",
+            "unlock",
+            "whitelist",
             "authenticate",
             "authorise",
             "authorize",
@@ -339,20 +382,21 @@ const VERBS: [(Effect, &[&str]); 6] = [
 ];
 
 const NOUNS_TOO: &[&str] = &[
-    "alert", "archive", "bid", "bill", "block", "book", "call", "change", "charge", "chat", "check",
-    "command", "comment", "contact", "copy", "count", "deposit", "draft", "echo", "email", "estimate",
-    "export", "format", "has", "is", "label", "list", "log", "look", "lookup", "mail", "mark", "message",
-    "move", "note", "open", "order", "pin", "plan", "post", "preview", "press", "purchase", "push", "query",
-    "record", "refund", "release", "rent", "reply", "request", "return", "run", "scan", "schedule", "script",
-    "search", "set", "share", "shell", "sign", "sms", "star", "start", "stat", "stop", "store", "tag",
-    "text", "tip", "trade", "transfer", "tweet", "type", "update", "view", "visit", "wire",
+    "access", "display", "exchange", "lock", "print", "pull", "relay", "swap", "watch", "alert", "archive",
+    "bid", "bill", "block", "book", "call", "change", "charge", "chat", "check", "command", "comment",
+    "contact", "copy", "count", "deposit", "draft", "echo", "email", "estimate", "export", "format", "has",
+    "is", "label", "list", "log", "look", "lookup", "mail", "mark", "message", "move", "note", "open",
+    "order", "pin", "plan", "post", "preview", "press", "purchase", "push", "query", "record", "refund",
+    "release", "rent", "reply", "request", "return", "run", "scan", "schedule", "script", "search", "set",
+    "share", "shell", "sign", "sms", "star", "start", "stat", "stop", "store", "tag", "text", "tip", "trade",
+    "transfer", "tweet", "type", "update", "view", "visit", "wire",
 ];
 
 /// Verbs that people use for one another.
 const ASKED: &[&[&str]] = &[
     &[
         "send", "write", "reply", "respond", "forward", "mail", "email", "message", "tell", "notify",
-        "inform", "contact",
+        "inform", "contact", "compose", "dispatch", "deliver", "transmit", "relay",
     ],
     &["invite", "add", "ask to join"],
     &["share", "give access", "send", "show"],
@@ -366,7 +410,21 @@ const ASKED: &[&[&str]] = &[
     &["delete", "remove", "erase", "purge", "trash", "discard", "clear", "drop", "get rid of"],
     &["write", "save", "store", "put", "replace", "overwrite", "create"],
     &["reserve", "book", "order", "buy", "purchase", "reservation", "booking"],
-    &["pay", "transfer", "wire", "refund", "send", "settle", "charge", "deposit", "withdraw"],
+    &[
+        "pay",
+        "transfer",
+        "remit",
+        "settle",
+        "reimburse",
+        "repay",
+        "wire",
+        "refund",
+        "send",
+        "settle",
+        "charge",
+        "deposit",
+        "withdraw",
+    ],
     &[
         "get", "fetch", "read", "browse", "load", "open", "visit", "find", "search", "look", "check",
         "summari", "navigate",

@@ -157,7 +157,7 @@ async fn list(
             ),
             (None, None) => "no tools; declare a route of kind `mcp`, see `alcaide declare example`".to_owned(),
         };
-        let head = ["TOOL", "STATE", "EFFECT", "OFFERED SINCE", "PIN"];
+        let head = ["TOOL", "STATE", "EFFECT", "FOUND", "OFFERED SINCE", "PIN"];
         let table = desk.out.table(&head, &rows, &empty);
         table + &tell::waiting(&all)
     })?;

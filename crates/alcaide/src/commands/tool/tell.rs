@@ -33,9 +33,20 @@ pub(super) fn row(view: &ToolView) -> Vec<String> {
         visible_line(&name(view)).into_owned(),
         view.state.as_str().into(),
         effect.into(),
+        findings(view),
         or_dash(view.last_offered),
         or_dash(view.offered.or(view.accepted)),
     ]
+}
+
+/// How many findings there are, and how many of them are grave.
+fn findings(view: &ToolView) -> String {
+    let grave = view.findings.iter().filter(|one| one.is_grave()).count();
+    match (view.findings.len(), grave) {
+        (0, _) => "-".into(),
+        (all, 0) => all.to_string(),
+        (all, grave) => format!("{all}, {grave} grave"),
+    }
 }
 
 /// What is to be done next about tools that wait.
@@ -93,6 +104,12 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
         && said.hidden > 0
     {
         field("beware", &paint.red(&format!("characters that no screen shows: {}", said.hidden)));
+    }
+    for one in &tool.findings {
+        // The place holds names of the server's.
+        let text = visible_line(&format!("{} {} at {}: {}", one.weight(), one.rule, one.place, one.reason))
+            .into_owned();
+        field("found", &if one.is_grave() { paint.red(&text) } else { text });
     }
     if !lacks.is_empty() {
         field(
