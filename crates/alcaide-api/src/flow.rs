@@ -1,7 +1,7 @@
 //! Where data came from and where it went.
 
-use alcaide_control::{By, Cursor, OfficeError, Paging, Reach, ReachOf, TaskFlow};
-use alcaide_inventory::{CallId, Moment, Name, TaskId};
+use alcaide_control::{AgentReport, By, Cursor, Influence, OfficeError, Paging, Reach, ReachOf, TaskFlow};
+use alcaide_inventory::{Actor, CallId, Moment, Name, TaskId};
 use axum::extract::State;
 use serde::Deserialize;
 
@@ -62,4 +62,34 @@ pub(crate) async fn of_actor(
 async fn reach(api: &Api, by: &By, of: ReachOf, query: ReachQuery) -> Result<Json<Reach>, Answer> {
     let paging = Paging { limit: query.limit, after: query.cursor.as_deref().map(Cursor::from_text) };
     Ok(Json(api.office.reach(by, of, query.since, paging).await?))
+}
+
+/// From when on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportQuery {
+    /// Not before, in microseconds.
+    since: Option<Moment>,
+}
+
+pub(crate) async fn report(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(actor): Path<String>,
+    Query(query): Query<ReportQuery>,
+) -> Result<Json<AgentReport>, Answer> {
+    let Actor::Agent(agent) = api.office.resolve_actor(&actor)? else {
+        return Err(OfficeError::Request { why: "only agents have a report" }.into());
+    };
+    Ok(Json(api.office.agent_report(&by, agent, query.since).await?))
+}
+
+/// `null` where the task had read nothing of strangers.
+pub(crate) async fn influence(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(call): Path<String>,
+) -> Result<Json<Option<Influence>>, Answer> {
+    let id: CallId = call.parse().map_err(|_| OfficeError::Request { why: "the id is none of a call" })?;
+    Ok(Json(api.office.influence(&by, id).await?))
 }

@@ -81,6 +81,8 @@ routes! {
     get "/api/v1/calls/{call}/reach" Known flow::of_call, "what the answer of a call touched";
     get "/api/v1/tools/{server}/{name}/reach" Known flow::of_tool, "what the answers of a tool touched";
     get "/api/v1/actors/{actor}/reach" Known flow::of_actor, "what an actor touched";
+    get "/api/v1/actors/{actor}/report" Known flow::report, "what an agent's rights are used for";
+    get "/api/v1/calls/{call}/influence" Known flow::influence, "what the task of a call had read of strangers before it";
     get "/api/v1/tasks/{task}/flow" Known flow::task, "what a task read and did, as a graph";
     get "/api/v1/usage" Known activity::usage, "tokens and money by day";
     get "/api/v1/orders" Known activity::orders, "orders, newest first";

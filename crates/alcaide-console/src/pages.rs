@@ -11,6 +11,7 @@ pub(crate) mod origins;
 pub(crate) mod overview;
 pub(crate) mod plans;
 pub(crate) mod reach;
+pub(crate) mod report;
 pub(crate) mod stages;
 pub(crate) mod tasks;
 pub(crate) mod tools;

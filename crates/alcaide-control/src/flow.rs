@@ -1,5 +1,5 @@
 //! What the record says of where data came from, for people: the arguments of one call, all that one
-//! task read and did, and all that one source touched.
+//! task read and did, all that one source touched, what an agent's rights are used for.
 //!
 //! ```text
 //! entry of a call ── places, classes, calls ┐
@@ -10,12 +10,18 @@
 //! face shows them through [`visible`](crate::visible).
 
 mod facts;
+mod influence;
 mod origins;
 mod reach;
+mod report;
 mod task;
 
+pub use influence::Influence;
 pub use origins::{ArgumentOrigin, Origins, QuestionView, SourceView, Wrong};
 pub use reach::{
     REACH_CALLS_MAX, Reach, ReachCall, ReachOf, ReachStore, ReachTask, ReadBack, Receiver, Took,
+};
+pub use report::{
+    AgentReport, Asked, GrantUse, HABIT_MIN, Habit, REPORT_CALLS_MAX, REPORT_QUESTIONS_MAX, Use,
 };
 pub use task::{FlowCall, FlowEdge, TASK_CALLS_MAX, TaskFlow};

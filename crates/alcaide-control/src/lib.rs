@@ -16,7 +16,7 @@
 //! | [`tokens`] | access tokens |
 //! | [`orders`] | kill, revoke |
 //! | `approvals` | questions of the gate, and people's answers |
-//! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched |
+//! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched, what an agent's rights are used for |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
 //! | [`poison`] | what of a definition may be meant to steer whoever reads it |
@@ -78,8 +78,9 @@ pub use definition::{Definition, Difference};
 pub use enrol::enrolment_proof;
 pub use error::{Blame, OfficeError};
 pub use flow::{
-    ArgumentOrigin, FlowCall, FlowEdge, Origins, QuestionView, REACH_CALLS_MAX, Reach, ReachCall, ReachOf,
-    ReachStore, ReachTask, ReadBack, Receiver, SourceView, TASK_CALLS_MAX, TaskFlow, Took, Wrong,
+    AgentReport, ArgumentOrigin, Asked, FlowCall, FlowEdge, GrantUse, Habit, Influence, Origins,
+    QuestionView, REACH_CALLS_MAX, Reach, ReachCall, ReachOf, ReachStore, ReachTask, ReadBack, Receiver,
+    SourceView, TASK_CALLS_MAX, TaskFlow, Took, Use, Wrong,
 };
 pub use folder::{FolderError, read_folder};
 pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};

@@ -13,13 +13,15 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, activity};
+use crate::pages::{After, activity, report};
 use crate::words::{badge, facts, far, id, money, number, when};
 
 /// Calls that an agent's page shows.
 const CALLS: u32 = 10;
 /// Days of use that it adds up.
 const DAYS: u64 = 7;
+/// Days over which it is told what its rights are used for.
+const REPORT_DAYS: u64 = 30;
 
 pub(crate) async fn list(State(console): State<Console>, visitor: Visitor) -> Result<Page, Fault> {
     let agents = console.office.agents(visitor.by()).await?;
@@ -72,6 +74,8 @@ pub(crate) async fn show(
     let credentials = office.credentials(visitor.by(), Some(actor)).await?;
     let now = (console.clock)();
     let since = Some(Moment::from_secs(now.secs().saturating_sub(DAYS * 86_400)));
+    let long_ago = Some(Moment::from_secs(now.secs().saturating_sub(REPORT_DAYS * 86_400)));
+    let rights = office.agent_report(visitor.by(), agent.id, long_ago).await?;
     let usage = office.usage(visitor.by(), UsageFilter { by: UsageBy::Actor, since, until: None }).await?;
     let own = actor.to_string();
     let used = usage.iter().filter(|row| row.id == own);
@@ -112,6 +116,7 @@ pub(crate) async fn show(
             @if calls.is_empty() { p.empty { "It has made no calls yet. Run it with " code { "alcaide run --agent " (agent.name) " -- PROGRAM" } "." } }
             @else { (activity::table(&calls, now)) p { a href={ "/activity?actor=" (agent.name) } { "All its calls" } } (tasks(&calls, now)) }
         }
+        (report::show(&rights, REPORT_DAYS))
         (keys(&credentials, &agent, now))
     };
     Ok(Page::of(&visitor.0, "/agents", format!("Agent {}", agent.name), body).after(after.done.as_deref()))

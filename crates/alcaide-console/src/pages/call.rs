@@ -19,10 +19,12 @@ pub(crate) async fn show(
     let call: CallId = call.parse().map_err(|_| Fault::Address)?;
     let passage = console.office.passage(visitor.by(), call).await?;
     let from = console.office.origins(visitor.by(), call).await?;
+    let influence = console.office.influence(visitor.by(), call).await?;
     let now = (console.clock)();
     let body = html! {
         p.lead { "One call on its way through the gate, as the record holds it. The record holds no content: digests, sizes and classes stand for it." }
         (summary(&passage, now))
+        (origins::influence(influence.as_ref(), now))
         (origins::show(from.as_ref(), now))
         section aria-labelledby="passage" {
             h2 #passage { "Its passage" }

@@ -1,7 +1,7 @@
 //! Where the arguments of a call come from, as a table: the most suspicious first. Names of arguments and tools are a
 //! server's own words.
 
-use alcaide_control::{ArgumentOrigin, Origins, SourceView, Wrong, visible_line};
+use alcaide_control::{ArgumentOrigin, Influence, Origins, SourceView, Wrong, visible_line};
 use alcaide_inventory::Moment;
 use maud::{Markup, html};
 
@@ -68,6 +68,23 @@ fn source(one: &SourceView, now: Moment) -> Markup {
         @if one.is_untrusted() { (badge("warn", "strangers can write there")) } @else { (badge("good", "trusted")) } " "
         @if let Some(at) = one.at { (far(at, now)) " " }
         span.quiet { "call " (id(&one.call)) }
+    }
+}
+
+/// What its task had read of strangers before it: whoever reads its answer reads what they had a part in.
+pub(crate) fn influence(influence: Option<&Influence>, now: Moment) -> Markup {
+    html! {
+        @if let Some(influence) = influence {
+            section.card.warn aria-labelledby="influence" {
+                h2 #influence { "Influenced by untrusted sources" }
+                p { "Before this call its task had read what strangers can have written. They can have had a part in what the agent asked for, and in what it makes of the answer: do not take its words for the user's." }
+                @if !influence.sources.is_empty() { ul { @for one in &influence.sources { li { (source(one, now)) } } } }
+                @if influence.more {
+                    @if influence.sources.is_empty() { p.quiet { "None of the task's own calls that are looked at here read them: the label came with the task." } }
+                    @else { p.quiet { "There were more; the task's page and the record have them." } }
+                }
+            }
+        }
     }
 }
 

@@ -30,9 +30,15 @@ pub(crate) async fn of_call(
     let what = html! {
         "the answer of " a href={ "/calls/" (call) } { "a call" @if let Some(on) = target(&view) { " of " strong { (on) } } }
     };
+    let agent = view.actor_name.as_ref().filter(|_| matches!(view.actor, Some(Actor::Agent(_))));
+    let tool =
+        view.tool_name.as_deref().and_then(|name| Some((visible_line(name), tools::address_of(name)?)));
     let stop = html! {
-        @if let Some(name) = &view.actor_name {
-            @if let Some(Actor::Agent(_)) = view.actor { a.button.danger href={ "/agents/" (name) "/kill" } { "Stop " (name) "…" } }
+        @if agent.is_some() || tool.is_some() {
+            p.answer {
+                @if let Some(name) = agent { a.button.danger href={ "/agents/" (name) "/kill" } { "Stop " (name) "…" } }
+                @if let Some((name, at)) = &tool { a.button href=(at) { "Look at " (name) ", or take it back…" } }
+            }
         }
     };
     page(&console, &visitor.0, &here, &reach, ("/activity", &what, &stop))
@@ -69,7 +75,8 @@ pub(crate) async fn of_tool(
     let what = html! { "the answers of " a href=(at) { strong { (tools::name_of(tool)) } } };
     let stop = html! {
         @if tool.state == ToolState::Quarantined { p.quiet { "It is taken back: no agent is offered it." } }
-        @else if tool.accepted.is_some() && visitor.0.by.may(Operation::QuarantineTool) {
+        @else if tool.accepted.is_none() { p.quiet { "Nobody has accepted it: no agent is offered it." } }
+        @else if visitor.0.by.may(Operation::QuarantineTool) {
             form.answer method="post" action={ (at) "/quarantine" } {
                 (form_token(&visitor.0))
                 button.danger type="submit" { "Take it back: offer it to no agent" }

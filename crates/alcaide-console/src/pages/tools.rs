@@ -59,13 +59,20 @@ pub(crate) fn name_of(tool: &ToolView) -> String {
 
 /// Where the tool's page is. A name that a path cannot carry as it stands is left for its pin.
 pub(crate) fn address(tool: &ToolView) -> String {
-    let plain = |name: &&String| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        !name.is_empty() && name.len() <= 128 && name.bytes().all(fits)
-    };
     let pin = || tool.offered.or(tool.accepted).map(|pin| pin.to_string());
-    let own = tool.name.as_ref().filter(plain).cloned().or_else(pin).unwrap_or_default();
+    let own = tool.name.as_ref().filter(|name| is_plain(name)).cloned().or_else(pin).unwrap_or_default();
     format!("/tools/{}/{own}", tool.server)
+}
+
+/// Where the page of a tool is that is written `SERVER/TOOL`, where a path can carry its name.
+pub(crate) fn address_of(tool: &str) -> Option<String> {
+    let (_, name) = tool.split_once('/')?;
+    is_plain(name).then(|| format!("/tools/{tool}"))
+}
+
+fn is_plain(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(fits)
 }
 
 pub(crate) async fn show(

@@ -16,7 +16,7 @@ use crate::calls;
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::query::Names;
-use crate::view::ApprovalView;
+use crate::view::{ApprovalView, CallView};
 
 /// Most calls of one call's sources that are looked up; those beyond are counted.
 pub(super) const SOURCES_MAX: usize = 32;
@@ -220,15 +220,21 @@ fn source(
         let (at, route, route_name, tool, tool_name, label) = (None, None, None, None, None, None);
         return Ok(SourceView { call, at, route, route_name, tool, tool_name, label });
     };
-    Ok(SourceView {
-        call,
-        at: Some(found.at),
-        route: found.route,
-        route_name: names.name(found.route.map(|id| id.to_string())),
-        tool: found.tool,
-        tool_name: names.tool(found.tool),
-        label: CallFacts::of(ledger, &found.entries)?.reads,
-    })
+    let label = CallFacts::of(ledger, &found.entries)?.reads;
+    Ok(source_of(&found, names, label))
+}
+
+/// A call as a source.
+pub(super) fn source_of(call: &CallView, names: &Names, label: Option<Label>) -> SourceView {
+    SourceView {
+        call: call.call,
+        at: Some(call.at),
+        route: call.route,
+        route_name: names.name(call.route.map(|id| id.to_string())),
+        tool: call.tool,
+        tool_name: names.tool(call.tool),
+        label,
+    }
 }
 
 fn told(noted: &Noted, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins {

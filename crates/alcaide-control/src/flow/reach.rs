@@ -172,7 +172,8 @@ impl Office {
         let stores = Stores::of(&plan, &self.0.words);
         let read = move |tx: &Transaction<'_>| {
             let page = sources(tx, of, since, limit, before)?;
-            let look = Look { tx, ledger: &ledger, plan: &plan, names: Names::of(&plan), stores: &stores };
+            let look =
+                Look { tx, of, ledger: &ledger, plan: &plan, names: Names::of(&plan), stores: &stores };
             look.reach(page)
         };
         self.0.store.read(read).await
@@ -216,6 +217,7 @@ fn sources(
 
 struct Look<'a> {
     tx: &'a Transaction<'a>,
+    of: ReachOf,
     ledger: &'a Ledger,
     plan: &'a Plan,
     names: Names,
@@ -262,7 +264,7 @@ impl Look<'_> {
         Ok(Reach { sources, tasks, receivers, stores, next: page.next })
     }
 
-    /// What a task did from a call on, the call itself included.
+    /// What a task did from a call on.
     fn task(
         &self,
         task: TaskId,
@@ -292,8 +294,9 @@ impl Look<'_> {
                 // Whoever reads its answer has it through this call.
                 took.entry(call.call).or_insert(Took::Through);
             }
-            // The source's own calls among them: what they did, it touched.
-            if acts(self.plan, &call) {
+            // What an actor's own calls did, the actor touched; what was answered did not do the call that it answers.
+            let own = how == Took::No && from.contains(&call.call) && !matches!(self.of, ReachOf::Actor(_));
+            if !own && acts(self.plan, &call) {
                 self.names.put(&mut call);
                 acted.push((ReachCall { flow: FlowCall::new(self.plan, call, &facts), took: how }, facts));
             }

@@ -1,10 +1,14 @@
 //! What the record says of where data came from, told to people.
 
-use alcaide_control::{By, Paging, Reach, ReachOf, TASK_CALLS_MAX, Took, Wrong};
+use alcaide_control::{
+    AgentReport, By, Habit, Paging, REACH_CALLS_MAX, Reach, ReachOf, TASK_CALLS_MAX, Took, Wrong,
+};
 use alcaide_inventory::PlanNumber;
-use alcaide_inventory::id::{ApprovalId, CallId, RouteId, TaskId};
+use alcaide_inventory::id::{AgentId, ApprovalId, CallId, RouteId, TaskId};
 use alcaide_label::{Label, Provenance};
-use alcaide_record::{ActionKind, Approver, Digest, Effect, Event, FlowNote, Refused, Target, WordsGrade};
+use alcaide_record::{
+    ActionKind, Approver, Chain, Digest, Effect, Entry, Event, FlowNote, Refused, Target, WordsGrade,
+};
 use alcaide_seal::digest::HmacKey;
 use serde_json::json;
 
@@ -311,7 +315,7 @@ async fn what_a_source_touched_is_told_with_who_received_it_and_who_read_it_back
     assert_eq!((of_agent.sources, of_agent.tasks[0].by, of_agent.tasks[0].calls.len()), (3, id(1), 3));
     // The second payment has nothing to do with what was read after it.
     let later = house.reach(ReachOf::Call(id(3))).await;
-    assert_eq!(later.tasks[0].calls.iter().map(|one| one.flow.call.call).collect::<Vec<_>>(), [id(3), id(4)]);
+    assert_eq!(later.tasks[0].calls.iter().map(|one| one.flow.call.call).collect::<Vec<_>>(), [id(4)]);
     // What was refused brought no answer.
     let none = house.reach(ReachOf::Call(id(4))).await;
     assert_eq!((none.sources, none.tasks.len(), none.receivers.len()), (0, 0, 0));
@@ -340,4 +344,126 @@ async fn sources_are_paged_bounded_by_time_and_for_whoever_may_see_calls() {
     assert_eq!(unknown.code(), "ALC-OFFICE-0004");
     let undeclared = house.office.reach_of_tool(&OP, &server(), "nothing").await.unwrap_err();
     assert_eq!(undeclared.code(), "ALC-OFFICE-0004");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_the_bound_tasks_say_that_there_is_more() {
+    let house = House::new().await;
+    let tool = house.office.current().tools[0].id;
+    let each = u128::from(TASK_CALLS_MAX);
+    let tasks = u128::try_from(REACH_CALLS_MAX).unwrap() / each + 1;
+    let mut written = tokio::task::JoinSet::new();
+    for task in 0..tasks {
+        let who = Chain { task: TaskId::from_bits(100 + task), ..house.who() };
+        for at in 0..each {
+            let Event::Intent(mut one) = intent(task * 1_000 + at, 1, who.clone(), house.files()) else {
+                panic!()
+            };
+            one.target.tool = (at == 0).then_some(tool);
+            let leaf = Entry::new(house.now(), Event::Intent(one)).to_leaf().unwrap();
+            if at == 0 {
+                let _ = house.ledger.append(leaf).await.unwrap();
+            } else {
+                let ledger = house.ledger.clone();
+                written.spawn(async move { ledger.append(leaf).await.map(drop) });
+            }
+        }
+    }
+    while let Some(done) = written.join_next().await {
+        done.unwrap().unwrap();
+    }
+    house.office.catch_up().await.unwrap();
+    let reach = house.reach(ReachOf::Tool(tool)).await;
+    let more: Vec<bool> = reach.tasks.iter().map(|task| task.more).collect();
+    let mut wanted = vec![false; usize::try_from(tasks).unwrap()];
+    *wanted.last_mut().unwrap() = true;
+    assert_eq!(more, wanted, "the oldest task is read no further");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_tells_what_rights_were_used_for_and_what_people_always_say() {
+    let house = House::new().await;
+    let more = "effect = \"read\"\n[[tool]]\nserver = \"files\"\nname = \"pay\"\neffect = \"money\"\n";
+    let mut declared = declared_with("effect = \"read\"\n", more);
+    let helper = declared.agents.iter_mut().find(|one| one.name.as_str() == "helper").unwrap();
+    let grants = ["use:tool/files/read_file", "use:tool/files/pay", "use:model/*"];
+    helper.spec.may = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+    house.office.apply(&OP, declared, None).await.unwrap();
+    let tool = |name: &str| house.office.current().tools.iter().find(|one| one.spec.name == name).unwrap().id;
+    let (read, pay) = (tool("read_file"), tool("pay"));
+    house.tool_call(1, Label::CLEAN, |one| one.target.tool = Some(read)).await;
+    house.pass(MINUTE);
+    house.tool_call(2, Label::CLEAN, |one| one.target.tool = Some(read)).await;
+    // Three questions about `pay`, all answered with no; two about `read_file`, one with yes.
+    for bits in 11..=15 {
+        let target = (house.files(), if bits <= 13 { pay } else { read });
+        let expires = house.now() + MINUTE;
+        let asked = asking(bits, house.who(), (&[Approver::Approver], &[]), target, expires);
+        house.append(Event::Refused(Box::new(asked))).await;
+        house.office.catch_up().await.unwrap();
+        let id = ApprovalId::from_bits(bits);
+        match bits {
+            11..=13 => drop(house.office.deny(&house.by("eva"), id).await.unwrap()),
+            14 => drop(house.office.approve(&house.by("eva"), id).await.unwrap()),
+            _ => {}
+        }
+    }
+    house.office.catch_up().await.unwrap();
+
+    let helper = house.office.current().agents["helper"].id;
+    let report = house.office.agent_report(&house.by("vera"), helper, None).await.unwrap();
+    let grants: Vec<_> = report.grants.iter().map(|one| (one.grant.to_string(), one.calls)).collect();
+    let wanted = [("use:tool/files/read_file", 2), ("use:tool/files/pay", 0), ("use:model/*", 0)];
+    assert_eq!(grants, wanted.map(|(grant, calls)| (grant.to_owned(), calls)));
+    let used: Vec<_> = report.used.iter().map(|one| (one.tool, one.sent, one.refused)).collect();
+    assert_eq!(used, [(Some(read), 2, 2), (Some(pay), 0, 3)]);
+    assert_eq!(report.used[0].tool_name.as_deref(), Some("files/read_file"));
+    let asked: Vec<_> =
+        report.asked.iter().map(|one| (one.tool, one.given, one.denied, one.unanswered, one.habit)).collect();
+    assert_eq!(asked, [(Some(pay), 0, 3, 0, Some(Habit::AlwaysDenied)), (Some(read), 1, 0, 1, None)]);
+    assert!(!report.more);
+    let back: AgentReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(back, report);
+
+    let late = house.office.agent_report(&OP, helper, Some(house.now())).await.unwrap();
+    assert_eq!(late.grants[0].calls, 1, "the first call is older");
+    let nothing =
+        house.office.agent_report(&OP, house.office.current().agents["bot"].id, None).await.unwrap();
+    assert!(nothing.used.is_empty() && nothing.asked.is_empty() && nothing.grants[0].calls == 0);
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
+    assert_eq!(house.office.agent_report(&nobody, helper, None).await.unwrap_err().code(), "ALC-OFFICE-0001");
+    let unknown = AgentId::from_bits(77);
+    assert_eq!(house.office.agent_report(&OP, unknown, None).await.unwrap_err().code(), "ALC-OFFICE-0004");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_says_whose_words_can_have_had_a_part_in_it() {
+    let house = accepted().await;
+    let id = CallId::from_bits;
+    house.tool_call(1, Label::MISSING, |_| {}).await;
+    house.tool_call(2, Label::CLEAN, |_| {}).await;
+    let tainted = |one: &mut alcaide_record::Intent| one.content.label = Label::MISSING;
+    house.tool_call(3, Label::CLEAN, tainted).await;
+    // Of another task.
+    house.tool_call(4, Label::MISSING, |one| one.who.task = TaskId::from_bits(9)).await;
+    // Its label came with the task.
+    house
+        .tool_call(5, Label::CLEAN, |one| {
+            one.who.task = TaskId::from_bits(10);
+            tainted(one);
+        })
+        .await;
+    let influence = house.office.influence(&house.by("vera"), id(3)).await.unwrap().unwrap();
+    let sources: Vec<_> = influence.sources.iter().map(|one| (one.call, one.what())).collect();
+    assert_eq!((sources, influence.more), (vec![(id(1), Some("files/read_file".into()))], false));
+    assert_eq!(
+        house.office.influence(&OP, id(2)).await.unwrap(),
+        None,
+        "the label when it was decided counts"
+    );
+    let came = house.office.influence(&OP, id(5)).await.unwrap().unwrap();
+    assert!(came.sources.is_empty() && came.more);
+    assert_eq!(house.office.influence(&OP, id(77)).await.unwrap_err().code(), "ALC-OFFICE-0004");
+    let nobody = By::Human { id: house.human_id("vera"), roles: Vec::new(), token: None };
+    assert_eq!(house.office.influence(&nobody, id(3)).await.unwrap_err().code(), "ALC-OFFICE-0001");
 }

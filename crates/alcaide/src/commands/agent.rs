@@ -1,6 +1,7 @@
 //! Agents: create, list, stop, let act again, enrol a key, start a task.
 
 mod enrol;
+mod report;
 
 use std::fs::File;
 use std::io::Read;
@@ -61,6 +62,15 @@ pub(crate) enum Verb {
         /// Make no key: ask whether the one that an earlier command kept is enrolled, and finish with it
         #[arg(long)]
         resume: bool,
+    },
+    /// Show what an agent's rights are used for: grants that nothing used, what was used, questions always answered alike
+    #[command(after_help = "Example: alcaide agent report invoice-bot --since 30d")]
+    Report {
+        /// Name or id
+        name: String,
+        /// Only calls and questions from then on: `90m`, `24h` or `7d` ago
+        #[arg(long, value_name = "AGO", value_parser = super::flow::ago)]
+        since: Option<u64>,
     },
     /// Start a task and print its token: what an SDK sends as its API key
     #[command(
@@ -123,6 +133,7 @@ impl Verb {
                 let key = if resume { enrol::Key::Kept } else { enrol::Key::New };
                 enrol::run(desk, &name, key_file, key).await
             }
+            Self::Report { name, since } => report::run(desk, &name, since).await,
             Self::Token(token) => token.run(desk).await,
         }
     }

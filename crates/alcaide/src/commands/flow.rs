@@ -1,6 +1,6 @@
 //! Where data went: what one source touched.
 
-use alcaide_control::{Reach, ReachCall, ReachStore, ReachTask, Receiver};
+use alcaide_control::{CallView, Reach, ReachCall, ReachStore, ReachTask, Receiver};
 use alcaide_inventory::{CallId, Moment};
 use clap::{Args, Subcommand};
 
@@ -82,12 +82,17 @@ impl Verb {
         };
         let query = from.paged.query(&[("since", back(from.since))]);
         let reach: Reach = client.get(&format!("{path}/reach{query}")).await?;
-        desk.out.show(&reach, || told(desk, &from.source, &reach))?;
+        // The tool that answered a call is stopped by its name, which the call tells.
+        let tool = match (call, tool) {
+            (Some(_), _) if !desk.out.is_json() => client.get::<CallView>(&path).await?.tool_name,
+            (_, tool) => tool.clone(),
+        };
+        desk.out.show(&reach, || told(desk, tool.as_deref(), &reach))?;
         Ok(Exit::Clean)
     }
 }
 
-fn told(desk: &Desk, source: &Source, reach: &Reach) -> String {
+fn told(desk: &Desk, tool: Option<&str>, reach: &Reach) -> String {
     let calls: Vec<Vec<String>> =
         reach.tasks.iter().flat_map(|task| task.calls.iter().map(|one| call(task, one))).collect();
     let tasks: Vec<Vec<String>> = reach.tasks.iter().map(task).collect();
@@ -108,7 +113,7 @@ fn told(desk: &Desk, source: &Source, reach: &Reach) -> String {
     if let Some(next) = &reach.next {
         text += &format!("\nolder calls of the source with --cursor {}\n", next.as_str());
     }
-    text + "\n" + &stops(source, reach)
+    text + "\n" + &stops(tool, reach)
 }
 
 fn task(one: &ReachTask) -> Vec<String> {
@@ -166,10 +171,13 @@ fn stored(store: &ReachStore) -> String {
 }
 
 /// The commands that stop what was found.
-fn stops(source: &Source, reach: &Reach) -> String {
+fn stops(tool: Option<&str>, reach: &Reach) -> String {
     let mut all: Vec<String> = Vec::new();
-    if let Some((server, name)) = source.tool.as_ref().and_then(|tool| tool.split_once('/')) {
-        all.push(format!("alcaide tool quarantine {} {}", shown(server), shown(name)));
+    if let Some((server, name)) = tool.and_then(|tool| tool.split_once('/')) {
+        // A server chose the name: what a shell could take for more than a word is not offered for copying.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let own = if name.bytes().all(plain) && !name.starts_with('-') { name } else { "PIN" };
+        all.push(format!("alcaide tool quarantine {} {own}", shown(server)));
     }
     let mut agents: Vec<String> =
         reach.tasks.iter().filter_map(|task| Some(task.actor_name.as_ref()?.to_string())).collect();
@@ -183,6 +191,20 @@ fn stops(source: &Source, reach: &Reach) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_a_server_chose_becomes_no_command() {
+        let reach =
+            Reach { sources: 0, tasks: Vec::new(), receivers: Vec::new(), stores: Vec::new(), next: None };
+        assert_eq!(
+            stops(Some("mail/send_it"), &reach),
+            "To stop it:\n  alcaide tool quarantine mail send_it\n"
+        );
+        for hostile in ["mail/x; rm -rf ~", "mail/$(id)", "mail/--yes", "mail/a b"] {
+            assert_eq!(stops(Some(hostile), &reach), "To stop it:\n  alcaide tool quarantine mail PIN\n");
+        }
+        assert_eq!(stops(None, &reach), "");
+    }
 
     #[test]
     fn lengths_are_read_with_their_unit_alone() {

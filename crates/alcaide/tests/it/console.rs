@@ -525,6 +525,26 @@ fn a_question_is_answered_by_an_approver_about_what_was_shown() {
     assert!(house.ok(&["task", "flow", &task]).contains("the user's words: attested"));
     let drawn = apo.get(&house, &format!("/tasks/{task}")).body;
     assert!(drawn.contains("<svg class=\"flow\"") && drawn.contains("class=\"edge strange\""), "{drawn}");
+    let read = CallId::from_bits(1_077).to_string();
+    let reach = house.json(&["flow", "from", "--call", &read]);
+    assert_eq!(reach["tasks"][0]["calls"][0]["took"], "directly", "{reach}");
+    let told = house.ok(&["flow", "from", "--call", &read]);
+    assert!(told.contains("1 calls of the source, read by 1 tasks") && told.contains("directly"), "{told}");
+    let touched = apo.get(&house, &format!("/calls/{read}/reach")).body;
+    assert!(touched.contains("read from it") && touched.contains(&task), "{touched}");
+    let stops = house.ok(&["flow", "from", "--tool", "files/read_file", "--since", "7d"]);
+    assert!(stops.contains("alcaide tool quarantine files read_file"), "{stops}");
+    house.run(&["flow", "from", "--tool", "read_file"]).refused(
+        2,
+        "ALC-CLI-0001",
+        &["fix: write `SERVER/TOOL`"],
+    );
+    let report = house.json(&["agent", "report", "bot", "--since", "1d"]);
+    assert_eq!((&report["name"], &report["used"]), (&Value::from("bot"), &serde_json::json!([])), "{report}");
+    assert!(house.ok(&["agent", "report", "bot"]).contains("it called nothing"));
+    assert!(apo.get(&house, "/agents/bot").body.contains("What its rights were used for"));
+    let asked_call = apo.get(&house, &format!("/calls/{}", CallId::from_bits(77))).body;
+    assert!(asked_call.contains("Influenced by untrusted sources"), "{asked_call}");
     let (_, rest) = page.split_once("name=\"digest\" value=\"").unwrap();
     let digest = &rest[..64];
     // Another digest than the page showed is another question.

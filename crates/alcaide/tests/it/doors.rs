@@ -144,6 +144,8 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("get", "/api/v1/calls/{call}/reach"), (true, None)),
         (("get", "/api/v1/tools/{server}/{name}/reach"), (true, None)),
         (("get", "/api/v1/actors/{actor}/reach"), (true, None)),
+        (("get", "/api/v1/actors/{actor}/report"), (true, None)),
+        (("get", "/api/v1/calls/{call}/influence"), (true, None)),
         (("get", "/api/v1/tasks/{task}/flow"), (true, None)),
         (("get", "/api/v1/usage"), (true, None)),
         (("get", "/api/v1/orders"), (true, None)),
