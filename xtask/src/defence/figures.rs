@@ -27,6 +27,9 @@ enum What {
     AddedP99,
 }
 
+/// So many of the bars, the first ones, hold for any part of the suites.
+pub(super) const WALLS: usize = 3;
+
 /// The bars: for an owner's facts, and for proposed ones where those have others.
 const BARS: [(What, &str, &str, Bar, Option<Bar>); 8] = [
     (What::Success, "attack success, right human", "%", Bar::Most(0.0, None), Some(Bar::Most(1.0, None))),
