@@ -19,7 +19,7 @@ use alcaide_inspect::normal;
 use alcaide_inventory::fact::Facts;
 use alcaide_inventory::id::{CallId, RouteId, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
-use alcaide_ledger::Shelf;
+use alcaide_ledger::{SHELF_TEXT_BYTES_MAX, Shelf};
 use alcaide_memory::Memory;
 use alcaide_record::{Digest, FlowNote, WordsGrade};
 use alcaide_seal::digest::{Sha256Digest, sha256};
@@ -59,6 +59,10 @@ enum Planted {
     All,
 }
 
+/// Most digests that one call is told to have written.
+const WRITTEN_MAX: usize = SHELF_TEXT_BYTES_MAX / 8;
+/// What lies on the shelf in the place of more: no whole number of digests.
+const EVERYTHING: &[u8] = b"*";
 /// Most digests that are kept of one store.
 const PLANTED_MAX: usize = 2 << 20;
 
@@ -90,6 +94,7 @@ pub(crate) struct Judged {
     store: Digest,
     tool: Option<ToolId>,
     facts: Arc<Facts>,
+    schema: Option<Arc<ArgumentSchema>>,
     /// What its answer makes of the task.
     reads: Label,
 }
@@ -210,7 +215,8 @@ impl Flows {
 
     fn step(&self, kept: &Mutex<Kept>, event: Event<'_>) {
         let mut held = lock(kept);
-        let Some(task) = held.task.take() else { return };
+        // A step that never came back has left nothing: what it knew is lost, and the task is forgotten.
+        let task = held.task.take().unwrap_or_else(|| self.lost());
         let task = task.step(event);
         let (before, now) = (held.weight, task.weight());
         held.weight = now;
@@ -218,6 +224,11 @@ impl Flows {
         drop(held);
         let mut table = self.table();
         table.weight = table.weight.saturating_add(now).saturating_sub(before);
+    }
+
+    /// A task of which nothing is known any more.
+    fn lost(&self) -> Task {
+        Task::new(self.seed).step(Event::Forgot)
     }
 
     /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names.
@@ -293,13 +304,24 @@ impl Flows {
         let writes = facts.effect.is_consequential() && asked.label.integrity == Integrity::Untrusted;
         let (judgement, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
             let held = lock(&kept);
-            held.task.as_ref().map_or_else(Default::default, |task| {
-                let written = if writes { task.writes(facts, arguments) } else { Vec::new() };
-                (task.judge(tool, facts, arguments, asked.label), task.grade(), written)
-            })
+            let lost;
+            let task = match &held.task {
+                Some(task) => task,
+                None => {
+                    lost = self.lost();
+                    &lost
+                }
+            };
+            let written = if writes { task.writes(facts, arguments) } else { Vec::new() };
+            (task.judge(tool, facts, arguments, asked.label), task.grade(), written)
         });
         let plants = (!written.is_empty()).then(|| {
-            let bytes = written.iter().flat_map(|digest| digest.to_be_bytes()).collect();
+            // More than the shelf takes is told as everything.
+            let bytes = if written.len() > WRITTEN_MAX {
+                EVERYTHING.to_vec()
+            } else {
+                written.iter().flat_map(|digest| digest.to_be_bytes()).collect()
+            };
             (bytes, asked.store)
         });
         let note = note(&judgement, schema, &kept);
@@ -316,6 +338,7 @@ impl Flows {
             store: asked.store,
             tool,
             facts: Arc::clone(facts),
+            schema: asked.tool.map(|tool| Arc::clone(&tool.schema)),
             reads: asked.reads,
         }
     }
@@ -323,7 +346,8 @@ impl Flows {
     /// A call that was judged has left.
     pub(crate) fn called(&self, task: TaskId, label: Label, judged: &Judged, arguments: &[u8]) {
         let kept = self.kept(task, label);
-        with_arguments(arguments, None, |arguments| {
+        // Read as they were judged, so that the same call is known again.
+        with_arguments(arguments, judged.schema.as_deref(), |arguments| {
             self.step(&kept, Event::Called { tool: judged.tool, arguments, label });
         });
         if let Some((written, store)) = &judged.plants {
@@ -370,9 +394,10 @@ impl Flows {
             parts.iter().rev().find(|(outer, _)| within(outer)).map_or(whole, |(_, label)| *label)
         };
         let mut decoded: Vec<(String, Label)> = Vec::new();
-        let mut budget = DECODED_BYTES_MAX;
+        let (mut budget, mut cut) = (DECODED_BYTES_MAX, false);
         for (span, text) in answered.texts {
             let hidden = normal::decodings(text, budget);
+            cut |= hidden.cut;
             budget = budget.saturating_sub(hidden.texts.iter().map(String::len).sum());
             decoded.extend(hidden.texts.into_iter().map(|text| (text, label_of(span))));
         }
@@ -410,6 +435,10 @@ impl Flows {
                 judged: judged.map(|judged| &judged.judgement),
             }),
         );
+        if cut && label.integrity == Integrity::Untrusted {
+            // Some of what strangers hide in it is not known here.
+            self.step(&kept, Event::Forgot);
+        }
         raised
     }
 }

@@ -24,7 +24,8 @@ const ASKED: &str = "ALC-GATE-0022";
 /// A server with a mailbox, an address book, a bank and a note book.
 async fn firm() -> Puppet {
     Puppet::start(|_, message| {
-        let tool = |name: &str| json!({ "name": name, "inputSchema": { "type": "object" } });
+        let schema = json!({ "type": "object", "properties": { "kind": { "const": "plain" } } });
+        let tool = |name: &str| json!({ "name": name, "inputSchema": schema });
         match message["method"].as_str().unwrap_or_default() {
             "tools/list" => {
                 let tools = ["read_mail", "find_person", "pay", "note", "notes"].map(tool);
@@ -354,5 +355,32 @@ async fn an_operation_with_an_effect_is_asked_about_once_strangers_were_read() {
     let asked = send(house.address, order()).await;
     assert_eq!(asked.status, 403);
     assert!(asked.text().await.contains(ASKED));
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn the_same_call_is_known_again_whatever_its_schema_fixes() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "note 'plan' for me").await.listing().await;
+    for (title, repeats, calls) in [("plan", 0, 0), ("plan", 1, 1), ("other", 0, 2), ("plan", 2, 3)] {
+        agent.calls("note", json!({ "title": title, "kind": "plain" })).await;
+        let (note, ..) = house.last_flow();
+        assert_eq!((note.repeats, note.calls), (repeats, calls), "{title}");
+    }
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn more_than_the_shelf_takes_makes_all_of_a_store_a_strangers() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "note 'the mail' for me").await.listing().await;
+    agent.calls("read_mail", json!({})).await;
+    let long: String = (0..140_000).map(|at| format!("w{at} ")).collect();
+    assert!(!agent.is_asked("note", json!({ "title": "the mail", "text": long })).await);
+    let other = Agent::of(&house, "look at my notes").await;
+    other.calls("notes", json!({})).await;
+    assert!(other.is_asked("pay", json!({ "to": "anybody" })).await);
     house.audit().await;
 }
