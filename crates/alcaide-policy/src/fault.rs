@@ -36,6 +36,8 @@ pub enum Rule {
     Plan,
     /// More or longer policies than the limits allow.
     TooLarge,
+    /// A text of properties holds what is none.
+    Property,
 }
 
 impl Rule {
@@ -58,6 +60,7 @@ impl Rule {
             Self::DuplicateId => "ALC-POLICY-0013",
             Self::Plan => "ALC-POLICY-0014",
             Self::TooLarge => "ALC-POLICY-0015",
+            Self::Property => "ALC-POLICY-0016",
         }
     }
 }

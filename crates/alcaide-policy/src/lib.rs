@@ -19,8 +19,11 @@
 //!
 //! Sources: the Cedar policy language (docs.cedarpolicy.com), JSON Schema 2020-12, RFC 6901, RFC 8693, RFC 9449.
 //!
-//! Left out: reachability of properties over all calls (analysis with a solver) and the evidence of models.
+//! - **Properties** of the whole set over all calls are proved by a solver, or shown false by a call ([`Analysis`]).
+//!
+//! Left out: the evidence of models.
 
+mod analyse;
 mod args;
 mod ask;
 mod cache;
@@ -37,6 +40,7 @@ mod schema;
 mod slice;
 mod source;
 
+pub use analyse::{Analysis, Answer, Claim, Counterexample, Finding, Proof, Property, Solve};
 pub use ask::{Action, Ask, Context, Flow, Resource, UserWords};
 pub use cases::{CaseContext, CaseError, CaseReport, CaseResult, Described};
 pub use compile::{Compiled, check};

@@ -408,7 +408,7 @@ fn holds(scope: &Scope, uid: &EntityUID, entity: Option<&Entity>) -> bool {
     }
 }
 
-fn is_in(uid: &EntityUID, entity: Option<&Entity>, other: &EntityUID) -> bool {
+pub(crate) fn is_in(uid: &EntityUID, entity: Option<&Entity>, other: &EntityUID) -> bool {
     uid == other || entity.is_some_and(|entity| entity.is_descendant_of(other))
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the whole: a small organisation, its policies, and what is decided.
 
 mod against_cedar;
+mod analysed;
 mod behaviour;
 mod explained;
 mod faults;

@@ -152,6 +152,8 @@ pub(crate) enum Exit {
     Clean,
     /// It ran, and found something.
     Findings,
+    /// It ran, and could not tell.
+    Undecided,
     /// A program was run, and this is its own exit status.
     Child(u8),
 }
@@ -230,6 +232,7 @@ pub(crate) fn run() -> ExitCode {
     match ended {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
+        Ok(Exit::Undecided) => ExitCode::from(2),
         Ok(Exit::Child(code)) => ExitCode::from(code),
         Err(failure) => {
             failure.print(color.on(&std::io::stderr()));

@@ -1,5 +1,6 @@
-//! Policies: check a Cedar text, run declared examples, explain a decision, ask who can.
+//! Policies: check a Cedar text, run declared examples, prove properties, explain a decision, ask who can.
 
+mod analyse;
 mod explain;
 mod replay;
 
@@ -42,6 +43,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FOLDER")]
         folder: Option<PathBuf>,
     },
+    /// Prove what the policy set never lets through, for every call that there can be, or show a call that it does
+    Analyse(analyse::Analyse),
     /// Explain a decision: of a recorded call, or of a call that nobody has made yet
     Explain(Box<explain::Explain>),
     /// Decide recorded calls anew from the record alone: by their own plans, and by changed policies to see what they would
@@ -88,6 +91,7 @@ impl Verb {
         match self {
             Self::Check { files } => check(desk, &files).await,
             Self::Test { file, folder } => test(desk, &file, folder.as_deref()).await,
+            Self::Analyse(analyse) => analyse.run(desk).await,
             Self::Explain(explain) => explain.run(desk).await,
             Self::Replay(replay) => replay.run(desk).await,
             Self::WhoCan { action, resource } => who_can(desk, &action, &resource).await,

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod analyse;
 mod asks;
 mod console;
 mod demo;
