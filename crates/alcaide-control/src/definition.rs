@@ -13,6 +13,8 @@
 mod schema;
 mod words;
 
+use alcaide_finding::Severity;
+use alcaide_inspect::poison::{FINDINGS_MAX, Searched, ToolFinding, ToolText};
 use alcaide_inventory::fact::Facts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,26 +47,13 @@ pub struct Definition {
     pub hidden: u32,
 }
 
-/// The shelf's text, member by member.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Text {
-    name: String,
-    title: Option<Value>,
-    description: Option<Value>,
-    input_schema: Option<Value>,
-    output_schema: Option<Value>,
-    annotations: Option<Value>,
-}
-
 impl Definition {
     /// Reads a canonical text; `None` if it is no JSON object with a name, or nested deeper than 128 levels.
     #[must_use]
     pub fn read(text: &[u8]) -> Option<Self> {
         let hidden = std::str::from_utf8(text).ok()?.chars().filter(|one| is_hidden(*one)).count();
-        let Text { name, title, description, input_schema, output_schema, annotations } =
-            serde_json::from_slice(text).ok()?;
-        // What should be a text and is none is shown as it is.
+        let ToolText { name, title, description, input_schema, output_schema, annotations } =
+            ToolText::read(text)?;
         let words = |value: Value| match value {
             Value::String(text) => text,
             other => other.to_string(),
@@ -78,6 +67,19 @@ impl Definition {
             annotations,
             hidden: u32::try_from(hidden).unwrap_or(u32::MAX),
         })
+    }
+
+    /// What of it is searched for words that steer.
+    #[must_use]
+    pub fn searched(&self) -> Searched<'_> {
+        Searched {
+            name: &self.name,
+            title: self.title.as_deref(),
+            description: self.description.as_deref(),
+            input_schema: self.input_schema.as_ref(),
+            output_schema: self.output_schema.as_ref(),
+            annotations: self.annotations.as_ref(),
+        }
     }
 
     /// Names of its arguments, in the order of the alphabet.
@@ -109,6 +111,18 @@ pub(crate) fn input_schema_of(text: &[u8]) -> Option<String> {
     }
     let part: Part<'_> = serde_json::from_slice(text).ok()?;
     part.input_schema.map(|schema| schema.get().to_owned())
+}
+
+/// Where an offered definition takes more than the accepted one.
+#[must_use]
+pub fn widened(difference: &Difference) -> Vec<ToolFinding> {
+    let wider =
+        difference.input.iter().filter(|change| matches!(change.reach, Reach::Widened | Reach::Added));
+    let finding = |change: &SchemaChange| {
+        let place = format!("/inputSchema{}", change.path);
+        ToolFinding::new("schema-widened", Severity::Warning, &place, "it takes more than was accepted")
+    };
+    wider.take(FINDINGS_MAX).map(finding).collect()
 }
 
 /// A member before and after; absent where it was not there.
@@ -245,6 +259,19 @@ mod tests {
             read(&json!({ "name": "a", "description": { "x": 1 } })).description.unwrap(),
             "{\"x\":1}"
         );
+    }
+
+    #[test]
+    fn a_schema_that_takes_more_than_was_accepted_is_found() {
+        let with = |properties: Value| {
+            read(&json!({ "name": "add_note", "inputSchema": { "properties": properties } }))
+        };
+        let was = with(json!({ "a": { "type": "string", "maxLength": 5 } }));
+        let is = with(json!({ "a": { "type": "string", "maxLength": 9 }, "b": {} }));
+        let places: Vec<_> =
+            widened(&Difference::between(&was, &is)).into_iter().map(|one| one.place).collect();
+        assert_eq!(places, ["/inputSchema/properties/a", "/inputSchema/properties/b"]);
+        assert!(widened(&Difference::between(&is, &was)).is_empty());
     }
 
     #[test]

@@ -19,7 +19,6 @@
 //! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched, what an agent's rights are used for |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
 //! | [`definition`] | how two definitions of a tool differ |
-//! | [`poison`] | what of a definition may be meant to steer whoever reads it |
 //! | [`propose`] | facts of a tool, guessed from its definition |
 //! | `visible` | a stranger's text as people may see it |
 //! | [`sessions`] | how people come to the console |
@@ -43,7 +42,6 @@ pub mod log;
 pub mod office;
 pub mod orders;
 pub mod passage;
-pub mod poison;
 pub mod propose;
 pub mod query;
 pub mod secrets;
@@ -69,6 +67,7 @@ mod studies;
 mod view;
 mod visible;
 
+pub use alcaide_inspect::poison::{self, ToolFinding};
 pub use alcaide_record::Approver;
 pub use approvals::{APPROVAL_LIFE, Decision, question_digest};
 pub use backup::{check_backup, orders_since, unpack_backup};
@@ -87,7 +86,6 @@ pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;
 pub use plans::plan_bytes;
-pub use poison::ToolFinding;
 pub use prune::PLANS_KEPT;
 pub use schema::MIGRATIONS;
 pub use sessions::{ConsoleLink, FormToken, Opened, Session, Touch};

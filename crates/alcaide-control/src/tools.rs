@@ -13,23 +13,23 @@
 
 use std::collections::BTreeMap;
 
+use alcaide_inspect::poison::{KnownTools, ToolFinding, poison};
 use alcaide_inventory::declare::Route;
 use alcaide_inventory::fact::{Effect, Facts};
 use alcaide_inventory::id::{RouteId, ToolId};
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_inventory::{HumanId, Moment, Name, Plan};
 use alcaide_ledger::{Shelf, ShelfError};
-use alcaide_record::{Digest, OrderKind};
+use alcaide_record::{Digest, Entry, Event, OfferFinding, OrderKind};
 use serde::{Deserialize, Serialize};
 
 use crate::by::{By, Operation};
-use crate::definition::{Definition, Difference, input_schema_of};
+use crate::definition::{Definition, Difference, input_schema_of, widened};
 use crate::error::{OfficeError, cut};
 use crate::offers::{self, LastAccepted, Newest};
 use crate::office::{Office, detached};
 use crate::place::{Accepted, declarations_of};
 use crate::plans::{Wanted, blocking};
-use crate::poison::{KnownTools, ToolFinding, poison, widened};
 use crate::view::{Applied, OrderView};
 
 /// Longest input schema of a tool, in bytes.
@@ -146,6 +146,9 @@ pub struct OfferView {
     pub at: Moment,
     /// Its digest.
     pub pin: Digest,
+    /// What the record says was found in it when it was offered; absent in entries from before that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<OfferFinding>>,
 }
 
 /// A tool in full.
@@ -197,7 +200,7 @@ impl Office {
             None => Vec::new(),
             Some((route, name)) => self.0.store.read(move |tx| offers::history(tx, route, name)).await?,
         };
-        let shelf = self.0.ledger.shelf();
+        let (shelf, ledger) = (self.0.ledger.shelf(), self.0.ledger.clone());
         blocking(move || {
             let define = |pin: Option<Digest>| pin.map(|pin| defined(&shelf, pin)).transpose();
             let (accepted, offered) = (define(view.accepted)?, define(view.offered)?);
@@ -214,7 +217,16 @@ impl Office {
                 (Some(facts), Some(is)) => is.lacks(facts),
                 _ => Vec::new(),
             };
-            let history = history.into_iter().map(|(index, at, pin)| OfferView { index, at, pin }).collect();
+            let mut forms = Vec::with_capacity(history.len());
+            for (index, at, pin) in history {
+                // The record itself says what was found; nothing of it is kept apart.
+                let findings = match Entry::from_leaf(&ledger.read(index)?)?.event {
+                    Event::Offered(offered) => offered.findings,
+                    _ => None,
+                };
+                forms.push(OfferView { index, at, pin, findings });
+            }
+            let history = forms;
             Ok(ToolDetail { tool: view, accepted, offered, difference, lacks, history })
         })
         .await?
@@ -461,15 +473,15 @@ fn joined(
     for (server, said) in &offered {
         let all = known.entry(server).or_insert_with(|| {
             let mut all = KnownTools::default();
-            plan.tools.iter().for_each(|tool| all.add(&tool.spec.server, &tool.spec.name));
+            plan.tools.iter().for_each(|tool| all.add(tool.spec.server.as_str(), &tool.spec.name));
             all
         });
-        all.add(server, &said.name);
+        all.add(server.as_str(), &said.name);
     }
     for (server, said) in &offered {
         let all = known.get(server);
         if let (Some(found), Some(all)) = (named.get_mut(&(server.clone(), said.name.clone())), all) {
-            found.view.findings = poison(server, said, all);
+            found.view.findings = poison(server.as_str(), said.searched(), all);
         }
     }
     nameless.sort_by_key(|(index, _)| *index);

@@ -49,7 +49,7 @@ impl OfferedLeaf {
     /// The canonical bytes of `offered` at `at`.
     ///
     /// # Errors
-    /// [`EntryError`], which cannot happen: nothing of it grows.
+    /// [`EntryError`], which cannot happen: what was found is bounded, nothing else of it grows.
     pub fn new(at: Moment, offered: Offered) -> Result<Self, EntryError> {
         let entry = Entry::new(at, Event::Offered(offered));
         Ok(Self { bytes: entry.to_leaf()?, entry })

@@ -1,5 +1,5 @@
 //! Is the content safe? Text goes in, findings and edits come out: payment card numbers, e-mail addresses and secrets.
-//! What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
+//! Does a tool's definition try to steer whoever reads it? ([`poison`]). What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
 //!
 //! Text is Unicode with all escapes of its carrier (JSON, SSE) already undone. The engine opens nothing and reads
 //! no clock. Data moves one way: bytes trip a trigger ([`Engine`] holds the tables), a rule looks at the text
@@ -35,6 +35,7 @@ mod jwt;
 mod mask;
 pub mod normal;
 mod pem;
+pub mod poison;
 mod redactor;
 mod rules;
 mod stream;

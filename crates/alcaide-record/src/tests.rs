@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alcaide_finding::{Class, RuleId};
+use alcaide_finding::{Class, RuleId, Severity};
 use alcaide_inventory::id::{
     AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId,
     SecretId, TaskId, TokenId, ToolId, UnitId, UpstreamId,
@@ -160,6 +160,12 @@ fn all_kinds() -> Vec<Event> {
         }),
         Event::Offered(Offered {
             call: CallId::from_bits(14),
+            findings: Some(vec![OfferFinding {
+                count: 2,
+                part: OfferPart::InputSchema,
+                rule: RuleId::fixed("secrecy"),
+                severity: Severity::Grave,
+            }]),
             name: Digest([3; 32]),
             pin: Digest([2; 32]),
             route: RouteId::from_bits(11),
@@ -258,4 +264,46 @@ fn a_question_is_written_as_its_golden_says() {
     let entry = Entry::new(Moment::from_secs(1_795_000_000), Event::Refused(Box::new(asking())));
     assert_eq!(String::from_utf8(entry.to_leaf().unwrap()).unwrap(), ASKING.trim_end());
     assert_eq!(Entry::from_leaf(ASKING.trim_end().as_bytes()).unwrap(), entry);
+}
+
+#[test]
+fn what_was_offered_before_findings_were_kept_is_read_and_is_the_same_bytes() {
+    let leaf = br#"{"at":1000000,"event":{"offered":{"call":"CALL","name":"NAME","pin":"PIN","route":"ROUTE","tool":null}},"v":1}"#;
+    let ids = [
+        ("CALL", CallId::from_bits(14).to_string()),
+        ("NAME", Digest([3; 32]).to_string()),
+        ("PIN", Digest([2; 32]).to_string()),
+        ("ROUTE", RouteId::from_bits(11).to_string()),
+    ];
+    let mut text = String::from_utf8(leaf.to_vec()).unwrap();
+    for (word, id) in ids {
+        text = text.replace(word, &id);
+    }
+    let entry = Entry::from_leaf(text.as_bytes()).unwrap();
+    let Event::Offered(offered) = &entry.event else { panic!("{entry:?}") };
+    assert_eq!(offered.findings, None);
+    assert_eq!(String::from_utf8(entry.to_leaf().unwrap()).unwrap(), text);
+    // That nothing was found is another thing than that nobody looked.
+    let looked = text.replace(r#""name""#, r#""findings":[],"name""#);
+    let entry = Entry::from_leaf(looked.as_bytes()).unwrap();
+    let Event::Offered(offered) = &entry.event else { panic!("{entry:?}") };
+    assert_eq!(offered.findings.as_deref(), Some(&[][..]));
+    assert_eq!(String::from_utf8(entry.to_leaf().unwrap()).unwrap(), looked);
+}
+
+#[test]
+fn a_pointer_into_a_definition_says_the_part_and_no_more() {
+    for (pointer, part) in [
+        ("/inputSchema/properties/secret~1name/description", OfferPart::InputSchema),
+        ("/description", OfferPart::Description),
+        ("/name", OfferPart::Name),
+        ("/title", OfferPart::Title),
+        ("/outputSchema", OfferPart::OutputSchema),
+        ("/annotations/x", OfferPart::Annotations),
+        ("", OfferPart::Definition),
+        ("/other", OfferPart::Definition),
+    ] {
+        assert_eq!(OfferPart::of_pointer(pointer), part, "{pointer}");
+        assert_eq!(serde_json::to_value(part).unwrap(), part.as_str());
+    }
 }

@@ -104,6 +104,7 @@ pub(crate) async fn show(
             (answers(tool, &visitor.0))
         }
         (found(tool))
+        (recorded(&detail))
         (definitions(&detail))
     };
     let title = format!("Tool {}", name_of(tool));
@@ -166,6 +167,39 @@ fn found(tool: &ToolView) -> Markup {
                                     td { code { (one.rule) } }
                                     td { code { (visible_line(&one.place)) } }
                                     td { (visible_line(&one.reason)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the record says of each form, as it was offered. No text of the server's.
+fn recorded(detail: &ToolDetail) -> Markup {
+    html! {
+        @if !detail.history.is_empty() {
+            section aria-labelledby="recorded" {
+                h2 #recorded { "What the record says of it" }
+                p { "Each form as it was first seen, with what the gate found in it then. The record keeps rules and parts, never a text." }
+                div.scroll tabindex="0" role="region" aria-label="Forms in the record" {
+                    table.rows {
+                        thead { tr { th scope="col" { "Entry" } th scope="col" { "Offered" } th scope="col" { "Found then" } } }
+                        tbody {
+                            @for form in &detail.history {
+                                tr {
+                                    td { (form.index) }
+                                    td { (form.at) }
+                                    td { @match form.findings.as_deref() {
+                                        None => span.quiet { "not kept yet" },
+                                        Some([]) => span.quiet { "none" },
+                                        Some(all) => @for one in all {
+                                            (badge(if one.is_grave() { "bad" } else { "warn" }, one.rule.as_str()))
+                                            " in " (one.part.as_str()) @if one.count > 1 { " ×" (one.count) } " "
+                                        },
+                                    } }
                                 }
                             }
                         }

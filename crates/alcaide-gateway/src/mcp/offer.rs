@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use alcaide_finding::{RuleId, Severity};
+use alcaide_inspect::poison::{KnownTools, ToolText, poison};
 use alcaide_inventory::id::ToolId;
 use alcaide_ledger::SHELF_TEXT_BYTES_MAX;
 use alcaide_policy::{Action, Ask, Context, Outcome, Resource};
-use alcaide_record::{Digest, Offered};
+use alcaide_record::{Digest, OfferFinding, OfferPart, Offered};
 use alcaide_seal::digest::sha256;
 use alcaide_wire::json::Document;
 use alcaide_wire::mcp::{Item, ItemFate, Method, ResultView, pin_input};
@@ -36,6 +38,8 @@ pub(crate) enum OfferError {
 /// One thing that a server offers and a person accepts.
 pub(super) struct Offer {
     name: Digest,
+    /// As the server calls it.
+    called: Box<str>,
     pin: Digest,
     text: Vec<u8>,
     tool: Option<ToolId>,
@@ -46,6 +50,7 @@ impl Offer {
     pub(super) fn of(shared: &Shared, server: &ServerPlan, name: &str, text: Vec<u8>) -> Self {
         Self {
             name: commitment(shared, server, name),
+            called: name.into(),
             pin: Digest(*sha256(&text).as_bytes()),
             text,
             tool: server.tool(name).map(|tool| tool.id),
@@ -176,12 +181,18 @@ pub(super) async fn record(
         return Ok(());
     }
     let shelf = closer.ledger().shelf();
+    let known = Arc::new(known_tools(origin, server, offers));
     for offer in new {
-        let (shelf, text) = (shelf.clone(), offer.text.clone());
-        let put = tokio::task::spawn_blocking(move || shelf.put(&text).map(|_| ()));
-        closer.in_time(put).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
+        let (shelf, text, known) = (shelf.clone(), offer.text.clone(), Arc::clone(&known));
+        let name = server.name.clone();
+        let put = tokio::task::spawn_blocking(move || {
+            shelf.put(&text).map(|_| found(name.as_str(), &text, &known))
+        });
+        let findings =
+            closer.in_time(put).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
         let offered = Offered {
             call: shared.call_id(),
+            findings: Some(findings),
             name: offer.name,
             pin: offer.pin,
             route: server.route,
@@ -192,4 +203,43 @@ pub(super) async fn record(
         closer.in_time(written).await.ok_or(OfferError::Late)?.map_err(|_| OfferError::Ended)??;
     }
     Ok(())
+}
+
+/// What the plan and the list itself know of tools: a name may pass for one of theirs.
+fn known_tools(origin: &Origin, server: &ServerPlan, offers: &[Offer]) -> KnownTools {
+    let mut known = KnownTools::default();
+    for one in origin.plan().servers() {
+        for tool in one.tool_names() {
+            known.add(one.name.as_str(), tool);
+        }
+    }
+    for offer in offers {
+        known.add(server.name.as_str(), &offer.called);
+    }
+    known
+}
+
+/// What the record says of a definition: rules and parts, never a word of it.
+fn found(server: &str, text: &[u8], known: &KnownTools) -> Vec<OfferFinding> {
+    let Some(said) = ToolText::read(text) else {
+        let rule = RuleId::fixed("unreadable");
+        return vec![OfferFinding {
+            count: 1,
+            part: OfferPart::Definition,
+            rule,
+            severity: Severity::Warning,
+        }];
+    };
+    let mut all: Vec<OfferFinding> = Vec::new();
+    for one in poison(server, said.searched(), known) {
+        let (part, severity) = (OfferPart::of_pointer(&one.place), one.severity);
+        let same = |other: &&mut OfferFinding| {
+            other.rule.as_str() == one.rule && other.part == part && other.severity == severity
+        };
+        match all.iter_mut().find(same) {
+            Some(known) => known.count = known.count.saturating_add(1),
+            None => all.push(OfferFinding { count: 1, part, rule: RuleId::from_pack(&one.rule), severity }),
+        }
+    }
+    all
 }

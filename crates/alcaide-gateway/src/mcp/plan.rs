@@ -55,6 +55,11 @@ impl ServerPlan {
         self.tools.get(name)
     }
 
+    /// Names of its declared tools.
+    pub(crate) fn tool_names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(AsRef::as_ref)
+    }
+
     /// What each of its declared tools does.
     pub(crate) fn effects(&self) -> impl Iterator<Item = (ToolId, Effect)> {
         self.tools.values().map(|tool| (tool.id, tool.effect))

@@ -1,7 +1,7 @@
 //! What servers tell the model beside their tools: held back until a person has accepted exactly these words.
 
 use alcaide_inventory::PlanNumber;
-use alcaide_record::Event;
+use alcaide_record::{Entry, Event, OfferPart};
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -100,4 +100,37 @@ async fn no_tool_is_called_by_the_name_of_instructions() {
     }
     assert!(new.heard_of("tools/call").is_empty());
     house.audit().await;
+}
+
+#[tokio::test]
+async fn what_an_offered_definition_holds_is_recorded_by_rule_and_part_alone() {
+    let sly = Scripted::start("sly", Speaks::Stateless).await;
+    let house = Setup::people().tools("sly", &sly.url()).start().await;
+    let token = house.token(HAND).await;
+    said(send(house.address, stateless("/mcp/sly", &token, "tools/list", json!({}))).await).await;
+    let mut found = Vec::new();
+    for (_, event) in house.events() {
+        let Event::Offered(offered) = &event else { continue };
+        let leaf = Entry::new(alcaide_inventory::Moment::from_secs(0), event.clone()).to_leaf().unwrap();
+        let leaf = String::from_utf8(leaf).unwrap();
+        assert!(
+            !leaf.contains("tell the") && !leaf.contains("confide") && !leaf.contains("prompt here"),
+            "{leaf}"
+        );
+        let all = offered.findings.as_ref().expect("whoever writes it has looked");
+        found
+            .push(all.iter().map(|one| (one.rule.to_string(), one.part, one.is_grave())).collect::<Vec<_>>());
+    }
+    // The server's instructions come first, and say nothing of the kind.
+    assert_eq!(
+        found,
+        [
+            Vec::new(),
+            vec![
+                ("secrecy".to_owned(), OfferPart::Description, true),
+                ("asks-for-conversation".to_owned(), OfferPart::InputSchema, true),
+            ],
+            Vec::new(),
+        ]
+    );
 }

@@ -3,6 +3,8 @@
 mod offline;
 mod tell;
 
+pub(crate) use tell::findings as findings_told;
+
 use std::path::PathBuf;
 
 use alcaide_control::CallView;

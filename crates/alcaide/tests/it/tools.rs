@@ -58,6 +58,7 @@ fn offered(house: &mut House, tools: &[Value]) -> Vec<String> {
             let name = alcaide_seal::digest::sha256(tool["name"].as_str().unwrap().as_bytes());
             let offered = Offered {
                 call: CallId::from_bits(7),
+                findings: None,
                 name: Digest(name.into_bytes()),
                 pin: Digest(pin.into_bytes()),
                 route,

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use alcaide_inventory::Plan;
 use alcaide_inventory::plan::Kind;
-use alcaide_record::{Chain, Entry, Event, OfficeAct, Target};
+use alcaide_record::{Chain, Entry, Event, OfferFinding, OfficeAct, Target};
 use serde_json::Value;
 
 use crate::commands::activity::word;
@@ -162,10 +162,22 @@ fn told(event: &Event, names: &Names) -> String {
         }
         Event::Offered(one) => {
             let tool = one.tool.map_or_else(|| "a tool not declared".into(), |tool| names.of_id(tool));
-            format!("offered  {} {tool} of {} as {}", one.call, names.of_id(one.route), one.pin)
+            let found = one.findings.as_deref().unwrap_or_default();
+            let found =
+                if found.is_empty() { String::new() } else { format!(", found: {}", findings(found)) };
+            format!("offered  {} {tool} of {} as {}{found}", one.call, names.of_id(one.route), one.pin)
         }
         _ => "an event of a newer version".into(),
     }
+}
+
+/// What was found in an offered definition, in one line.
+pub(crate) fn findings(all: &[OfferFinding]) -> String {
+    let one = |one: &OfferFinding| {
+        let times = if one.count > 1 { format!(" ×{}", one.count) } else { String::new() };
+        format!("{} ({}) in {}{times}", one.rule, word(&one.severity), one.part.as_str())
+    };
+    all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -188,5 +200,36 @@ mod tests {
             "     3  1970-01-01T00:00:00Z  plan     2 in force, by operator, repeating plan 1\n"
         );
         assert_eq!(line(4, &json!({ "x": "\u{1b}" }), &names), "     4  {\"x\":\"\\u001b\"}\n");
+    }
+
+    #[test]
+    fn what_was_found_in_an_offered_tool_is_told_by_rule_and_part() {
+        use alcaide_finding::{RuleId, Severity};
+        use alcaide_inventory::id::{CallId, RouteId};
+        use alcaide_record::{Digest, OfferPart, Offered};
+
+        let told = |findings| {
+            let offered = Offered {
+                call: CallId::from_bits(1),
+                findings,
+                name: Digest([1; 32]),
+                pin: Digest([2; 32]),
+                route: RouteId::from_bits(3),
+                tool: None,
+            };
+            let entry = Entry::new(Moment::from_secs(0), Event::Offered(offered));
+            let value: Value = serde_json::from_slice(&entry.to_leaf().unwrap()).unwrap();
+            line(3, &value, &Names::of(&Plan::default()))
+        };
+        let one = |count, severity| OfferFinding {
+            count,
+            part: OfferPart::Description,
+            rule: RuleId::fixed("secrecy"),
+            severity,
+        };
+        let line = told(Some(vec![one(2, Severity::Grave), one(1, Severity::Note)]));
+        let end = ", found: secrecy (grave) in description ×2, secrecy (note) in description\n";
+        assert!(line.ends_with(end), "{line}");
+        assert!(!told(None).contains("found") && !told(Some(Vec::new())).contains("found"));
     }
 }

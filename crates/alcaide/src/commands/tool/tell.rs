@@ -6,6 +6,7 @@ use alcaide_control::tools::{DefinitionView, Shelved};
 use alcaide_control::{Definition, Difference, ToolDetail, ToolState, ToolView, visible, visible_line};
 use serde_json::Value;
 
+use crate::commands::log::findings_told;
 use crate::show::or_dash;
 
 /// Most characters of one text of a server that are shown; all of it is in `--json`.
@@ -98,6 +99,11 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
     if history.len() > 1 {
         let indexes: Vec<String> = history.iter().map(|one| one.index.to_string()).collect();
         field("entries", &indexes.join(" "));
+    }
+    for one in history {
+        if let Some(found) = one.findings.as_deref().filter(|found| !found.is_empty()) {
+            field("recorded", &visible_line(&format!("entry {}: {}", one.index, findings_told(found))));
+        }
     }
     let said = offered.as_ref().or(accepted.as_ref()).and_then(|view| view.definition.as_ref());
     if let Some(said) = said

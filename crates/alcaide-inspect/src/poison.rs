@@ -5,24 +5,86 @@
 //! tool's, words about another server's tools, arguments that ask for more than they say.
 //!
 //! A finding raises suspicion and proves nothing; that nothing was found proves nothing either. What holds a tool back is
-//! its pin. What is grave is what no honest tool needs. Pure: definitions and names come in as values.
+//! its pin. What is grave is what no honest tool needs. Gate and office ask the same: the gate for the record, when a tool
+//! is offered first or in another form; the office for people, with all that it knows of other tools by then.
 
 mod text;
 
 use std::collections::BTreeMap;
 
 use alcaide_finding::Severity;
-use alcaide_inspect::normal::{blurred, loose};
-use alcaide_inventory::Name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::definition::{Definition, Difference, Reach, SchemaChange};
+use crate::normal::{blurred, loose};
 
 /// Most findings about one tool.
 pub const FINDINGS_MAX: usize = 64;
 /// Most texts of one definition that are searched.
 const TEXTS_MAX: usize = 2_048;
+
+/// A tool as its server defines it, member by member of the canonical text.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolText {
+    /// Its name.
+    pub name: String,
+    /// Its name for people; a text, if it is what the protocol says.
+    pub title: Option<Value>,
+    /// What it says that it does; a text, if it is what the protocol says.
+    pub description: Option<Value>,
+    /// JSON Schema of its arguments.
+    pub input_schema: Option<Value>,
+    /// JSON Schema of its result.
+    pub output_schema: Option<Value>,
+    /// Hints of the server about itself; never believed.
+    pub annotations: Option<Value>,
+}
+
+/// What of a tool's definition is searched.
+#[derive(Clone, Copy, Debug)]
+pub struct Searched<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its name for people.
+    pub title: Option<&'a str>,
+    /// What it says that it does.
+    pub description: Option<&'a str>,
+    /// JSON Schema of its arguments.
+    pub input_schema: Option<&'a Value>,
+    /// JSON Schema of its result.
+    pub output_schema: Option<&'a Value>,
+    /// Hints of the server about itself.
+    pub annotations: Option<&'a Value>,
+}
+
+impl ToolText {
+    /// Reads a canonical text; `None` if it is no JSON object with a name, or nested deeper than 128 levels.
+    #[must_use]
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let mut read: Self = serde_json::from_slice(text).ok()?;
+        // What should be a text and is none is read as it is written.
+        for part in [&mut read.title, &mut read.description].into_iter().flatten() {
+            if !part.is_string() {
+                *part = Value::String(part.to_string());
+            }
+        }
+        Some(read)
+    }
+
+    /// All of it, to be searched.
+    #[must_use]
+    pub fn searched(&self) -> Searched<'_> {
+        Searched {
+            name: &self.name,
+            title: self.title.as_ref().and_then(Value::as_str),
+            description: self.description.as_ref().and_then(Value::as_str),
+            input_schema: self.input_schema.as_ref(),
+            output_schema: self.output_schema.as_ref(),
+            annotations: self.annotations.as_ref(),
+        }
+    }
+}
 
 /// Something about a tool's definition that may be meant to steer whoever reads it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -38,7 +100,9 @@ pub struct ToolFinding {
 }
 
 impl ToolFinding {
-    fn new(rule: &str, severity: Severity, place: &str, reason: &str) -> Self {
+    /// A finding of one rule at one place.
+    #[must_use]
+    pub fn new(rule: &str, severity: Severity, place: &str, reason: &str) -> Self {
         Self { rule: rule.into(), severity, place: place.into(), reason: reason.into() }
     }
 
@@ -63,18 +127,18 @@ impl ToolFinding {
 #[derive(Debug, Default)]
 pub struct KnownTools {
     /// By the form in which look-alikes are one: where the tool is, and its name.
-    alike: BTreeMap<String, Vec<(Name, String)>>,
+    alike: BTreeMap<String, Vec<(String, String)>>,
     /// By the name.
-    named: BTreeMap<String, Vec<Name>>,
+    named: BTreeMap<String, Vec<String>>,
 }
 
 impl KnownTools {
     /// Adds a tool of a server.
-    pub fn add(&mut self, server: &Name, tool: &str) {
+    pub fn add(&mut self, server: &str, tool: &str) {
         let places = self.named.entry(tool.to_owned()).or_default();
-        if !places.contains(server) {
-            places.push(server.clone());
-            self.alike.entry(form(tool)).or_default().push((server.clone(), tool.to_owned()));
+        if !places.iter().any(|one| one == server) {
+            places.push(server.to_owned());
+            self.alike.entry(form(tool)).or_default().push((server.to_owned(), tool.to_owned()));
         }
     }
 }
@@ -88,16 +152,16 @@ fn form(name: &str) -> String {
 
 /// What is to be said of a tool that a server offers, the gravest first.
 #[must_use]
-pub fn poison(server: &Name, said: &Definition, known: &KnownTools) -> Vec<ToolFinding> {
+pub fn poison(server: &str, said: Searched<'_>, known: &KnownTools) -> Vec<ToolFinding> {
     let mut found = Vec::new();
     names(server, said, known, &mut found);
-    let mut texts: Vec<(String, &str)> = vec![("/name".into(), &said.name)];
-    texts.extend(said.title.as_deref().map(|text| ("/title".into(), text)));
-    texts.extend(said.description.as_deref().map(|text| ("/description".into(), text)));
+    let mut texts: Vec<(String, &str)> = vec![("/name".into(), said.name)];
+    texts.extend(said.title.map(|text| ("/title".into(), text)));
+    texts.extend(said.description.map(|text| ("/description".into(), text)));
     let parts = [
-        ("/inputSchema", &said.input_schema),
-        ("/outputSchema", &said.output_schema),
-        ("/annotations", &said.annotations),
+        ("/inputSchema", said.input_schema),
+        ("/outputSchema", said.output_schema),
+        ("/annotations", said.annotations),
     ];
     for (place, part) in parts {
         if let Some(part) = part {
@@ -123,18 +187,6 @@ pub fn poison(server: &Name, said: &Definition, known: &KnownTools) -> Vec<ToolF
     found
 }
 
-/// Where an offered definition takes more than the accepted one.
-#[must_use]
-pub fn widened(difference: &Difference) -> Vec<ToolFinding> {
-    let wider =
-        difference.input.iter().filter(|change| matches!(change.reach, Reach::Widened | Reach::Added));
-    let finding = |change: &SchemaChange| {
-        let place = format!("/inputSchema{}", change.path);
-        ToolFinding::new("schema-widened", Severity::Warning, &place, "it takes more than was accepted")
-    };
-    wider.take(FINDINGS_MAX).map(finding).collect()
-}
-
 /// All texts of a part with their places, names of members too: a model reads them all.
 fn collect<'v>(place: String, value: &'v Value, texts: &mut Vec<(String, &'v str)>) {
     if texts.len() >= TEXTS_MAX {
@@ -156,17 +208,17 @@ fn collect<'v>(place: String, value: &'v Value, texts: &mut Vec<(String, &'v str
     }
 }
 
-fn names(server: &Name, said: &Definition, known: &KnownTools, found: &mut Vec<ToolFinding>) {
-    let alike = known.alike.get(&form(&said.name)).into_iter().flatten();
+fn names(server: &str, said: Searched<'_>, known: &KnownTools, found: &mut Vec<ToolFinding>) {
+    let alike = known.alike.get(&form(said.name)).into_iter().flatten();
     for (place, name) in alike {
-        if *name == said.name {
+        if name == said.name {
             if place != server {
                 let why = format!(
                     "the server `{place}` has a tool of the same name: whoever reads it cannot tell them apart"
                 );
                 found.push(ToolFinding::new("shadowed-name", Severity::Warning, "/name", &why));
             }
-        } else if plain(name) == plain(&said.name) {
+        } else if plain(name) == plain(said.name) {
             let why =
                 format!("the server `{place}` has a tool whose name differs by separators or case alone");
             found.push(ToolFinding::new("shadowed-name", Severity::Warning, "/name", &why));
@@ -183,13 +235,16 @@ fn plain(name: &str) -> String {
 }
 
 /// Words about tools of other servers. Names of one word are words of the language.
-fn references(server: &Name, place: &str, text: &str, known: &KnownTools, found: &mut Vec<ToolFinding>) {
+fn references(server: &str, place: &str, text: &str, known: &KnownTools, found: &mut Vec<ToolFinding>) {
     let words = text.split(|one: char| !(one.is_alphanumeric() || matches!(one, '_' | '-' | '.')));
     for word in words.map(|word| word.trim_matches(|one| matches!(one, '.' | '-'))) {
         if !word.contains(['_', '-']) && !word.chars().skip(1).any(char::is_uppercase) {
             continue;
         }
-        let Some(places) = known.named.get(word).filter(|places| !places.contains(server)) else { continue };
+        let Some(places) = known.named.get(word).filter(|places| !places.iter().any(|one| one == server))
+        else {
+            continue;
+        };
         let Some(other) = places.first() else { continue };
         let steers = text::steers(text);
         let (severity, why) = if steers {
@@ -202,8 +257,8 @@ fn references(server: &Name, place: &str, text: &str, known: &KnownTools, found:
 }
 
 /// Arguments that need not be given, say nothing of themselves, and are of a name that asks for anything.
-fn parameters(said: &Definition, found: &mut Vec<ToolFinding>) {
-    let schema = said.input_schema.as_ref();
+fn parameters(said: Searched<'_>, found: &mut Vec<ToolFinding>) {
+    let schema = said.input_schema;
     let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
     let required = schema.and_then(|schema| schema.get("required")).and_then(Value::as_array);
     for (name, one) in properties.into_iter().flatten() {

@@ -4,7 +4,8 @@
 //! encoding. A rule is a row of words that stand in this order with few others between them.
 
 use alcaide_finding::Severity;
-use alcaide_inspect::normal::{Value, decodings, loose, values};
+
+use crate::normal::{Value, decodings, loose, values};
 
 /// Most bytes of a text that are searched.
 const TEXT_BYTES_MAX: usize = 32 << 10;
