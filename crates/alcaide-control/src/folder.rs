@@ -108,7 +108,7 @@ pub fn read_folder(folder: &Path) -> Result<Declarations, Vec<FolderError>> {
             }
             Some(_) => wrong.push(FolderError::PolicyTwice { name, path }),
             None => {
-                let spec = Policy { cedar: text, file, mode: PolicyMode::Enforce };
+                let spec = Policy { cedar: text, file, mode: PolicyMode::Enforce, shadow: None };
                 all.policies.push(Named { name, spec });
             }
         }

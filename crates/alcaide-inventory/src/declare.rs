@@ -17,7 +17,7 @@ pub use grant::{Grant, GrantError, Pattern};
 pub use spec::{
     Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer,
     ModelRoute, Operation, Period, Policy, PolicyMode, Price, Protocol, Role, Route, Sandbox, Service,
-    Standing, Tool, Transport, Unit, Upstream, UserTurns, Workload,
+    ShadowOf, Standing, Tool, Transport, Unit, Upstream, UserTurns, Workload,
 };
 
 use crate::name::Name;

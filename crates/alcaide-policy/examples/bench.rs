@@ -149,7 +149,12 @@ fn plan(policies: usize, kinds: Kinds) -> Plan {
         let name: Name = format!("p{at}").parse().ok()?;
         Some(Named {
             name,
-            spec: Policy { cedar: chunk.concat(), file: String::new(), mode: PolicyMode::Enforce },
+            spec: Policy {
+                cedar: chunk.concat(),
+                file: String::new(),
+                mode: PolicyMode::Enforce,
+                shadow: None,
+            },
         })
     });
     Plan {

@@ -16,7 +16,8 @@
 //! - *At all*: any `@ask` may be met. So a `forbid` with `@ask` counts as not there, every `permit` counts, and
 //!   approvals are free. This allows at least what the gate may.
 //!
-//! Policies in shadow bind nobody and are left out. What cannot be evaluated counts, in a `forbid`, as matching at the
+//! Policies in shadow bind nobody and are left out; of those in shadow for some, a `forbid` is left out and a `permit`
+//! counts. What cannot be evaluated counts, in a `forbid`, as matching at the
 //! gate and as not matching here: what is proved here holds there.
 //!
 //! **For whom.** First callers, tools and their attributes are free, within what [`WORLD`] says of every call: what is
@@ -42,6 +43,7 @@ use crate::compile::Compiled;
 use crate::expr::Reads;
 use crate::fault::{PolicyFault, Rule, one_line};
 use crate::schema;
+use crate::shade::Shadow;
 use crate::slice::is_in;
 use crate::source::{ActionScope, Scope, Sources, Statute};
 use query::Asked;
@@ -289,7 +291,13 @@ impl<'a> Analysis<'a> {
     ) -> Result<Option<Kind<'e>>, String> {
         let counts = |statute: &&Statute| {
             let asks = !statute.notes.ask.is_empty();
-            !statute.shadow
+            // Where it binds some only, a `forbid` counts as not there and a `permit` as there.
+            let binds = match &statute.shadow {
+                Shadow::Nowhere => true,
+                Shadow::Everywhere => false,
+                Shadow::Of(_) => statute.permits,
+            };
+            binds
                 && match claim {
                     Claim::Unapproved => !(statute.permits && asks),
                     Claim::Never => statute.permits || !asks,

@@ -3,7 +3,7 @@
 //! Everything is borrowed from the call on its way through the gate; nothing is copied unless a policy reads it.
 
 use alcaide_finding::Class;
-use alcaide_inventory::{Actor, AgentId, HumanId, Moment, Principal, RouteId, Subject, ToolId};
+use alcaide_inventory::{Actor, AgentId, HumanId, Moment, Principal, RouteId, Subject, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 
 /// What somebody wants to do.
@@ -276,6 +276,8 @@ pub struct Ask<'a> {
     pub subject: Subject,
     /// Earlier actors, newest first.
     pub earlier: &'a [Actor],
+    /// The task, where there is one: a policy may be in shadow for some tasks.
+    pub task: Option<TaskId>,
     /// What they want to do.
     pub action: Action,
     /// To what.
@@ -288,7 +290,15 @@ impl<'a> Ask<'a> {
     /// An actor on its own, with an empty context.
     #[must_use]
     pub fn alone(actor: Actor, action: Action, resource: Resource<'a>) -> Self {
-        Self { actor, subject: actor, earlier: &[], action, resource, context: Context::default() }
+        Self {
+            actor,
+            subject: actor,
+            earlier: &[],
+            task: None,
+            action,
+            resource,
+            context: Context::default(),
+        }
     }
 
     /// The holder of a verified credential.
@@ -303,6 +313,7 @@ impl<'a> Ask<'a> {
             actor: principal.actor,
             subject: principal.subject,
             earlier: &principal.earlier,
+            task: Some(principal.task),
             action,
             resource,
             context,

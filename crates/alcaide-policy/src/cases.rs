@@ -442,7 +442,7 @@ impl Compiled {
             key_bound: given.key_bound,
             tool_changed: given.tool_changed,
         };
-        Ok(then(&Ask { actor, subject, earlier: &[], action, resource, context }))
+        Ok(then(&Ask { actor, subject, earlier: &[], task: None, action, resource, context }))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::expr::Reads;
 use crate::outcome::{
     Approver, CODE_FORBIDDEN, CODE_NOT_PERMITTED, CODE_UNCLEAR, Decision, EvalError, Outcome, join,
 };
-use crate::slice::{Match, Slice};
+use crate::slice::{Live, Match, Slice};
 use crate::source::Statute;
 
 /// Longest key of a remembered decision, in bytes.
@@ -88,16 +88,19 @@ impl Compiled {
         counted: &[HumanId],
         matches: Vec<Match>,
     ) -> Decision {
+        let in_shadow = |statute: &Statute| statute.shadow.holds(ask.actor, ask.task);
         let all: Vec<(&Statute, bool)> = matches
             .iter()
             .filter_map(|one| self.statutes.get(one.at).map(|statute| (statute, one.erred.is_some())))
             .collect();
         let binding: Vec<(&Statute, bool)> =
-            all.iter().filter(|(statute, _)| !statute.shadow).copied().collect();
+            all.iter().filter(|(statute, _)| !in_shadow(statute)).copied().collect();
         let scale = Scale { compiled: self, slice, ask, counted };
         let (outcome, determining) = scale.weigh(&binding);
         let determining = determining.into_iter().map(|statute| statute.reference.clone()).collect();
-        let shadow = slice.shadows.then(|| scale.weigh(&all).0);
+        let is_about = |one: &Live| self.statutes.get(one.at).is_some_and(in_shadow);
+        let shadows = slice.shadows && slice.live.iter().any(is_about);
+        let shadow = shadows.then(|| scale.weigh(&all).0);
         let errors = matches
             .into_iter()
             .filter_map(|one| {
@@ -253,6 +256,10 @@ impl Compiled {
         let given = &ask.context;
         let mut key = Key(Vec::with_capacity(96));
         key.bytes(&slice.id.to_be_bytes());
+        for at in &slice.shares {
+            let shaded = |statute: &Statute| statute.shadow.holds(ask.actor, ask.task);
+            key.flag(self.statutes.get(*at).is_some_and(shaded));
+        }
         if reads.has(Reads::HUMAN) {
             match ask.subject {
                 Actor::Human(id) => key.bytes(&id.bits().to_be_bytes()),

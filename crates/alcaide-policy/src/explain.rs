@@ -21,6 +21,7 @@ use crate::ask::{Action, Ask, Resource};
 use crate::compile::Compiled;
 use crate::expr::Reads;
 use crate::outcome::{Decision, PolicyRef};
+use crate::shade::Shadow;
 use crate::source::Statute;
 
 pub use remedy::{Change, Near, Remedy};
@@ -50,8 +51,11 @@ pub struct Article {
     pub policy: PolicyRef,
     /// Whether it permits or forbids.
     pub effect: Effect,
-    /// Whether it is in shadow: decided and recorded, not enforced.
+    /// Whether it is in shadow: decided and recorded, not enforced. Of a call, whether it is for that one; of a plan, whether it
+    /// is for anybody.
     pub shadow: bool,
+    /// For whom it is in shadow, where it binds others.
+    pub shadow_of: Option<String>,
     /// Its annotations, by name.
     pub notes: Vec<(String, String)>,
     /// Its text in Cedar, annotations included, as it stands in its file.
@@ -279,7 +283,7 @@ impl Compiled {
     /// Every policy of the plan as it stands, in the order of the policy set.
     #[must_use]
     pub fn articles(&self) -> Vec<Article> {
-        self.statutes.iter().map(Article::of).collect()
+        self.statutes.iter().map(|one| Article::of(one, one.shadow != Shadow::Nowhere)).collect()
     }
 
     /// What is decided for everybody in the plan, each on their own and with an empty context: agents, then humans,
@@ -304,7 +308,7 @@ impl Compiled {
 }
 
 impl Article {
-    fn of(statute: &Statute) -> Self {
+    fn of(statute: &Statute, shadow: bool) -> Self {
         let notes = statute.policy.annotations();
         let mut notes: Vec<(String, String)> =
             notes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -312,7 +316,8 @@ impl Article {
         Self {
             policy: statute.reference.clone(),
             effect: if statute.permits { Effect::Permit } else { Effect::Forbid },
-            shadow: statute.shadow,
+            shadow,
+            shadow_of: statute.shadow.words().map(Into::into),
             notes,
             text: words::text_of(statute),
         }

@@ -37,6 +37,7 @@ mod house;
 mod note;
 mod outcome;
 mod schema;
+mod shade;
 mod slice;
 mod source;
 

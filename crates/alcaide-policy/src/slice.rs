@@ -54,7 +54,10 @@ pub(crate) struct Slice {
     pub(crate) reads: Reads,
     /// Whether a policy asks for approval, so that approvals decide.
     pub(crate) asks: bool,
+    /// Whether a policy is in shadow for the actor, in some task at least.
     pub(crate) shadows: bool,
+    /// Policies that are in shadow in some of the actor's tasks only.
+    pub(crate) shares: Vec<usize>,
     /// The decision where nothing of `context` is read.
     pub(crate) fixed: Option<Arc<Decision>>,
     /// Actor, action and resource in words.
@@ -179,6 +182,7 @@ impl Compiled {
             reads: Reads::NONE,
             asks: false,
             shadows: false,
+            shares: Vec::new(),
             fixed: None,
             what,
         };
@@ -203,12 +207,15 @@ impl Compiled {
                 one.open.push(place);
             }
             slice.asks |= !statute.notes.ask.is_empty();
-            slice.shadows |= statute.shadow;
+            slice.shadows |= statute.shadow.covers(ask.actor);
+            if statute.shadow.is_share(ask.actor) {
+                slice.shares.push(one.at);
+            }
             if one.erred.is_none() {
                 slice.reads = open(statute, one.from).fold(slice.reads, |all, reads| all.with(reads));
             }
         }
-        if slice.reads.is_empty() {
+        if slice.reads.is_empty() && slice.shares.is_empty() {
             let matches =
                 slice.live.iter().map(|one| Match { at: one.at, erred: one.erred.clone() }).collect();
             slice.fixed = Some(Arc::new(self.weigh(&slice, ask, &[], matches)));

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use alcaide_inventory::declare::{Grant, Pattern, PolicyMode, Route};
+use alcaide_inventory::declare::{Grant, Pattern, Route};
 use alcaide_inventory::{Plan, PolicyId};
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicySet, PrincipalConstraint, ResourceConstraint,
@@ -17,6 +17,7 @@ use crate::expr::{Reads, conjuncts, is_of_context, reads};
 use crate::fault::{Notice, PolicyFault, Rule, line_column, one_line};
 use crate::note::Notes;
 use crate::outcome::PolicyRef;
+use crate::shade::Shadow;
 
 /// Most bytes of one Cedar file.
 pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -40,7 +41,7 @@ pub(crate) const REPLACEABLE: &str = "flow";
 pub(crate) struct Statute {
     pub(crate) reference: PolicyRef,
     pub(crate) permits: bool,
-    pub(crate) shadow: bool,
+    pub(crate) shadow: Shadow,
     pub(crate) notes: Notes,
     pub(crate) principal: Scope,
     pub(crate) action: ActionScope,
@@ -86,7 +87,7 @@ pub(crate) struct File {
     pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) id: Option<PolicyId>,
-    pub(crate) shadow: bool,
+    pub(crate) shadow: Shadow,
     /// Whether it is one of [`SHIPPED`].
     pub(crate) shipped: bool,
     /// What ids of its policies begin with.
@@ -115,7 +116,7 @@ impl Sources {
                 name: format!("default/{name}.cedar"),
                 text: text.into(),
                 id: None,
-                shadow: false,
+                shadow: Shadow::Nowhere,
                 shipped: true,
                 prefix: format!("default/{name}"),
             });
@@ -127,7 +128,7 @@ impl Sources {
                 name: if spec.file.is_empty() { name.to_string() } else { cut(&spec.file) },
                 text: spec.cedar.clone(),
                 id: Some(placed.id),
-                shadow: spec.mode == PolicyMode::Shadow,
+                shadow: Shadow::of(plan, spec),
                 shipped: false,
                 prefix: name.to_string(),
             });
@@ -159,7 +160,7 @@ impl Sources {
             name: cut(file),
             text: text.into(),
             id: None,
-            shadow: false,
+            shadow: Shadow::Nowhere,
             shipped: false,
             prefix: cut(file),
         });
@@ -238,7 +239,7 @@ impl Sources {
                 controls: notes.controls.iter().map(Arc::clone).collect(),
                 cedar_id: cedar_id.into(),
             };
-            self.statutes.push(statute(reference, file.shadow, notes, policy, Some(at)));
+            self.statutes.push(statute(reference, file.shadow.clone(), notes, policy, Some(at)));
         }
     }
 
@@ -273,7 +274,13 @@ impl Sources {
                             controls: Arc::new([]),
                             cedar_id: cedar_id.into(),
                         };
-                        self.statutes.push(statute(reference, false, Notes::default(), &policy, None));
+                        self.statutes.push(statute(
+                            reference,
+                            Shadow::Nowhere,
+                            Notes::default(),
+                            &policy,
+                            None,
+                        ));
                     }
                     Err(errors) => self.faults.push(PolicyFault {
                         rule: Rule::Plan,
@@ -332,7 +339,7 @@ fn begin(policy: &Policy) -> usize {
 
 fn statute(
     reference: PolicyRef,
-    shadow: bool,
+    shadow: Shadow,
     notes: Notes,
     policy: &Policy,
     file: Option<usize>,
@@ -377,7 +384,7 @@ pub(crate) fn permit_of(text: &str) -> Option<Statute> {
     let policy = Policy::parse(None, text).ok()?;
     let reference =
         PolicyRef { id: derived_id(text), cedar_id: text.into(), place: text.into(), controls: Arc::new([]) };
-    Some(statute(reference, false, Notes::default(), &policy, None))
+    Some(statute(reference, Shadow::Nowhere, Notes::default(), &policy, None))
 }
 
 /// Action, resource and condition of a grant's `permit`; `None` if it names what the plan does not hold.

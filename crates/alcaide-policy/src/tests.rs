@@ -6,6 +6,7 @@ mod behaviour;
 mod explained;
 mod faults;
 mod flow;
+mod shaded;
 
 use alcaide_inventory::declare::{Declarations, Named};
 use alcaide_inventory::plan::{Kind, Placed, PlacedTool};
@@ -134,6 +135,7 @@ pub(super) fn plan_of(toml: &str, policies: &[(&str, &str)]) -> Plan {
             } else {
                 alcaide_inventory::declare::PolicyMode::Enforce
             },
+            shadow: None,
         },
     });
     Plan {

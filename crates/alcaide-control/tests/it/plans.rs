@@ -91,6 +91,7 @@ async fn cedar_that_is_wrong_stops_the_plan_with_its_place() {
         cedar: "permit (principal, action\n  resource);".into(),
         file: "p.cedar".into(),
         mode: PolicyMode::Enforce,
+        shadow: None,
     };
     wanted.policies.push(Named { name: "p".parse().unwrap(), spec });
     let Err(OfficeError::Faults { faults }) = house.office.apply(&OP, wanted, None).await else { panic!() };

@@ -22,7 +22,12 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
             office.apply(by, faulty, None).await.map(|_| ())
         }
         Operation::ApplyPolicies => {
-            let spec = Policy { cedar: "permit (".into(), file: String::new(), mode: PolicyMode::Enforce };
+            let spec = Policy {
+                cedar: "permit (".into(),
+                file: String::new(),
+                mode: PolicyMode::Enforce,
+                shadow: None,
+            };
             let edit = Edit::Create(Thing::Policy(Named { name: name(), spec }));
             office.edit(by, edit, None).await.map(|_| ())
         }
@@ -99,6 +104,7 @@ async fn a_policy_author_applies_policies_and_nothing_else() {
         cedar: "forbid (principal, action, resource) when { false };".into(),
         file: String::new(),
         mode: PolicyMode::Shadow,
+        shadow: None,
     };
     wanted.policies.push(Named { name: "p".parse().unwrap(), spec });
     match house.office.apply(&author, wanted.clone(), None).await {

@@ -246,7 +246,7 @@ async fn a_schema_that_policies_do_not_fit_leaves_nothing_behind() {
     house.office.accept_pin(&OP, &server(), "read_file", first).await.unwrap();
     let cedar = "forbid (principal, action == Alcaide::Action::\"files/read_file\", resource)\n\
                  when { context has args && context.args has path && context.args.path == \"/etc/shadow\" };";
-    let spec = Policy { cedar: cedar.into(), file: String::new(), mode: PolicyMode::Enforce };
+    let spec = Policy { cedar: cedar.into(), file: String::new(), mode: PolicyMode::Enforce, shadow: None };
     let policy = Thing::Policy(Named { name: "shadow".parse().unwrap(), spec });
     house.office.edit(&OP, Edit::Create(policy), None).await.unwrap();
     let plan = house.office.current();

@@ -306,3 +306,37 @@ async fn what_cannot_be_done_is_refused() {
     assert_eq!(house.chat(&token, "x").await.code().await, "ALC-GATE-0021");
     assert_eq!(server.arrived(), 0);
 }
+
+#[tokio::test]
+async fn a_policy_in_shadow_for_some_is_recorded_for_them_and_binds_the_rest() {
+    use alcaide_inventory::declare::{PolicyMode, ShadowOf};
+
+    let server = server();
+    let stop = "forbid (principal, action == Alcaide::Action::\"use_model\", resource);";
+    let house = Setup::of(&server).policy("stop", stop).start().await;
+    let (bot, helper) = (house.token(BOT).await, house.token(HELPER).await);
+    let mut number = 1;
+    let mut shade = |of: ShadowOf| {
+        number += 1;
+        let mut plan = house.plan.clone();
+        plan.number = alcaide_inventory::PlanNumber(number);
+        let policy = plan.policies.values_mut().next().unwrap();
+        (policy.spec.mode, policy.spec.shadow) = (PolicyMode::Shadow, Some(of));
+        house.gate.adopt(&plan).unwrap();
+    };
+    shade(ShadowOf { units: vec!["finance".parse().unwrap()], ..ShadowOf::default() });
+    assert_eq!(house.chat(&helper, "hi").await.status, 403);
+    assert_eq!(house.chat(&bot, "hi").await.status, 200);
+    let (intent, _) = house.audit().await.pop().unwrap();
+    assert_eq!(
+        (intent.decided.decision, intent.decided.shadow),
+        (DecisionKind::Allow, Some(DecisionKind::Refuse))
+    );
+    // The smallest share that the task is in, and the one below.
+    let task = intent.who.task;
+    let least = (1..=99).find(|percent| ShadowOf::takes(*percent, task)).unwrap();
+    for (percent, status) in [(least, 200), (least - 1, 403)] {
+        shade(ShadowOf { tasks_percent: Some(percent), ..ShadowOf::default() });
+        assert_eq!(house.chat(&bot, "hi").await.status, status, "{percent}");
+    }
+}

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::{
-    Agent, Budget, BudgetOver, BudgetUnit, Declarations, Human, Named, Operation, Protocol, Role, Route,
-    SCHEMA_VERSION, Standing, Tool, Unit, Upstream,
+    Agent, Budget, BudgetOver, BudgetUnit, Declarations, Human, Named, Operation, Policy, PolicyMode,
+    Protocol, Role, Route, SCHEMA_VERSION, ShadowOf, Standing, Tool, Unit, Upstream,
 };
 use crate::name::Name;
 
@@ -63,6 +63,7 @@ impl Declarations {
                     "write a policy, or remove it",
                 );
             }
+            check.shadow(policy);
         }
         check.found
     }
@@ -220,6 +221,31 @@ impl Check<'_> {
             self.missing(kind, name, what, wanted_kind, wanted, there);
         }
         found
+    }
+
+    fn shadow(&mut self, Named { name, spec }: &Named<Policy>) {
+        let Some(of) = &spec.shadow else { return };
+        let all = self.all;
+        if spec.mode != PolicyMode::Shadow {
+            let why = "`shadow` says for whom it is in shadow, but it binds everybody";
+            self.broken("policy", name, why, "add `mode = \"shadow\"`, or leave `shadow` out");
+        }
+        if *of == ShadowOf::default() {
+            let why = "`shadow` names neither agents, nor units, nor a share of tasks";
+            self.broken("policy", name, why, "leave `shadow` out for everybody, or name them");
+        }
+        if of.tasks_percent.is_some_and(|percent| !(1..=99).contains(&percent)) {
+            let why = "`tasks_percent` must be 1 to 99";
+            self.broken("policy", name, why, "leave it out for all tasks; for none, `mode = \"enforce\"`");
+        }
+        for agent in of.agents.iter().filter(|agent| !all.agents.iter().any(|one| one.name == **agent)) {
+            let there = all.agents.iter().map(|one| &one.name);
+            self.missing("policy", name, "`shadow`", "agent", agent, there);
+        }
+        for unit in of.units.iter().filter(|unit| !all.units.iter().any(|one| one.name == **unit)) {
+            let there = all.units.iter().map(|one| &one.name);
+            self.missing("policy", name, "`shadow`", "unit", unit, there);
+        }
     }
 
     fn missing<'n>(

@@ -129,7 +129,9 @@ static OUTPUT: Shape = shape(&[("pointer", Value), ("integrity", Value), ("confi
 static BUDGET: Shape =
     shape(&[("name", Value), ("over", Of(&OVER)), ("of", Value), ("limit", Value), ("per", Value)]);
 static OVER: Shape = shape(&[("agent", Value), ("owner", Value), ("unit", Value), ("model", Value)]);
-static POLICY: Shape = shape(&[("name", Value), ("cedar", Value), ("file", Value), ("mode", Value)]);
+static POLICY: Shape =
+    shape(&[("name", Value), ("cedar", Value), ("file", Value), ("mode", Value), ("shadow", Of(&SHADOW))]);
+static SHADOW: Shape = shape(&[("agents", Value), ("units", Value), ("tasks_percent", Value)]);
 
 /// The first key of the file, in the order of its lines, that its table does not take.
 pub(super) fn check(file: &DeTable<'_>) -> Result<(), WrongKey> {

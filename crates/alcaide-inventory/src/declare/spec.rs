@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::declare::grant::Grant;
 use crate::fact::{Effect, Facts};
+use crate::id::TaskId;
 use crate::name::Name;
 
 /// A part of the organisation; walls stand between units.
@@ -427,4 +428,40 @@ pub struct Policy {
     /// Whether it binds.
     #[serde(default)]
     pub mode: PolicyMode,
+    /// For whom it is in shadow, where it is; for all others it binds. Absent: for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowOf>,
+}
+
+/// For whom, and for how many of their tasks, a policy is in shadow. What is left out narrows nothing.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowOf {
+    /// Calls of these agents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Name>,
+    /// Calls of agents of these units and of those within them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<Name>,
+    /// So many of a hundred tasks, 1 to 99. A task is wholly in or out, and in each larger share that it is in a smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks_percent: Option<u8>,
+}
+
+impl ShadowOf {
+    /// Whether a task is among so many of a hundred.
+    ///
+    /// By FNV-1a (64 bits) over the id's 16 bytes, most significant first, and a final mix (the 64-bit finaliser of
+    /// MurmurHash3): the same for every policy, plan and machine. Ids of tasks are drawn by the house, so no agent
+    /// chooses its side.
+    #[must_use]
+    pub fn takes(percent: u8, task: TaskId) -> bool {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in task.bits().to_be_bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        (hash ^ (hash >> 33)) % 100 < u64::from(percent)
+    }
 }

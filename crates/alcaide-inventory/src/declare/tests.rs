@@ -543,3 +543,34 @@ fn nearest_knows_slips_of_the_hand() {
         assert_eq!(super::keys::nearest(given, keys.into_iter()), near, "{given}");
     }
 }
+
+#[test]
+fn for_whom_a_policy_is_in_shadow_is_checked() {
+    let shadow = |text: &str| with("mode = \"shadow\"", &format!("mode = \"shadow\"\nshadow = {text}"));
+    let good = shadow("{ agents = [\"invoice-bot\"], units = [\"finance\"], tasks_percent = 99 }");
+    assert!(good.check().is_empty(), "{:?}", good.check());
+    let place = "policy/finance";
+    breaks(&shadow("{}"), place, "names neither agents");
+    breaks(&shadow("{ tasks_percent = 0 }"), place, "1 to 99");
+    breaks(&shadow("{ tasks_percent = 100 }"), place, "1 to 99");
+    breaks(&shadow("{ agents = [\"invoice-bto\"] }"), place, "`invoice-bto`");
+    breaks(&shadow("{ units = [\"finanec\"] }"), place, "`finanec`");
+    breaks(&with("mode = \"shadow\"", "shadow = { tasks_percent = 5 }"), place, "it binds everybody");
+    for bad in ["{ share = 5 }", "{ tasks_percent = 300 }"] {
+        let text = GOOD.replacen("mode = \"shadow\"", &format!("mode = \"shadow\"\nshadow = {bad}"), 1);
+        assert!(Declarations::from_toml("case.toml", &text).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_task_is_in_a_share_for_good() {
+    use crate::declare::ShadowOf;
+    // Where a task stands among a hundred must not change with the program.
+    let place = |task: u128| {
+        (0..=100)
+            .find(|percent| ShadowOf::takes(*percent, crate::TaskId::from_bits(task)))
+            .map(|first| first - 1)
+    };
+    let places: Vec<_> = (1..=8).map(|task| place(task).unwrap()).collect();
+    assert_eq!(places, [68, 92, 76, 14, 5, 20, 96, 46]);
+}

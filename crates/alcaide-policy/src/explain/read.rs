@@ -40,7 +40,8 @@ impl Compiled {
         let mut considered = Vec::with_capacity(self.statutes.len());
         let mut matches = Vec::new();
         for (at, statute) in self.statutes.iter().enumerate() {
-            let said = self.said(statute, (actor, &placed, &action), &judge, args_fit, hindsight);
+            let shadow = statute.shadow.holds(ask.actor, ask.task);
+            let said = self.said(statute, (actor, &placed, &action), &judge, args_fit, shadow, hindsight);
             let matched = match &said.verdict {
                 Verdict::Matched => Some(None),
                 Verdict::Erred { why, .. } => Some(Some(Arc::clone(why))),
@@ -52,7 +53,11 @@ impl Compiled {
             let mut readings = reader.readings(said.about);
             // What is not known has no value here, only a place holder.
             readings.retain(|one| !hindsight.lost.iter().any(|lost| lost.is_at(&one.path)));
-            considered.push(Considered { article: Article::of(statute), readings, verdict: said.verdict });
+            considered.push(Considered {
+                article: Article::of(statute, shadow),
+                readings,
+                verdict: said.verdict,
+            });
         }
         settle(&mut considered);
         (considered, matches)
@@ -64,6 +69,7 @@ impl Compiled {
         (actor, placed, action): (&ActorFacts, &Placed, &EntityUID),
         judge: &Judge<'_>,
         args_fit: bool,
+        shadow: bool,
         hindsight: &Hindsight<'_>,
     ) -> Said<'s> {
         let house = &self.house;
@@ -97,7 +103,7 @@ impl Compiled {
             let clause = || clause_of(statute, &condition.expr);
             if !lost.is_empty() {
                 let lost = lost.into_iter().map(|lost| lost.as_str()).collect();
-                let recorded = recorded(statute, hindsight);
+                let recorded = recorded(statute, shadow, hindsight);
                 return Said { verdict: Verdict::Unknown { clause: clause(), lost, recorded }, about };
             }
             match judge.holds(&condition.expr) {
@@ -111,9 +117,9 @@ impl Compiled {
 }
 
 /// Whether a policy that cannot be judged matched, as far as the record leaves no doubt.
-fn recorded(statute: &Statute, hindsight: &Hindsight<'_>) -> Option<bool> {
+fn recorded(statute: &Statute, shadow: bool, hindsight: &Hindsight<'_>) -> Option<bool> {
     let recorded = hindsight.recorded?;
-    if statute.shadow {
+    if shadow {
         return None;
     }
     let asks = !statute.notes.ask.is_empty();

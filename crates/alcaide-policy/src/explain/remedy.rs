@@ -83,6 +83,8 @@ impl Compiled {
             })
             .collect();
         let mut ask = *ask;
+        let (actor, task) = (ask.actor, ask.task);
+        let in_shadow = |statute: &Statute| statute.shadow.holds(actor, task);
         let mut counted = self.counted(&ask);
         let mut matches = matches.to_vec();
         let mut gone: HashSet<usize> = HashSet::new();
@@ -97,7 +99,7 @@ impl Compiled {
                         .filter(|one| !gone.contains(&one.at))
                         .filter_map(|one| Some((one, self.statutes.get(one.at)?)))
                         .filter(|(one, statute)| {
-                            !statute.shadow
+                            !in_shadow(statute)
                                 && !statute.permits
                                 && (one.erred.is_some() || statute.notes.ask.is_empty())
                         })
@@ -138,7 +140,7 @@ impl Compiled {
                 .iter()
                 .filter(|one| !gone.contains(&one.at))
                 .filter_map(|one| Some((self.statutes.get(one.at)?, one.erred.is_some())))
-                .filter(|(statute, _)| !statute.shadow)
+                .filter(|(statute, _)| !in_shadow(statute))
                 .collect();
             if permitted {
                 given.push((&permit, false));
@@ -193,7 +195,7 @@ impl Compiled {
         let Ok((actor, placed, action)) = self.parties(ask) else { return Vec::new() };
         let is_near = |(at, statute): &(usize, &Statute)| {
             statute.permits
-                && !statute.shadow
+                && !statute.shadow.holds(ask.actor, ask.task)
                 && !matches.iter().any(|one| one.at == *at)
                 && self.miss(statute, actor, &placed, &action).is_none()
         };

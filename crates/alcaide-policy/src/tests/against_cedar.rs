@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::shade::Shadow;
 use crate::{Action, Flow, Outcome, UserWords};
 
 fn a_policy() -> impl Strategy<Value = String> {
@@ -195,6 +196,7 @@ impl Owned {
             actor: self.actor,
             subject: self.subject,
             earlier: &self.earlier,
+            task: None,
             action: self.action,
             resource: self.resource,
             context: Context {
@@ -453,8 +455,11 @@ impl<'a> Naive<'a> {
 
     /// Ids of the policies of one kind that match, and whether one failed.
     fn matching(&self, permits: bool, shadow: bool) -> (BTreeSet<String>, bool) {
-        let chosen =
-            self.compiled.statutes.iter().filter(|one| one.permits == permits && (shadow || !one.shadow));
+        let chosen = self
+            .compiled
+            .statutes
+            .iter()
+            .filter(|one| one.permits == permits && (shadow || one.shadow == Shadow::Nowhere));
         let set = PolicySet::from_policies(chosen.map(|one| one.policy.clone())).unwrap();
         let said = Authorizer::new().is_authorized(&self.request, &set, &self.entities);
         (
@@ -487,7 +492,7 @@ impl<'a> Naive<'a> {
 
     /// Cedar's own decision over the whole set, where it has the same meaning: nothing asks, no forbid fails.
     fn check_plainly(&self, decision: &Decision) {
-        let binding = || self.compiled.statutes.iter().filter(|one| !one.shadow);
+        let binding = || self.compiled.statutes.iter().filter(|one| one.shadow == Shadow::Nowhere);
         if binding().any(|one| !one.notes.ask.is_empty()) || self.matching(false, false).1 {
             return;
         }

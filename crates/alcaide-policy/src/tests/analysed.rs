@@ -240,6 +240,30 @@ fn arguments_are_part_of_the_question() {
 }
 
 #[test]
+fn a_forbid_in_shadow_for_some_proves_nothing_and_a_permit_counts() {
+    use alcaide_inventory::declare::{PolicyMode, ShadowOf};
+    let Some(mut solver) = Cvc5::here() else { return };
+    let action = "action == Alcaide::Action::\"use_hosted\"";
+    let claim = format!("forbid (principal, {action}, resource);");
+    let permit = format!("permit (principal is Alcaide::Agent, {action}, resource);");
+    let of = |policies: &[(&str, &str)], shaded: &str| {
+        let mut plan = plan_of(HOUSE, policies);
+        let policy = plan.policies.get_mut(&shaded.parse::<Name>().unwrap()).unwrap();
+        policy.spec.mode = PolicyMode::Shadow;
+        policy.spec.shadow = Some(ShadowOf { tasks_percent: Some(1), ..ShadowOf::default() });
+        Compiled::compile(&plan).unwrap()
+    };
+    for (policies, shaded) in [
+        (&[("open", permit.as_str()), ("shut", claim.as_str())][..], "shut"),
+        (&[("open", permit.as_str())], "open"),
+    ] {
+        let compiled = of(policies, shaded);
+        let found = prove(&compiled, &own(&compiled, &claim), &mut solver);
+        assert!(matches!(found.verdict, Proof::Broken(_)), "{shaded}: {found:#?}");
+    }
+}
+
+#[test]
 fn what_a_solver_does_not_say_is_not_made_up() {
     let compiled = compiled(&[("flow", "")]);
     let property = shipped("unbound-control-argument");

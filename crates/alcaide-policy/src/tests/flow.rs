@@ -21,6 +21,7 @@ fn outcome(
         actor: principal,
         subject: principal,
         earlier: &[],
+        task: None,
         action: Action::CallTool,
         resource,
         context,

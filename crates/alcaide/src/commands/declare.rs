@@ -73,6 +73,8 @@ mod tests {
             r#""over":{"unit""#,
             r#""over":{"model""#,
             r#""mode":"shadow""#,
+            r#""shadow":{"units""#,
+            r#""tasks_percent":90"#,
         ] {
             assert!(text.contains(word), "{word}: {text}");
         }

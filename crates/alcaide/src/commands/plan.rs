@@ -310,7 +310,8 @@ fn apart(mut all: Declarations) -> (Declarations, Vec<(PathBuf, String)>) {
         }
         files.push((PathBuf::from(path), std::mem::take(&mut policy.spec.cedar)));
         if policy.spec.mode != PolicyMode::Enforce {
-            let spec = Policy { cedar: String::new(), file: String::new(), mode: policy.spec.mode };
+            let Policy { mode, shadow, .. } = policy.spec;
+            let spec = Policy { cedar: String::new(), file: String::new(), mode, shadow };
             kept.push(Named { name: policy.name, spec });
         }
     }
@@ -352,7 +353,7 @@ mod tests {
     const TOML: &str = "schema = 1\n\
         [[unit]]\nname = \"main\"\n\
         [[policy]]\nname = \"in-line\"\ncedar = \"forbid (principal, action, resource);\"\n\
-        [[policy]]\nname = \"a.b\"\ncedar = \"\"\nmode = \"shadow\"\n";
+        [[policy]]\nname = \"a.b\"\ncedar = \"\"\nmode = \"shadow\"\nshadow = { units = [\"main\"], tasks_percent = 5 }\n";
 
     #[test]
     fn an_exported_folder_reads_as_what_was_exported() {

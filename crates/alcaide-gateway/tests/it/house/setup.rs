@@ -177,7 +177,12 @@ impl Setup {
         let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
         let policies = self.policies.iter().map(|(name, cedar)| Named {
             name: name.parse::<Name>().unwrap(),
-            spec: Policy { cedar: cedar.clone(), file: format!("{name}.cedar"), mode: PolicyMode::Enforce },
+            spec: Policy {
+                cedar: cedar.clone(),
+                file: format!("{name}.cedar"),
+                mode: PolicyMode::Enforce,
+                shadow: None,
+            },
         });
         let id = SecretId::from_bits(1);
         let sealed =

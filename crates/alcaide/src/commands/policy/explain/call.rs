@@ -393,8 +393,15 @@ impl Asked<'_> {
             key_bound: who.bound,
             ..clean
         };
-        let ask =
-            Ask { actor: who.actor, subject: who.subject, earlier: &who.earlier, action, resource, context };
+        let ask = Ask {
+            actor: who.actor,
+            subject: who.subject,
+            earlier: &who.earlier,
+            task: Some(who.task),
+            action,
+            resource,
+            context,
+        };
         let recorded =
             Recorded { decision: decision_word(self.decided.decision), policies: &self.decided.policies };
         self.compiled.explain_after(&ask, &Hindsight { lost: self.lost, recorded: Some(recorded) })

@@ -145,7 +145,12 @@ impl RecordTold {
 
 impl PolicyTold {
     fn write(&self, page: &mut Page) {
-        let shadow = if self.shadow { ", in shadow" } else { "" };
+        let shadow = match (self.shadow, &self.shadow_of) {
+            (true, None) => ", in shadow".to_owned(),
+            (true, Some(whom)) => format!(", in shadow: it is for {}", shown(whom)),
+            (false, Some(whom)) => format!(", binds here: in shadow for {}", shown(whom)),
+            (false, None) => String::new(),
+        };
         let place = if self.place == self.id { String::new() } else { format!("  {}", self.place) };
         let id = page.bold(&self.id);
         page.raw(&format!("  {id}  {}{shadow}{}\n", self.effect, shown(&place)));

@@ -134,6 +134,9 @@ pub(super) struct PolicyTold {
     pub(super) place: String,
     pub(super) effect: &'static str,
     pub(super) shadow: bool,
+    /// For whom it is in shadow, where it binds others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shadow_of: Option<String>,
     pub(super) part: Part,
     /// What it said, in words.
     pub(super) why: String,
@@ -325,6 +328,7 @@ impl PolicyTold {
             place: article.policy.place.to_string(),
             effect: article.effect.as_str(),
             shadow: article.shadow,
+            shadow_of: article.shadow_of.clone(),
             part,
             why,
             condition: None,
