@@ -452,8 +452,8 @@ impl ShadowOf {
     /// Whether a task is among so many of a hundred.
     ///
     /// By FNV-1a (64 bits) over the id's 16 bytes, most significant first, and a final mix (the 64-bit finaliser of
-    /// MurmurHash3): the same for every policy, plan and machine. Ids of tasks are drawn by the house, so no agent
-    /// chooses its side.
+    /// MurmurHash3): the same for every policy, plan and machine. Ids of tasks are drawn by the house: no agent
+    /// names them.
     #[must_use]
     pub fn takes(percent: u8, task: TaskId) -> bool {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
