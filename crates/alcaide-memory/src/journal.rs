@@ -16,7 +16,7 @@ impl Memory {
         if state.applied.note(index) {
             state.apply(index, entry);
             match &entry.event {
-                Event::Refused(refused) => self.asked(index, refused),
+                Event::Refused(refused) => self.asked(index, refused, entry.at),
                 Event::Order(order) => self.answered(&state, order, entry.at),
                 Event::Intent(intent) => self.spent(&intent.effects),
                 Event::Issued(_) => {

@@ -19,6 +19,7 @@ use alcaide_seal::digest::sha256;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::rate::{AskLimits, Asker, Party, Rates};
 use crate::state::{Memory, State};
 
 /// Most questions that are remembered at one time; past it calls are refused unasked, no question is forgotten early.
@@ -38,6 +39,16 @@ pub enum AskError {
     /// This actor has too many.
     #[error("the actor has {QUESTIONS_OF_ACTOR_MAX} questions already")]
     ActorFull,
+    /// As many were asked within the hour as may be: no person is asked so often.
+    #[error("{of} has asked {limit} questions within an hour; the next can be asked after {again}", of = if *acts { "this agent" } else { "everybody who acts for the same subject" })]
+    TooOften {
+        /// Whether the limit is that of who acts; else of on whose behalf.
+        acts: bool,
+        /// The limit.
+        limit: u32,
+        /// When one can be asked again.
+        again: Moment,
+    },
     /// Another call has just asked the same.
     #[error("the same was asked just now")]
     Asked,
@@ -106,13 +117,18 @@ impl Kept {
     }
 }
 
+/// How often each party asked, as a snapshot holds it: whether it is one that acts, who, and when.
+pub(crate) type KeptRates = Vec<(bool, Actor, Vec<Moment>)>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     kept: HashMap<ApprovalId, Kept>,
     /// The newest question of a key.
     by_key: HashMap<Digest, ApprovalId>,
     /// Questions that are being written.
-    opening: HashMap<Digest, (ApprovalId, Actor)>,
+    opening: HashMap<Digest, (ApprovalId, Asker)>,
+    /// How many were asked lately.
+    pub(crate) rates: Rates,
     /// Turns with every change that a waiting call may want to see.
     turned: watch::Sender<u64>,
 }
@@ -123,6 +139,7 @@ pub(crate) struct Questions {
 pub struct Opening {
     memory: Arc<Memory>,
     key: Digest,
+    at: Moment,
     done: bool,
 }
 
@@ -211,7 +228,7 @@ impl Memory {
         self: &Arc<Self>,
         key: Digest,
         approval: ApprovalId,
-        actor: Actor,
+        (asker, limits): (Asker, AskLimits),
         now: Moment,
     ) -> Result<Opening, AskError> {
         let mut questions = self.questions();
@@ -225,13 +242,22 @@ impl Memory {
         if questions.kept.len().saturating_add(questions.opening.len()) >= QUESTIONS_MAX {
             return Err(AskError::Full);
         }
-        let own = questions.kept.values().filter(|kept| kept.actor == actor && kept.holds(now)).count();
-        let begun = questions.opening.values().filter(|(_, of)| *of == actor).count();
+        let own = questions.kept.values().filter(|kept| kept.actor == asker.actor && kept.holds(now)).count();
+        let begun = questions.opening.values().filter(|(_, of)| of.actor == asker.actor).count();
         if own.saturating_add(begun) >= QUESTIONS_OF_ACTOR_MAX {
             return Err(AskError::ActorFull);
         }
-        questions.opening.insert(key, (approval, actor));
-        Ok(Opening { memory: Arc::clone(self), key, done: false })
+        for party in asker.parties() {
+            let acts = matches!(party, Party::Acting(_));
+            let limit = if acts { limits.per_actor } else { limits.per_subject };
+            let begun =
+                questions.opening.values().filter(|(_, of)| of.parties().any(|of| of == party)).count();
+            if let Some(again) = questions.rates.full_until(party, limit, begun, now) {
+                return Err(AskError::TooOften { acts, limit, again });
+            }
+        }
+        questions.opening.insert(key, (approval, asker));
+        Ok(Opening { memory: Arc::clone(self), key, at: now, done: false })
     }
 
     /// Takes the answer for one use: it is then nobody else's. `None` if it is not to be had (any more).
@@ -247,9 +273,10 @@ impl Memory {
     }
 
     /// The question that `refused` asks stands in entry `index`.
-    pub(crate) fn asked(&self, index: u64, refused: &Refused) {
-        if let Some(kept) = Kept::of(index, refused) {
+    pub(crate) fn asked(&self, index: u64, refused: &Refused, at: Moment) {
+        if let (Some(kept), Some(who)) = (Kept::of(index, refused), &refused.who) {
             let mut questions = self.questions();
+            questions.rates.note(Asker { actor: who.actor, subject: who.subject }, at);
             questions.opening.remove(&kept.key);
             questions.by_key.insert(kept.key, kept.id);
             questions.kept.insert(kept.id, kept);
@@ -305,11 +332,12 @@ impl Memory {
         }
     }
 
-    /// All questions, for a snapshot, in the order in which they were asked.
-    pub(crate) fn kept_questions(&self) -> Vec<Kept> {
-        let mut kept: Vec<_> = self.questions().kept.values().cloned().collect();
+    /// All questions, for a snapshot, in the order in which they were asked; and how often each party asked.
+    pub(crate) fn kept_questions(&self) -> (Vec<Kept>, KeptRates) {
+        let questions = self.questions();
+        let mut kept: Vec<_> = questions.kept.values().cloned().collect();
         kept.sort_unstable_by_key(|one| one.entry);
-        kept
+        (kept, questions.rates.kept())
     }
 }
 
@@ -333,8 +361,8 @@ impl Kept {
 
 impl Questions {
     /// Questions as a snapshot holds them: in the order in which they were asked.
-    pub(crate) fn of(kept: Vec<Kept>) -> Self {
-        let mut questions = Self::default();
+    pub(crate) fn of(kept: Vec<Kept>, rates: KeptRates) -> Self {
+        let mut questions = Self { rates: Rates::of(rates), ..Self::default() };
         for one in kept {
             questions.by_key.insert(one.key, one.id);
             questions.kept.insert(one.id, one);
@@ -361,7 +389,7 @@ impl Opening {
     /// The question is in the ledger at `index`: it can be answered from here on.
     pub fn opened(mut self, index: u64, refused: &Refused) {
         self.done = true;
-        self.memory.opened(index, refused);
+        self.memory.opened(index, refused, self.at);
     }
 }
 

@@ -14,7 +14,7 @@ use alcaide_record::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
-use crate::question::{Kept, Questions};
+use crate::question::{Kept, KeptRates, Questions};
 use crate::state::{ActorState, Applied, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
@@ -58,6 +58,9 @@ struct Form {
     planted: Vec<(Digest, Planted)>,
     #[serde(default)]
     questions: Vec<Kept>,
+    /// Absent in snapshots from before it was kept: then the hour begins anew.
+    #[serde(default)]
+    asked: KeptRates,
     /// Absent in snapshots from before it was kept: then whoever remembers many has perhaps forgotten some.
     #[serde(default)]
     forgot_tasks: Option<bool>,
@@ -73,6 +76,7 @@ impl Memory {
     pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
         let form = {
             let state = self.state();
+            let (questions, asked) = self.kept_questions();
             // Amounts set aside for calls whose intent is not written yet are not part of what the ledger knows.
             let mut budgets: Vec<(BudgetId, Moment, Counter)> = state
                 .budgets
@@ -123,7 +127,8 @@ impl Memory {
                     })
                     .collect(),
                 planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
-                questions: self.kept_questions(),
+                questions,
+                asked,
                 forgot_tasks: Some(state.forgot_tasks),
                 forgot_runs: Some(state.forgot_runs),
             }
@@ -176,7 +181,7 @@ impl Memory {
             applied: Applied { below: form.below, beyond: form.beyond },
             ..State::default()
         };
-        Ok(Arc::new(Self::of(state, Questions::of(form.questions))))
+        Ok(Arc::new(Self::of(state, Questions::of(form.questions, form.asked))))
     }
 
     fn of(state: State, questions: Questions) -> Self {

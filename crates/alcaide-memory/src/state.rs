@@ -248,10 +248,10 @@ impl Memory {
     }
 
     /// The gate's own question was given `index`; a second time it changes nothing.
-    pub(crate) fn opened(&self, index: u64, refused: &Refused) {
+    pub(crate) fn opened(&self, index: u64, refused: &Refused, at: Moment) {
         let mut state = self.state();
         if state.applied.note(index) {
-            self.asked(index, refused);
+            self.asked(index, refused, at);
         }
     }
 

@@ -273,6 +273,7 @@ impl House {
             limits: settings.gate_limits()?,
             origins: settings.gate_origins(),
             approval_wait: settings.approval_wait()?,
+            ask_limits: settings.ask_limits()?,
         })?;
         let trial = gate.clone();
         office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alcaide_memory::{AskLimits, RATE_MAX};
 use alcaide_serve::Limits;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ use crate::webhook::WebhookSettings;
 const KEEP_DAYS_MAX: u32 = 3_650;
 /// Longest wait for people, in milliseconds: well below the life of a question.
 const APPROVAL_WAIT_MAX_MS: u64 = 600_000;
+/// Most questions that one agent asks within an hour, where nothing else is said: one in two minutes.
+const QUESTIONS_PER_HOUR: u32 = 30;
+/// Most questions on behalf of one subject, by all who act for it, where nothing else is said.
+const QUESTIONS_PER_HOUR_SUBJECT: u32 = 60;
 
 /// All settings. A missing key has its default; an unknown key is refused.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -64,6 +69,12 @@ pub(crate) struct GateSettings {
     /// 30 seconds after which many clients and proxies give a silent call up. Whoever can raise it keeps calls, and
     /// their bodies, in memory for longer; an answer that comes later is found by the next call.
     pub(crate) approval_wait_ms: u64,
+    /// Most questions to people that one agent asks within an hour: 1 to 10,000. Default 30, one in two minutes: who is
+    /// asked more often stops looking. Past it what would ask is refused unasked. Whoever can raise it can tire those
+    /// who answer; whoever can lower it can have calls refused that a person would have let pass.
+    pub(crate) questions_per_hour: u32,
+    /// The same for all who act on behalf of one subject together. Default 60.
+    pub(crate) questions_per_hour_subject: u32,
     /// What callers call the gate, where that is not its address: `https://gate.example`. Proofs of possession may name
     /// it, and `Host` too.
     pub(crate) public_url: Option<String>,
@@ -122,6 +133,8 @@ impl Default for GateSettings {
             connections: limits.connections(),
             calls_per_actor: limits.calls_per_actor(),
             approval_wait_ms: 25_000,
+            questions_per_hour: QUESTIONS_PER_HOUR,
+            questions_per_hour_subject: QUESTIONS_PER_HOUR_SUBJECT,
             public_url: None,
             upstream_roots: None,
             tls: None,
@@ -259,6 +272,23 @@ impl Settings {
             "`gate.approval_wait_ms` is {wait}, at most {APPROVAL_WAIT_MAX_MS}"
         );
         Ok(Duration::from_millis(wait))
+    }
+
+    /// How many questions to people may be asked within an hour.
+    pub(crate) fn ask_limits(&self) -> Result<AskLimits> {
+        let [per_actor, per_subject] = self.hourly().map(|(key, limit)| {
+            anyhow::ensure!((1..=RATE_MAX).contains(&limit), "`{key}` is {limit}, not 1 to {RATE_MAX}");
+            Ok(limit)
+        });
+        Ok(AskLimits { per_actor: per_actor?, per_subject: per_subject? })
+    }
+
+    /// The limits of questions in an hour, with their keys.
+    pub(crate) const fn hourly(&self) -> [(&'static str, u32); 2] {
+        [
+            ("gate.questions_per_hour", self.gate.questions_per_hour),
+            ("gate.questions_per_hour_subject", self.gate.questions_per_hour_subject),
+        ]
     }
 
     /// How long the store keeps what is kept for people.

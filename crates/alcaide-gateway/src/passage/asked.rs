@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::ApprovalId;
-use alcaide_memory::{AskError, Standing, question_key};
+use alcaide_memory::{AskError, Asker, Standing, question_key};
 use alcaide_record::{Question, Refused, Stage};
 use tokio::sync::SemaphorePermit;
 
@@ -203,10 +203,14 @@ impl Waiting {
                 }
                 _ => {
                     let approval = shared.approval_id();
-                    let actor = call.stage.who().credential().principal.actor;
-                    let opening = match memory.open(key, approval, actor, now) {
+                    let principal = &call.stage.who().credential().principal;
+                    let asker = Asker { actor: principal.actor, subject: principal.subject };
+                    let opening = match memory.open(key, approval, (asker, shared.ask_limits), now) {
                         Ok(opening) => opening,
                         Err(AskError::Asked) => continue,
+                        Err(often @ AskError::TooOften { acts, again, .. }) => {
+                            return Ended::Refused(too_often(&often, acts, again.since(now)));
+                        }
                         Err(full) => {
                             return Ended::Refused(
                                 Refusal::of(refusal::ASKING_FULL, Stage::Decided)
@@ -249,6 +253,18 @@ fn pending(approval: ApprovalId, expires: Option<Moment>, reason: &str) -> Refus
         ))
         .retry_in(Some(COME_AGAIN))
         .about(approval)
+}
+
+/// Nobody is asked: people were asked as often as they may be.
+fn too_often(why: &AskError, acts: bool, wait: Duration) -> Refusal {
+    let setting = if acts { "questions_per_hour" } else { "questions_per_hour_subject" };
+    Refusal::of(refusal::ASKED_OFTEN, Stage::Decided)
+        .saying(format!("too many questions in this hour; {why}"))
+        .cured_by(format!(
+            "wait, or let fewer calls ask: start tasks with the user's words, let an approver endorse values, declare the \
+             tools' facts; an operator may raise `gate.{setting}`"
+        ))
+        .retry_in(Some(wait))
 }
 
 /// How much longer a call waits. Its place among those that wait is taken when it first waits, and kept.

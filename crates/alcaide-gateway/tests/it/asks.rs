@@ -1,6 +1,7 @@
 //! A policy asks for a person's yes: the call waits or comes again, and passes once, as it was shown.
 
 mod ends;
+mod hour;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -77,6 +77,13 @@ fn told(entries: &[Entry]) -> Arc<Memory> {
     memory
 }
 
+const LIMITS: AskLimits = AskLimits { per_actor: crate::rate::RATE_MAX, per_subject: crate::rate::RATE_MAX };
+
+/// Somebody who acts for nobody else, and may ask as much as any.
+fn alone(actor: Actor) -> (Asker, AskLimits) {
+    (Asker { actor, subject: actor }, LIMITS)
+}
+
 fn standing(memory: &Memory, refused: &Refused) -> Standing {
     memory.standing(&question_key(refused).unwrap(), NOW)
 }
@@ -227,19 +234,19 @@ fn a_question_has_one_place_until_it_is_written_or_not() {
     let asked = numbered(1);
     let (key, approval) = (question_key(&asked).unwrap(), ApprovalId::from_bits(1));
     let actor = asked.who.as_ref().unwrap().actor;
-    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    let opening = memory.open(key, approval, alone(actor), NOW).unwrap();
     assert_eq!(standing(&memory, &asked), Standing::Busy(approval));
-    assert_eq!(memory.open(key, approval, actor, NOW).unwrap_err(), AskError::Asked);
+    assert_eq!(memory.open(key, approval, alone(actor), NOW).unwrap_err(), AskError::Asked);
     drop(opening);
     assert_eq!(standing(&memory, &asked), Standing::Unasked);
-    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    let opening = memory.open(key, approval, alone(actor), NOW).unwrap();
     // The follower may come first: the second note changes nothing.
     memory.apply(0, &asks(&asked));
     memory.apply(1, &approve(&asked, 7, NOW + LATER));
     opening.opened(0, &asked);
     let answered = Standing::Asked { approval, expires: NOW + LATER, yes: vec![human(7)] };
     assert_eq!(standing(&memory, &asked), answered);
-    assert_eq!(memory.open(key, ApprovalId::from_bits(2), actor, NOW).unwrap_err(), AskError::Asked);
+    assert_eq!(memory.open(key, ApprovalId::from_bits(2), alone(actor), NOW).unwrap_err(), AskError::Asked);
     assert_eq!(memory.replay_from(), 2);
 }
 
@@ -250,7 +257,7 @@ fn one_actor_has_its_bound_and_room_is_made_by_time_alone() {
     let actor = asked.who.as_ref().unwrap().actor;
     let ask = |memory: &Arc<Memory>, bits: u128, now| {
         let key = Digest([u8::try_from(bits % 251).unwrap(); 32]);
-        memory.open(key, ApprovalId::from_bits(bits), actor, now)
+        memory.open(key, ApprovalId::from_bits(bits), alone(actor), now)
     };
     for bits in 0..QUESTIONS_OF_ACTOR_MAX {
         asked.approval = Some(ApprovalId::from_bits(u128::try_from(bits).unwrap()));
@@ -259,7 +266,7 @@ fn one_actor_has_its_bound_and_room_is_made_by_time_alone() {
     }
     assert_eq!(ask(&memory, 200, NOW).unwrap_err(), AskError::ActorFull);
     let other = Actor::Agent(AgentId::from_bits(50));
-    assert!(memory.open(Digest([200; 32]), ApprovalId::from_bits(200), other, NOW).is_ok());
+    assert!(memory.open(Digest([200; 32]), ApprovalId::from_bits(200), alone(other), NOW).is_ok());
     assert!(ask(&memory, 200, NOW + LATER).is_ok());
 }
 
@@ -274,10 +281,10 @@ fn all_together_have_their_bound_and_no_question_is_forgotten_early() {
         memory.apply(u64::try_from(at).unwrap(), &asks(&asked));
     }
     let actor = Actor::Agent(AgentId::from_bits(1 << 64));
-    let open = |now| memory.open(Digest([1; 32]), ApprovalId::from_bits(1 << 64), actor, now);
+    let open = |now| memory.open(Digest([1; 32]), ApprovalId::from_bits(1 << 64), alone(actor), now);
     assert_eq!(open(NOW + LATER - Duration::from_micros(1)).unwrap_err(), AskError::Full);
     assert!(open(NOW + LATER).is_ok());
-    assert_eq!(memory.kept_questions().len(), 0);
+    assert_eq!(memory.kept_questions().0.len(), 0);
 }
 
 #[test]
@@ -290,4 +297,34 @@ fn a_snapshot_from_before_there_were_questions_is_read() {
     assert_eq!((read.replay_from(), standing(&read, &numbered(1))), (1, Standing::Unasked));
     old["version"] = 3.into();
     assert!(Memory::from_snapshot(&serde_json::to_vec(&old).unwrap()).is_err());
+}
+
+#[test]
+fn what_was_asked_within_the_hour_is_counted_after_a_restart_too() {
+    let ask = |memory: &Arc<Memory>, limit: u32, now| {
+        let who = asking().who.unwrap();
+        let limits = AskLimits { per_actor: limit, per_subject: limit };
+        let asker = Asker { actor: who.actor, subject: who.subject };
+        memory.open(Digest([77; 32]), ApprovalId::from_bits(77), (asker, limits), now).map(drop)
+    };
+    let mut second = numbered(2);
+    second.question.as_mut().unwrap().matter = Digest([2; 32]);
+    let memory = told(&[asks(&numbered(1)), asks(&second)]);
+    let full = AskError::TooOften { acts: true, limit: 2, again: NOW + crate::rate::RATE_SPAN };
+    let again = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [&memory, &again] {
+        assert_eq!(ask(memory, 2, NOW), Err(full));
+        assert_eq!(ask(memory, 3, NOW), Ok(()));
+        assert_eq!(ask(memory, 2, NOW + crate::rate::RATE_SPAN), Ok(()));
+    }
+    // A place that is taken counts before it is written, and no more once it is given back.
+    let memory = Memory::empty();
+    let actor = asking().who.unwrap().actor;
+    let limits = AskLimits { per_actor: 1, per_subject: 1 };
+    let asker = Asker { actor, subject: actor };
+    let opening = memory.open(Digest([1; 32]), ApprovalId::from_bits(1), (asker, limits), NOW).unwrap();
+    let other = || memory.open(Digest([2; 32]), ApprovalId::from_bits(2), (asker, limits), NOW).map(drop);
+    assert!(matches!(other(), Err(AskError::TooOften { .. })));
+    drop(opening);
+    assert_eq!(other(), Ok(()));
 }

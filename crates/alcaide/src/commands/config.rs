@@ -1,6 +1,7 @@
 //! Settings: check them, show them, describe them.
 
 use alcaide_identity::spiffe::TrustDomain;
+use alcaide_memory::RATE_MAX;
 use alcaide_seal::note::KeyName;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -152,6 +153,11 @@ fn check(settings: &Settings) -> Result<(), Bad> {
     }
     settings.gate_limits().map_err(|error| Bad::new("gate", error))?;
     settings.approval_wait().map_err(|error| Bad::new("gate.approval_wait_ms", error))?;
+    for (key, limit) in settings.hourly() {
+        if !(1..=RATE_MAX).contains(&limit) {
+            return Err(Bad::new(key, format!("`{key}` is {limit}, not 1 to {RATE_MAX}")));
+        }
+    }
     settings.kept().map_err(|error| Bad::new("office.keep_days", error))?;
     WebhookSettings::check(&settings.webhook).map_err(|error| Bad::new("webhook", error))?;
     let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
@@ -230,6 +236,14 @@ fn schema() -> Value {
                 "approval_wait_ms": {
                     "type": "integer", "minimum": 0, "maximum": 600_000, "default": 25_000,
                     "description": "how long a call waits for people to answer, milliseconds; 0 for never",
+                },
+                "questions_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 30,
+                    "description": "most questions to people that one agent asks within an hour; past it what would ask is refused unasked",
+                },
+                "questions_per_hour_subject": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 60,
+                    "description": "the same for all who act on behalf of one subject together",
                 },
                 "public_url": {
                     "type": "string", "format": "uri",
@@ -343,6 +357,11 @@ mod tests {
         assert!(tried("[office]\nkeep_days = 3651\n").contains("`office.keep_days`"));
         assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
         assert!(tried("[gate]\napproval_wait_ms = 600001\n").contains("`gate.approval_wait_ms`"));
+        for key in ["questions_per_hour", "questions_per_hour_subject"] {
+            for wrong in [0, 10_001] {
+                assert!(tried(&format!("[gate]\n{key} = {wrong}\n")).contains(&format!("`gate.{key}`")));
+            }
+        }
         let hook =
             "name = \"a\"\nsecret_file = \"s\"\nevents = [\"record\"]\nurl = \"http://chat.example\"\n";
         assert!(tried(&format!("[[webhook]]\n{hook}")).contains("`webhook` the URL of hook `a` is neither"));
