@@ -1,8 +1,8 @@
 //! What was called, by whom, what it used; orders; questions.
 
 use alcaide_control::{
-    ActivityFilter, ApprovalView, CallView, Decision, OfficeError, OrderView, Page, QuestionView,
-    UsageFilter, UsageView,
+    ActivityFilter, ApprovalView, CallView, Decision, Endorsement, OfficeError, OrderView, Page,
+    QuestionView, UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
 use axum::extract::State;
@@ -84,6 +84,12 @@ pub(crate) struct Answered {
     /// Digest of the question as it was shown; where given, another question is not answered.
     #[serde(default)]
     digest: Option<String>,
+    /// With a yes: JSON pointers of the values that are right for the task.
+    #[serde(default)]
+    endorse: Vec<String>,
+    /// With a yes: all values that can be endorsed are.
+    #[serde(default)]
+    endorse_all: bool,
 }
 
 pub(crate) async fn decide(
@@ -94,8 +100,20 @@ pub(crate) async fn decide(
 ) -> Result<Json<OrderView>, Answer> {
     let wrong = |_| OfficeError::Request { why: "the digest is not 64 lower-case hex digits" };
     let digest = answered.digest.as_deref().map(str::parse).transpose().map_err(wrong)?;
-    let answer = api.office.decide(&by, approval_id(&approval)?, answered.decision, digest);
-    Ok(Json(answer.await?))
+    let id = approval_id(&approval)?;
+    let endorsement = match (answered.endorse_all, answered.endorse.is_empty()) {
+        (true, true) => Endorsement::All,
+        (false, true) => Endorsement::None,
+        (false, false) => Endorsement::At(answered.endorse),
+        (true, false) => {
+            return Err(OfficeError::Request { why: "`endorse_all` and `endorse` are one too many" }.into());
+        }
+    };
+    Ok(Json(match answered.decision {
+        Decision::Approve => api.office.endorse(&by, id, digest, endorsement).await?,
+        Decision::Deny if endorsement.is_none() => api.office.decide(&by, id, Decision::Deny, digest).await?,
+        Decision::Deny => return Err(OfficeError::Request { why: "a no endorses nothing" }.into()),
+    }))
 }
 
 pub(crate) async fn approve(

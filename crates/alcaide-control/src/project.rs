@@ -220,8 +220,8 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
             let sql = "UPDATE tool_pin SET quarantined = 1, entry = ?2 WHERE tool = ?1";
             tx.execute(sql, params![tool.to_string(), int(index)])?;
         }
-        OrderKind::Approve { approval, digest, expires } => {
-            approvals::approved(tx, index, at, (*approval, order.by, *digest, *expires))?;
+        OrderKind::Approve { approval, digest, endorses, expires } => {
+            approvals::approved(tx, index, at, (*approval, order.by, *digest, *expires), endorses)?;
         }
         OrderKind::Deny { approval } => approvals::denied(tx, *approval)?,
         _ => {}

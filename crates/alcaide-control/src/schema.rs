@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, sql: CONSOLE },
     Migration { number: 5, sql: LEAN_CALLS },
     Migration { number: 6, sql: PRUNED },
+    Migration { number: 7, sql: ENDORSED },
 ];
 
 const FIRST: &str = "
@@ -114,6 +115,11 @@ CREATE TABLE approval_yes (
     approval TEXT NOT NULL, human TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, entry INTEGER NOT NULL,
     PRIMARY KEY (approval, human)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What a yes endorses: places in the list of values that its question has on the shelf.
+const ENDORSED: &str = "
+ALTER TABLE approval_yes ADD COLUMN endorses TEXT NOT NULL DEFAULT '[]';
 ";
 
 /// Links and sessions of the console: hashes only.

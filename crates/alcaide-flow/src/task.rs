@@ -1,6 +1,6 @@
 //! What a task knows, and how it changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use alcaide_inspect::normal::{self, Value};
@@ -8,6 +8,7 @@ use alcaide_inventory::fact::Facts;
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 
+use crate::decisive::{ENDORSED_MAX, endorsed_form};
 use crate::judge::{Argument, Judgement};
 use crate::said::{Grade, Said};
 use crate::seen::{Digests, Seed, runs};
@@ -87,6 +88,8 @@ pub enum Event<'a> {
     },
     /// An answer came.
     Answered(Answer<'a>),
+    /// People whose yes passed have said that this value is right for the task.
+    Endorsed(&'a str),
     /// Something that the task has read is not known here.
     Forgot,
 }
@@ -106,6 +109,8 @@ pub struct Task {
     sources: Vec<Source>,
     seen: Digests<SourceNumber>,
     pub(crate) bound: HashMap<String, Bound>,
+    /// Values that people endorsed, in exact form.
+    pub(crate) endorsed: HashSet<String>,
     pub(crate) calls: HashMap<Option<ToolId>, u32>,
     pub(crate) alike: Digests<u32>,
     pub(crate) forgotten: bool,
@@ -121,6 +126,7 @@ impl Task {
             sources: Vec::new(),
             seen: Digests::default(),
             bound: HashMap::new(),
+            endorsed: HashSet::new(),
             calls: HashMap::new(),
             alike: Digests::default(),
             forgotten: false,
@@ -140,6 +146,11 @@ impl Task {
             }
             Event::Called { tool, arguments, label } => self.called(tool, arguments, label),
             Event::Answered(answer) => self.answered(&answer),
+            Event::Endorsed(value) => {
+                if self.endorsed.len() < ENDORSED_MAX {
+                    self.endorsed.extend(endorsed_form(value));
+                }
+            }
             Event::Forgot => self.forget(),
         }
         self
@@ -172,7 +183,8 @@ impl Task {
     /// Digests and values that are kept, for those who bound all tasks together.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.seen.len().saturating_add(self.bound.len().saturating_mul(4)).saturating_add(64)
+        let values = self.bound.len().saturating_add(self.endorsed.len());
+        self.seen.len().saturating_add(values.saturating_mul(4)).saturating_add(64)
     }
 
     fn called(&mut self, tool: Option<ToolId>, arguments: &[Argument<'_>], label: Label) {

@@ -5,6 +5,7 @@
 //! [`Flows::answered`], before anything of it is released. None of it is journalled: what is lost makes a task forgotten,
 //! which is stricter (decision note 5).
 
+mod endorsed;
 mod read;
 mod schema;
 
@@ -79,6 +80,8 @@ struct Kept {
     task: Option<Task>,
     /// Digests of the words that it has heard.
     heard: Vec<Sha256Digest>,
+    /// What people endorsed that it has taken in: lists of values on the shelf, and the places in them.
+    endorsed: Vec<(Digest, Vec<u16>)>,
     used: u64,
     weight: usize,
 }
@@ -208,7 +211,13 @@ impl Flows {
         table.make_room();
         let new = Task::new(self.seed);
         let new = if label.integrity == Integrity::Untrusted { new.step(Event::Forgot) } else { new };
-        let kept = Arc::new(Mutex::new(Kept { task: Some(new), heard: Vec::new(), used, weight: 0 }));
+        let kept = Arc::new(Mutex::new(Kept {
+            task: Some(new),
+            heard: Vec::new(),
+            endorsed: Vec::new(),
+            used,
+            weight: 0,
+        }));
         table.tasks.insert(task, Arc::clone(&kept));
         kept
     }
@@ -231,8 +240,8 @@ impl Flows {
         Task::new(self.seed).step(Event::Forgot)
     }
 
-    /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names.
-    /// Words that cannot be opened are not there, which is stricter.
+    /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names, and
+    /// what people endorsed in the task. Words that cannot be opened are not there, which is stricter.
     pub(crate) async fn hear(&self, memory: &Memory, shelf: Shelf, credential: &Credential) {
         let task = credential.principal.task;
         if !memory.knows(task) {
@@ -248,6 +257,7 @@ impl Flows {
             // Out of time, it is judged as a task of which nothing is known.
             let _ = tokio::time::timeout(ISSUE_WAIT, known).await;
         }
+        self.hear_endorsed(memory, &shelf, task).await;
         let Some(words) = credential.words else { return };
         let kept = self.kept(task, memory.label(task));
         if lock(&kept).heard.contains(&words) {

@@ -28,6 +28,8 @@ pub const QUESTIONS_MAX: usize = 10_000;
 pub const QUESTIONS_OF_ACTOR_MAX: usize = 100;
 /// Most people whose yes to one question is kept.
 const ANSWERS_MAX: usize = 64;
+/// Most values that one yes endorses: as many as people are shown of one call.
+const ENDORSED_PLACES_MAX: usize = 64;
 
 /// No question can be opened now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -91,6 +93,12 @@ pub(crate) struct Kept {
     actor: Actor,
     expires: Moment,
     yes: Vec<(HumanId, Moment)>,
+    /// What each of those endorsed who endorsed something: places in the list of values.
+    #[serde(default)]
+    endorsed: Vec<(HumanId, Vec<u16>)>,
+    /// The task, and the list of values on the shelf, where the question has one.
+    #[serde(default)]
+    values: Option<(TaskId, Digest)>,
     denied: bool,
     spent: bool,
     /// Whether a call holds the answer that has not written its intent yet; never part of a snapshot.
@@ -109,6 +117,19 @@ impl Kept {
             self.yes.iter().filter(|(_, until)| now < *until).map(|(human, _)| *human).collect();
         good.sort_unstable();
         good
+    }
+
+    /// What all of these people endorsed: places in the list of values.
+    fn endorsed_by(&self, people: &[HumanId]) -> Vec<u16> {
+        let of = |human: &HumanId| {
+            self.endorsed.iter().find(|(known, _)| known == human).map_or(&[][..], |(_, places)| places)
+        };
+        let mut all = people.iter().map(of);
+        let mut places = all.next().map(<[u16]>::to_vec).unwrap_or_default();
+        for more in all {
+            places.retain(|place| more.contains(place));
+        }
+        places
     }
 
     /// Whether it says something to a call that asks now.
@@ -149,6 +170,7 @@ pub struct Opening {
 pub struct Taken {
     memory: Arc<Memory>,
     approval: ApprovalId,
+    endorses: Option<Effect>,
     spent: bool,
 }
 
@@ -260,16 +282,26 @@ impl Memory {
         Ok(Opening { memory: Arc::clone(self), key, at: now, done: false })
     }
 
-    /// Takes the answer for one use: it is then nobody else's. `None` if it is not to be had (any more).
+    /// Takes the answer of these people for one use: it is then nobody else's. `None` if it is not to be had (any more), or one
+    /// of them has not said yes (any more).
     #[must_use]
-    pub fn take(self: &Arc<Self>, approval: ApprovalId, now: Moment) -> Option<Taken> {
+    pub fn take(self: &Arc<Self>, approval: ApprovalId, people: &[HumanId], now: Moment) -> Option<Taken> {
         let mut questions = self.questions();
         let kept = questions.kept.get_mut(&approval)?;
-        if kept.taken || kept.spent || kept.denied || kept.good(now).is_empty() {
+        let good = kept.good(now);
+        if kept.taken || kept.spent || kept.denied || people.is_empty() {
+            return None;
+        }
+        if !people.iter().all(|human| good.contains(human)) {
             return None;
         }
         kept.taken = true;
-        Some(Taken { memory: Arc::clone(self), approval, spent: false })
+        let places = kept.endorsed_by(people);
+        let endorses = match kept.values {
+            Some((task, values)) if !places.is_empty() => Some(Effect::Endorse { places, task, values }),
+            _ => None,
+        };
+        Some(Taken { memory: Arc::clone(self), approval, endorses, spent: false })
     }
 
     /// The question that `refused` asks stands in entry `index`.
@@ -292,9 +324,10 @@ impl Memory {
             OrderKind::Kill { actor: Actor::Human(killed), .. } => {
                 for kept in questions.kept.values_mut() {
                     kept.yes.retain(|(human, _)| human != killed);
+                    kept.endorsed.retain(|(human, _)| human != killed);
                 }
             }
-            OrderKind::Approve { approval, digest, expires } => {
+            OrderKind::Approve { approval, digest, endorses, expires } => {
                 let Some(kept) = questions.kept.get_mut(approval) else { return };
                 let Some(human) = order.by.filter(|human| !stopped(*human)) else { return };
                 // A yes to something else than what was asked, from nobody or too late is no answer.
@@ -309,6 +342,9 @@ impl Memory {
                     return;
                 }
                 kept.yes.push((human, *expires));
+                if !endorses.is_empty() {
+                    kept.endorsed.push((human, endorses.iter().copied().take(ENDORSED_PLACES_MAX).collect()));
+                }
             }
             OrderKind::Deny { approval } => {
                 let Some(kept) = questions.kept.get_mut(approval) else { return };
@@ -352,6 +388,8 @@ impl Kept {
             actor: who.actor,
             expires: question.expires,
             yes: Vec::new(),
+            endorsed: Vec::new(),
+            values: question.decisive.map(|decisive| (who.task, decisive.values)),
             denied: false,
             spent: false,
             taken: false,
@@ -410,10 +448,9 @@ impl Taken {
         self.approval
     }
 
-    /// What the intent must say.
-    #[must_use]
-    pub const fn effect(&self) -> Effect {
-        Effect::Spend { approval: self.approval }
+    /// What the intent must say: that the answer is used up, and what was endorsed with it.
+    pub fn effects(&self) -> impl Iterator<Item = Effect> {
+        [Effect::Spend { approval: self.approval }].into_iter().chain(self.endorses.clone())
     }
 
     /// The intent that names it is in the ledger: memory has it as used up.

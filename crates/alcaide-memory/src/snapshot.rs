@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
 use crate::question::{Kept, KeptRates, Questions};
-use crate::state::{ActorState, Applied, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
+use crate::state::{ActorState, Applied, Endorsed, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
 pub const SNAPSHOT_VERSION: u32 = 2;
@@ -61,6 +61,8 @@ struct Form {
     /// Absent in snapshots from before it was kept: then the hour begins anew.
     #[serde(default)]
     asked: KeptRates,
+    #[serde(default)]
+    endorsed: Vec<(TaskId, Endorsed)>,
     /// Absent in snapshots from before it was kept: then whoever remembers many has perhaps forgotten some.
     #[serde(default)]
     forgot_tasks: Option<bool>,
@@ -129,6 +131,7 @@ impl Memory {
                 planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
                 questions,
                 asked,
+                endorsed: state.endorsed.iter().map(|(task, all)| (*task, all.clone())).collect(),
                 forgot_tasks: Some(state.forgot_tasks),
                 forgot_runs: Some(state.forgot_runs),
             }
@@ -176,6 +179,7 @@ impl Memory {
                 })
                 .collect(),
             planted: form.planted.into_iter().collect(),
+            endorsed: form.endorsed.into_iter().collect(),
             forgot_tasks: form.forgot_tasks.unwrap_or(many),
             forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },

@@ -1,6 +1,9 @@
 //! Questions of the gate. A decision is about exactly what the page shows: the order names the digest of it.
 
-use alcaide_control::{ApprovalState, ApprovalView, Approver, Operation, QuestionView, Session};
+use alcaide_control::{
+    ApprovalState, ApprovalView, Approver, Decisive, Endorsement, Operation, QuestionView, Session,
+    visible_line,
+};
 use alcaide_inventory::{ApprovalId, Moment};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -61,7 +64,7 @@ pub(crate) async fn show(
     Query(after): Query<After>,
 ) -> Result<Page, Fault> {
     let office = &console.office;
-    let QuestionView { approval: question, origins: from } =
+    let QuestionView { approval: question, origins: from, shown } =
         office.question(visitor.by(), id_of(&approval)?).await?;
     let passage = office.passage(visitor.by(), question.call).await?;
     let now = (console.clock)();
@@ -81,7 +84,8 @@ pub(crate) async fn show(
                 ("what is approved", Some(html! { "SHA-256 " code.long { (question.digest) } })),
                 ("call", Some(html! { a href={ "/calls/" (question.call) } { "the call in full" } })),
             ]))
-            @if is_open(&question, now) { (answers(&question, &visitor.0)) }
+            @if let Some(shown) = &shown { (decisive(shown)) }
+            @if is_open(&question, now) { (answers(&question, shown.as_ref(), &visitor.0)) }
         }
         (origins::show(from.as_ref(), now))
         section aria-labelledby="passage" { h2 #passage { "What is known of the call" } (stages::show(&passage, now)) }
@@ -102,7 +106,42 @@ fn asked(question: &ApprovalView) -> Option<Markup> {
     (!all.is_empty()).then(|| html! { (all.join("; besides ")) })
 }
 
-fn answers(question: &ApprovalView, session: &Session) -> Markup {
+/// The values that decide what the call does, each with its place.
+fn decisive(shown: &Decisive) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Values" {
+            table.rows {
+                thead { tr { th scope="col" { "What decides what it does" } th scope="col" { "Value" } } }
+                tbody {
+                    @for one in &shown.values {
+                        tr { td { code { (visible_line(&one.pointer)) } } td { code.long { (visible_line(&one.value)) } } }
+                    }
+                    @if shown.values.is_empty() { tr { td colspan="2" { "Nothing: it has no arguments that decide." } } }
+                }
+            }
+        }
+        @if shown.more > 0 { p { (shown.more) " more values are not shown. If that is not what you expect, say no." } }
+    }
+}
+
+/// Boxes for the values that are right for the task.
+fn boxes(shown: &Decisive) -> Markup {
+    let numbered = (0_u16..).zip(&shown.values).filter(|(_, one)| one.endorsable);
+    let numbered: Vec<_> = numbered.collect();
+    html! {
+        @if !numbered.is_empty() {
+            fieldset {
+                legend { "Right for this task" }
+                p.quiet { "Tick what may decide further calls of this task without a question. It ends with the task." }
+                @for (place, one) in &numbered {
+                    label { input type="checkbox" name={ "endorse." (place) } value="yes"; " " code { (visible_line(&one.pointer)) } " " code { (visible_line(&one.value)) } }
+                }
+            }
+        }
+    }
+}
+
+fn answers(question: &ApprovalView, shown: Option<&Decisive>, session: &Session) -> Markup {
     // An owner, a sponsor or an administrator may answer where the policies name them; the office knows.
     let named =
         question.roles.iter().chain(question.any_of.iter().flatten()).any(|one| *one != Approver::Approver);
@@ -114,6 +153,7 @@ fn answers(question: &ApprovalView, session: &Session) -> Markup {
             form method="post" action={ "/approvals/" (question.id) "/approve" } {
                 (form_token(session))
                 input type="hidden" name="digest" value=(question.digest);
+                @if let Some(shown) = shown { (boxes(shown)) }
                 button.main type="submit" { "Yes, this call once" }
             }
             form method="post" action={ "/approvals/" (question.id) "/deny" } {
@@ -137,7 +177,9 @@ pub(crate) async fn approve(
             return Err(Fault::Stale);
         }
     }
-    console.office.approve(sent.by(), id).await?;
+    let digest = sent.field("digest").ok().and_then(|text| text.parse().ok());
+    let endorsement = Endorsement::Places(sent.ticked("endorse"));
+    console.office.endorse(sent.by(), id, digest, endorsement).await?;
     Ok(see_other(&format!("/approvals/{id}?done=approved")))
 }
 

@@ -339,6 +339,7 @@ pub(crate) fn asking(
     Refused {
         question: Some(Question {
             any_of: any_of.iter().map(|group| group.to_vec()).collect(),
+            decisive: None,
             expires,
             matter: Digest([2; 32]),
             pin: None,

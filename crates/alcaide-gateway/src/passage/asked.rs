@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::ApprovalId;
 use alcaide_memory::{AskError, Asker, Standing, question_key};
-use alcaide_record::{Question, Refused, Stage};
+use alcaide_record::{Decisive, Question, Refused, Stage};
 use tokio::sync::SemaphorePermit;
 
 use super::recorded::STOP_TICK;
@@ -93,12 +93,31 @@ impl Passage<Read> {
         let request = self.stage.request();
         refused.question = Some(Question {
             any_of: asked.any_of.clone(),
+            decisive: None,
             expires: self.common.arrived,
             matter: request.matter.digest(&request.body),
             pin: request.pin,
             roles: asked.roles.clone(),
         });
         refused
+    }
+
+    /// Puts on the shelf what people are to be shown of the call: durable before the question that names it. Nothing where it
+    /// is no call of a tool.
+    async fn show(&self, shared: &Shared) -> Result<Option<Decisive>, Refusal> {
+        let request = self.stage.request();
+        let Some(judged) = &request.judged else { return Ok(None) };
+        let arguments = request.args.clone().and_then(|span| request.body.get(span)).unwrap_or_default();
+        let unwritten = |why: String| Refusal::of(refusal::LEDGER, Stage::Decided).because(why);
+        let keys = (&shared.commitments, &*shared.entropy);
+        let shown = shared.flows.shown((judged, arguments), &request.target, keys).map_err(unwritten)?;
+        let shelf = self.common.closer.ledger().shelf();
+        let put = tokio::task::spawn_blocking(move || shown.put(&shelf));
+        match self.common.closer.in_time(put).await {
+            Some(Ok(Ok(decisive))) => Ok(Some(decisive)),
+            Some(Ok(Err(why))) => Err(unwritten(why)),
+            _ => Err(unwritten("the shelf's disk does not answer in time".into())),
+        }
     }
 
     /// Why the call may not go on waiting: what it was judged by is not what it was.
@@ -183,12 +202,12 @@ impl Waiting {
                         let again = call.weigh(budget_used, &yes, now);
                         let passes = again.refusal.is_none();
                         let asks = again.asked.is_some();
-                        if passes && let Some(taken) = memory.take(approval, now) {
+                        if passes && let Some(taken) = memory.take(approval, &yes, now) {
                             self.weighed = Some(again);
                             return Ended::Settled(Some(taken));
                         }
                         if passes {
-                            // Another call was faster: how it stands has changed.
+                            // Another call was faster, or somebody was stopped: how it stands has changed.
                             continue;
                         }
                         self.weighed = Some(again);
@@ -221,8 +240,13 @@ impl Waiting {
                     };
                     self.seen = Some(approval);
                     draft.approval = Some(approval);
+                    let decisive = match call.show(shared).await {
+                        Ok(decisive) => decisive,
+                        Err(refusal) => return Ended::Refused(refusal),
+                    };
                     if let Some(question) = draft.question.as_mut() {
                         question.expires = now + QUESTION_LIFE;
+                        question.decisive = decisive;
                     }
                     let closer = &call.common.closer;
                     // One that lands late is opened all the same: the next call finds it.

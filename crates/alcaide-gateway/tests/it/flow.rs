@@ -1,6 +1,8 @@
 //! Where data came from, over the wire: an agent that does what a stranger's text says is asked about, one that does what its
 //! user said is not.
 
+mod endorse;
+
 use std::collections::BTreeMap;
 
 use alcaide_inventory::PlanNumber;

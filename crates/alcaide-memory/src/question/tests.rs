@@ -40,7 +40,10 @@ fn order(order: OrderKind, by: Option<HumanId>) -> Entry {
 
 fn approve(refused: &Refused, by: u128, expires: Moment) -> Entry {
     let digest = question_digest(refused).unwrap();
-    order(OrderKind::Approve { approval: refused.approval.unwrap(), digest, expires }, Some(human(by)))
+    order(
+        OrderKind::Approve { approval: refused.approval.unwrap(), digest, endorses: vec![], expires },
+        Some(human(by)),
+    )
 }
 
 fn asks(refused: &Refused) -> Entry {
@@ -142,8 +145,13 @@ fn what_is_no_answer_to_this_question_does_not_count() {
     let approval = ApprovalId::from_bits(1);
     let good = NOW + LATER;
     let open = Standing::Asked { approval, expires: good, yes: vec![] };
-    let wrong = OrderKind::Approve { approval, digest: Digest([9; 32]), expires: good };
-    let right = OrderKind::Approve { approval, digest: question_digest(&asked).unwrap(), expires: good };
+    let wrong = OrderKind::Approve { approval, digest: Digest([9; 32]), endorses: vec![], expires: good };
+    let right = OrderKind::Approve {
+        approval,
+        digest: question_digest(&asked).unwrap(),
+        endorses: vec![],
+        expires: good,
+    };
     for (what, answer) in [
         ("another digest", order(wrong, Some(human(1)))),
         ("nobody", order(right.clone(), None)),
@@ -166,7 +174,7 @@ fn what_is_no_answer_to_this_question_does_not_count() {
     // A no takes every yes away, as long as the question lives.
     memory.apply(4, &order(OrderKind::Deny { approval }, None));
     assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
-    assert!(memory.take(approval, NOW).is_none());
+    assert!(memory.take(approval, &[human(7)], NOW).is_none());
     memory.apply(5, &approve(&asked, 9, good));
     assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
     assert_eq!(memory.standing(&key, good), Standing::Unasked);
@@ -189,7 +197,7 @@ fn whoever_was_stopped_has_said_yes_to_nothing() {
     assert_eq!(said(&[asks(&refused), yes(71), kill(71), unkill(71), yes(71)]), [human(71)]);
     // The last yes was theirs: the answer is not to be had any more.
     let memory = told(&[asks(&refused), yes(71), kill(71)]);
-    assert!(memory.take(refused.approval.unwrap(), NOW).is_none());
+    assert!(memory.take(refused.approval.unwrap(), &[human(71)], NOW).is_none());
 }
 
 #[test]
@@ -200,7 +208,7 @@ fn an_answer_is_taken_by_one_call_and_spent_for_good() {
     let threads: Vec<_> = (0..32)
         .map(|_| {
             let memory = Arc::clone(&memory);
-            std::thread::spawn(move || memory.take(approval, NOW))
+            std::thread::spawn(move || memory.take(approval, &[human(7)], NOW))
         })
         .collect();
     let mut taken: Vec<Taken> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
@@ -211,20 +219,20 @@ fn an_answer_is_taken_by_one_call_and_spent_for_good() {
     answers.borrow_and_update();
     drop(taken.pop());
     assert!(answers.has_changed().unwrap());
-    let reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, NOW));
+    let reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, &[human(7)], NOW));
     assert_eq!(reservation.effects(), [Effect::Spend { approval }]);
     let mut reservation = reservation;
     reservation.journalled(2, CallId::from_bits(1), 1);
     drop(reservation);
-    assert!(memory.take(approval, NOW).is_none());
+    assert!(memory.take(approval, &[human(7)], NOW).is_none());
     assert_eq!(standing(&memory, &asked), Standing::Unasked);
     memory.apply(3, &approve(&asked, 8, NOW + LATER));
-    assert!(memory.take(approval, NOW).is_none(), "a later yes does not bring it back");
+    assert!(memory.take(approval, &[human(7)], NOW).is_none(), "a later yes does not bring it back");
     // And so it is after a restart, from all entries or from a snapshot.
     let again = told(&[asks(&asked), approve(&asked, 7, NOW + LATER), spends(approval)]);
-    assert!(again.take(approval, NOW).is_none());
+    assert!(again.take(approval, &[human(7)], NOW).is_none());
     let snapshot = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
-    assert!(snapshot.take(approval, NOW).is_none());
+    assert!(snapshot.take(approval, &[human(7)], NOW).is_none());
     assert_eq!(standing(&snapshot, &asked), Standing::Unasked);
 }
 
@@ -327,4 +335,58 @@ fn what_was_asked_within_the_hour_is_counted_after_a_restart_too() {
     assert!(matches!(other(), Err(AskError::TooOften { .. })));
     drop(opening);
     assert_eq!(other(), Ok(()));
+}
+
+/// A yes that endorses these values.
+fn endorse(refused: &Refused, by: u128, endorses: &[u16]) -> Entry {
+    let digest = question_digest(refused).unwrap();
+    let approval = refused.approval.unwrap();
+    let kind = OrderKind::Approve { approval, digest, endorses: endorses.to_vec(), expires: NOW + LATER };
+    order(kind, Some(human(by)))
+}
+
+#[test]
+fn what_all_endorsed_whose_yes_passed_is_journalled_with_the_call_and_nothing_else() {
+    let mut asked = numbered(1);
+    let values = Digest([44; 32]);
+    asked.question.as_mut().unwrap().decisive =
+        Some(alcaide_record::Decisive { same: Digest([1; 32]), values });
+    let (approval, task) = (asked.approval.unwrap(), asked.who.as_ref().unwrap().task);
+    let spend = Effect::Spend { approval };
+    let entries = [
+        asks(&asked),
+        endorse(&asked, 7, &[0, 2, 3]),
+        endorse(&asked, 8, &[2, 3, 4]),
+        approve(&asked, 9, NOW + LATER),
+    ];
+    let memory = told(&entries);
+    let taken = |people: &[HumanId]| {
+        memory.take(approval, people, NOW).map(|taken| taken.effects().collect::<Vec<_>>())
+    };
+    let endorsing = |places: &[u16]| Effect::Endorse { places: places.to_vec(), task, values };
+    assert_eq!(taken(&[human(7)]), Some(vec![spend.clone(), endorsing(&[0, 2, 3])]));
+    assert_eq!(taken(&[human(7), human(8)]), Some(vec![spend.clone(), endorsing(&[2, 3])]));
+    assert_eq!(taken(&[human(7), human(9)]), Some(vec![spend.clone()]), "one of them endorsed nothing");
+    assert_eq!(taken(&[human(7), human(10)]), None, "somebody who said nothing");
+    assert_eq!(taken(&[]), None);
+    // A yes that did not pass endorses nothing; one that is stopped neither.
+    assert_eq!(memory.endorsed(task), []);
+    memory.apply(4, &order(OrderKind::Kill { actor: Actor::Human(human(7)), epoch: 1 }, None));
+    assert_eq!(taken(&[human(7)]), None);
+    // The intent carries it: live, from the ledger and from a snapshot alike, for this task alone.
+    let mut reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, &[human(8)], NOW));
+    let effects = reservation.effects();
+    reservation.journalled(5, CallId::from_bits(1), 1);
+    drop(reservation);
+    let mut intent = spends(approval);
+    if let Event::Intent(intent) = &mut intent.event {
+        intent.effects = effects;
+    }
+    let mut all = entries.to_vec();
+    all.push(intent);
+    let snapshot = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [&memory, &told(&all), &snapshot] {
+        assert_eq!(memory.endorsed(task), [(values, vec![2, 3, 4])]);
+        assert_eq!(memory.endorsed(TaskId::from_bits(77)), []);
+    }
 }

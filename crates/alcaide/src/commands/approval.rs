@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use alcaide_control::{ApprovalState, ApprovalView, OrderView, Origins, Page, QuestionView};
+use alcaide_control::{
+    ApprovalState, ApprovalView, Decisive, DecisiveValue, OrderView, Origins, Page, QuestionView,
+};
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::plan::Paged;
 use crate::cli::{Desk, Exit};
@@ -36,6 +39,13 @@ pub(crate) enum Verb {
     Approve {
         /// Id of the question
         id: String,
+        /// Say of the value at this JSON pointer of the arguments that it is right for the task: from then on it decides
+        /// without a question, in this task alone (may be given several times)
+        #[arg(long, value_name = "POINTER")]
+        endorse: Vec<String>,
+        /// Say so of every value that can be endorsed
+        #[arg(long, conflicts_with = "endorse")]
+        endorse_all: bool,
     },
     /// Answer a question with no
     #[command(after_help = "Example: alcaide approval deny apr_01jd9z0000000000000000000")]
@@ -62,8 +72,11 @@ impl Verb {
                 show(desk, &read(desk, &id).await?)?;
                 Ok(Exit::Clean)
             }
-            Self::Approve { id } => answer(desk, &id, "approve").await,
-            Self::Deny { id } => answer(desk, &id, "deny").await,
+            Self::Approve { id, endorse, endorse_all } => {
+                let body = json!({ "decision": "approve", "endorse": endorse, "endorse_all": endorse_all });
+                answer(desk, &id, &body, "yes").await
+            }
+            Self::Deny { id } => answer(desk, &id, &json!({ "decision": "deny" }), "no").await,
             Self::Wait { id, timeout } => wait(desk, &id, Duration::from_secs(timeout)).await,
         }
     }
@@ -121,8 +134,22 @@ fn show(desk: &Desk, question: &QuestionView) -> Result<(), Failure> {
         ];
         let facts = lines.iter().map(|(name, value)| format!("{name:>8}: {}\n", crate::fail::shown(value)));
         let origins = question.origins.as_ref().map(|origins| told(desk, origins)).unwrap_or_default();
-        facts.collect::<String>() + &origins
+        let shown = question.shown.as_ref().map(|shown| decisive(desk, shown)).unwrap_or_default();
+        facts.collect::<String>() + &shown + &origins
     })
+}
+
+/// The values that decide what the call does, for whoever may answer.
+fn decisive(desk: &Desk, shown: &Decisive) -> String {
+    let row = |one: &DecisiveValue| {
+        let can = if one.endorsable { "yes" } else { "no" };
+        vec![one.pointer.clone(), one.value.clone(), can.to_owned()]
+    };
+    let rows: Vec<_> = shown.values.iter().map(row).collect();
+    let table = desk.out.table(&["AT", "VALUE", "CAN BE ENDORSED"], &rows, "nothing decides");
+    let more =
+        if shown.more > 0 { format!("{} more values are not shown\n", shown.more) } else { String::new() };
+    format!("\nWhat decides what it does; you see the values because you may answer.\n{table}{more}")
 }
 
 /// Where the arguments of a call come from, the most suspicious first.
@@ -136,18 +163,16 @@ pub(crate) fn told(desk: &Desk, origins: &Origins) -> String {
             vec![one.title(), one.says.clone(), wrong]
         })
         .collect();
-    let mut text =
-        String::from("\nWhere its arguments come from; the values themselves are not in the record.\n");
+    let mut text = String::from("\nWhere its arguments come from; the record has no values.\n");
     for one in &origins.says {
         text.push_str(&format!("- {one}\n"));
     }
     text + &desk.out.table(&["ARGUMENT", "COMES FROM", "WRONG"], &rows, "it has no arguments")
 }
 
-async fn answer(desk: &Desk, id: &str, verb: &str) -> Result<Exit, Failure> {
-    let path = format!("/api/v1/approvals/{}/{verb}", segment(id)?);
-    let given: OrderView = desk.client()?.post_empty(&path).await?;
-    let word = if verb == "approve" { "yes" } else { "no" };
+async fn answer(desk: &Desk, id: &str, body: &Value, word: &str) -> Result<Exit, Failure> {
+    let path = format!("/api/v1/approvals/{}", segment(id)?);
+    let given: OrderView = desk.client()?.post(&path, body, None).await?;
     desk.out.show(&given, || format!("question {id} is answered with {word}, by order {}\n", given.id))?;
     Ok(Exit::Clean)
 }
