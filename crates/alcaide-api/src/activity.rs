@@ -1,8 +1,8 @@
 //! What was called, by whom, what it used; orders; questions.
 
 use alcaide_control::{
-    ActivityFilter, ApprovalView, CallView, Decision, Endorsement, OfficeError, OrderView, Page,
-    QuestionView, UsageFilter, UsageView,
+    ActivityFilter, ApprovalView, ApproverView, CallView, Decision, Endorsement, OfficeError, OrderView,
+    Page, QuestionView, UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
 use axum::extract::State;
@@ -74,6 +74,13 @@ pub(crate) async fn approval(
     Path(approval): Path<String>,
 ) -> Result<Json<QuestionView>, Answer> {
     Ok(Json(api.office.question(&by, approval_id(&approval)?).await?))
+}
+
+pub(crate) async fn approvers(
+    State(api): State<Api>,
+    Caller(by): Caller,
+) -> Result<Json<Vec<ApproverView>>, Answer> {
+    Ok(Json(api.office.approvers(&by).await?))
 }
 
 /// An answer to a question.

@@ -201,6 +201,7 @@ impl Fault {
             Blame::Caller => StatusCode::BAD_REQUEST,
             Blame::Missing => StatusCode::NOT_FOUND,
             Blame::Conflict => StatusCode::CONFLICT,
+            Blame::Often => StatusCode::TOO_MANY_REQUESTS,
             Blame::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Blame::Office => StatusCode::INTERNAL_SERVER_ERROR,
         }

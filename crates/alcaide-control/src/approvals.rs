@@ -4,6 +4,7 @@
 //! comes up with the intent that spends it. Several people may have to say yes: each says it once, and the gate's
 //! policies decide whether they suffice. What is shown here as approved reckons as they do.
 
+mod guard;
 mod shown;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,8 @@ use crate::query::{Names, page, window};
 use crate::sql::{from_json, int, moment, nat, parsed, text_of, to_json, word};
 use crate::view::{ApprovalState, ApprovalView, OrderView, Page, Paging, YesView};
 
+pub use guard::{AnswerCount, ApproverView, YES_MAX, YES_SPAN, YesLeft, YesLimits};
+pub(crate) use guard::{follow as answered, refused as answer_refused};
 pub use shown::Endorsement;
 
 /// How long a yes is good, and how long a question from before they said it themselves can be answered: the agent
@@ -81,7 +84,8 @@ impl Office {
     /// the policies ask for exactly that person.
     ///
     /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Approval`]; else what store and ledger say.
+    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Approval`], [`OfficeError::Tired`]; else what
+    /// store and ledger say.
     ///
     /// # Cancel safety
     /// Runs to its end even if dropped.
@@ -194,6 +198,7 @@ impl Office {
             if let Some(why) = kept.bars(&own.current(), human) {
                 return Err(wrong(why));
             }
+            own.is_tired(human, &kept, now).await?;
             let endorses = own.endorsed(&kept, &endorsement).await?;
             let expires = now + APPROVAL_LIFE;
             let yes = OrderKind::Approve { approval, digest: kept.digest, endorses, expires };

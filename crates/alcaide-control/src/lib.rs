@@ -71,7 +71,10 @@ mod visible;
 
 pub use alcaide_flow::{Decisive, DecisiveValue};
 pub use alcaide_record::Approver;
-pub use approvals::{APPROVAL_LIFE, Decision, Endorsement, question_digest};
+pub use approvals::{
+    APPROVAL_LIFE, AnswerCount, ApproverView, Decision, Endorsement, YES_MAX, YES_SPAN, YesLeft, YesLimits,
+    question_digest,
+};
 pub use backup::{check_backup, orders_since, unpack_backup};
 pub use by::{By, Held, Operation};
 pub use change::{Edit, Thing, diff};

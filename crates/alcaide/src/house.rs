@@ -243,6 +243,7 @@ impl House {
             trust_domain: trust_domain.clone(),
             plans: sender,
             kept: settings.kept()?,
+            yes_limits: settings.yes_limits()?,
         };
         let office = match begin {
             Begin::New => Office::create(parts).await?,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alcaide_control::{YES_MAX, YesLimits};
 use alcaide_memory::{AskLimits, RATE_MAX};
 use alcaide_serve::Limits;
 use anyhow::{Context, Result};
@@ -15,6 +16,10 @@ use crate::webhook::WebhookSettings;
 const KEEP_DAYS_MAX: u32 = 3_650;
 /// Longest wait for people, in milliseconds: well below the life of a question.
 const APPROVAL_WAIT_MAX_MS: u64 = 600_000;
+/// Most yes of one person within an hour, where nothing else is said: one in a minute and a half.
+const YES_PER_HOUR: u32 = 40;
+/// Most of them to questions about money, credentials or what cannot be undone, where nothing else is said.
+const GRAVE_YES_PER_HOUR: u32 = 10;
 /// Most questions that one agent asks within an hour, where nothing else is said: one in two minutes.
 const QUESTIONS_PER_HOUR: u32 = 30;
 /// Most questions on behalf of one subject, by all who act for it, where nothing else is said.
@@ -108,6 +113,12 @@ pub(crate) struct OfficeSettings {
     pub(crate) trust_domain: String,
     /// Days that the store keeps orders, questions and bodies of plans that are out of force. Default 400.
     pub(crate) keep_days: u32,
+    /// Most yes of one person to questions of the gate within an hour: 1 to 10,000. Default 40. Past it another approver
+    /// answers, or the same one later; a no is always taken. Whoever can raise it can let a careless approver wave more
+    /// through; whoever can lower it can have calls wait.
+    pub(crate) yes_per_hour: u32,
+    /// The same for questions about money, credentials or what cannot be undone. Default 10.
+    pub(crate) grave_yes_per_hour: u32,
     /// Certificate and key; with them the office speaks TLS, on any address.
     pub(crate) tls: Option<TlsFiles>,
 }
@@ -150,6 +161,8 @@ impl Default for OfficeSettings {
             issuer: None,
             trust_domain: "alcaide.local".into(),
             keep_days: 400,
+            yes_per_hour: YES_PER_HOUR,
+            grave_yes_per_hour: GRAVE_YES_PER_HOUR,
             tls: None,
         }
     }
@@ -276,18 +289,32 @@ impl Settings {
 
     /// How many questions to people may be asked within an hour.
     pub(crate) fn ask_limits(&self) -> Result<AskLimits> {
-        let [per_actor, per_subject] = self.hourly().map(|(key, limit)| {
-            anyhow::ensure!((1..=RATE_MAX).contains(&limit), "`{key}` is {limit}, not 1 to {RATE_MAX}");
-            Ok(limit)
-        });
-        Ok(AskLimits { per_actor: per_actor?, per_subject: per_subject? })
+        let [per_actor, per_subject, ..] = self.limits_per_hour()?;
+        Ok(AskLimits { per_actor, per_subject })
     }
 
-    /// The limits of questions in an hour, with their keys.
-    pub(crate) const fn hourly(&self) -> [(&'static str, u32); 2] {
+    /// How often one person says yes within an hour.
+    pub(crate) fn yes_limits(&self) -> Result<YesLimits> {
+        let [.., per_hour, grave_per_hour] = self.limits_per_hour()?;
+        Ok(YesLimits { per_hour, grave_per_hour })
+    }
+
+    fn limits_per_hour(&self) -> Result<[u32; 4]> {
+        let hourly = self.hourly();
+        for (key, limit, most) in hourly {
+            anyhow::ensure!((1..=most).contains(&limit), "`{key}` is {limit}, not 1 to {most}");
+        }
+        Ok(hourly.map(|(_, limit, _)| limit))
+    }
+
+    /// The limits of questions and answers in an hour, with their keys and the highest that each may be.
+    pub(crate) const fn hourly(&self) -> [(&'static str, u32, u32); 4] {
+        let (gate, office) = (&self.gate, &self.office);
         [
-            ("gate.questions_per_hour", self.gate.questions_per_hour),
-            ("gate.questions_per_hour_subject", self.gate.questions_per_hour_subject),
+            ("gate.questions_per_hour", gate.questions_per_hour, RATE_MAX),
+            ("gate.questions_per_hour_subject", gate.questions_per_hour_subject, RATE_MAX),
+            ("office.yes_per_hour", office.yes_per_hour, YES_MAX),
+            ("office.grave_yes_per_hour", office.grave_yes_per_hour, YES_MAX),
         ]
     }
 

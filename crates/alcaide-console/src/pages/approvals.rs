@@ -52,6 +52,7 @@ pub(crate) async fn list(
             @if open.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (rows(&open)) }
         }
         @if !closed.is_empty() { section aria-labelledby="closed" { h2 #closed { "Answered or too old" } (rows(&closed)) } }
+        p { a href="/approvers" { "Who answers, how often and how fast" } }
         (older("/approvals", page.next.as_ref(), "questions"))
     };
     Ok(Page::of(&visitor.0, "/approvals", "Approvals", body))

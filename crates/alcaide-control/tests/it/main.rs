@@ -12,6 +12,7 @@ mod activity;
 mod approvals;
 mod backups;
 mod flow;
+mod guard;
 mod house;
 mod lag;
 mod plans;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use alcaide_control::{
-    ApprovalState, ApprovalView, Decisive, DecisiveValue, OrderView, Origins, Page, QuestionView,
+    AnswerCount, ApprovalState, ApprovalView, ApproverView, Decisive, DecisiveValue, OrderView, Origins,
+    Page, QuestionView,
 };
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -53,6 +54,9 @@ pub(crate) enum Verb {
         /// Id of the question
         id: String,
     },
+    /// Who answers questions: how often, how fast, and what was refused because it was too often
+    #[command(after_help = "Example: alcaide approval approvers --json")]
+    Approvers,
     /// Wait until a question is answered or over; ends with 0 if the call may pass or has passed, else with 1
     #[command(after_help = "Example: alcaide approval wait apr_01jd9z0000000000000000000 --timeout 60")]
     Wait {
@@ -77,6 +81,7 @@ impl Verb {
                 answer(desk, &id, &body, "yes").await
             }
             Self::Deny { id } => answer(desk, &id, &json!({ "decision": "deny" }), "no").await,
+            Self::Approvers => approvers(desk).await,
             Self::Wait { id, timeout } => wait(desk, &id, Duration::from_secs(timeout)).await,
         }
     }
@@ -104,6 +109,31 @@ async fn list(desk: &Desk, paged: &Paged) -> Result<Exit, Failure> {
         let head =
             ["QUESTION", "STATE", "ASKED", "ACTION", "WHAT", "ACTOR", "FOR", "OF WHOM", "YES", "UNTIL"];
         desk.out.table(&head, &rows, "no questions") + &Paged::rest(&page)
+    })?;
+    Ok(Exit::Clean)
+}
+
+async fn approvers(desk: &Desk) -> Result<Exit, Failure> {
+    let all: Vec<ApproverView> = desk.client()?.get("/api/v1/approvers").await?;
+    desk.out.show(&all, || {
+        let count = |one: &AnswerCount| format!("{}/{}/{}/{}", one.yes, one.no, one.grave_yes, one.refused);
+        let row = |one: &ApproverView| {
+            let seconds = one.median_ms.map(|ms| format!("{}.{} s", ms / 1_000, ms % 1_000 / 100));
+            vec![
+                one.name.as_ref().map_or_else(|| one.human.to_string(), ToString::to_string),
+                count(&one.hour),
+                count(&one.day),
+                count(&one.week),
+                or_dash(seconds),
+                or_dash(one.fast_percent.map(|share| format!("{share} %"))),
+                format!("{}/{}", one.left.any, one.left.grave),
+                if one.warning { "hardly looks".into() } else { "-".into() },
+            ]
+        };
+        let rows: Vec<_> = all.iter().map(row).collect();
+        let head = ["WHO", "HOUR", "DAY", "WEEK", "MEDIAN", "WITHIN 5 S", "YES LEFT", "WARNING"];
+        desk.out.table(&head, &rows, "nobody answers questions")
+            + "counts are yes/no/yes to grave questions/refused yes; left are any/grave\n"
     })?;
     Ok(Exit::Clean)
 }

@@ -1,7 +1,6 @@
 //! Settings: check them, show them, describe them.
 
 use alcaide_identity::spiffe::TrustDomain;
-use alcaide_memory::RATE_MAX;
 use alcaide_seal::note::KeyName;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -153,9 +152,9 @@ fn check(settings: &Settings) -> Result<(), Bad> {
     }
     settings.gate_limits().map_err(|error| Bad::new("gate", error))?;
     settings.approval_wait().map_err(|error| Bad::new("gate.approval_wait_ms", error))?;
-    for (key, limit) in settings.hourly() {
-        if !(1..=RATE_MAX).contains(&limit) {
-            return Err(Bad::new(key, format!("`{key}` is {limit}, not 1 to {RATE_MAX}")));
+    for (key, limit, most) in settings.hourly() {
+        if !(1..=most).contains(&limit) {
+            return Err(Bad::new(key, format!("`{key}` is {limit}, not 1 to {most}")));
         }
     }
     settings.kept().map_err(|error| Bad::new("office.keep_days", error))?;
@@ -270,6 +269,14 @@ fn schema() -> Value {
                     "type": "integer", "minimum": 1, "maximum": 3_650, "default": 400,
                     "description": "days that the store keeps orders, questions and bodies of plans that are out of force; the record keeps everything",
                 },
+                "yes_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 40,
+                    "description": "most yes of one person to questions of the gate within an hour; past it another approver answers, or the same one later",
+                },
+                "grave_yes_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 10,
+                    "description": "the same for questions about money, credentials or what cannot be undone",
+                },
                 "tls": tls("the office"),
             })),
             "ledger": object("the record", json!({
@@ -357,9 +364,14 @@ mod tests {
         assert!(tried("[office]\nkeep_days = 3651\n").contains("`office.keep_days`"));
         assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
         assert!(tried("[gate]\napproval_wait_ms = 600001\n").contains("`gate.approval_wait_ms`"));
-        for key in ["questions_per_hour", "questions_per_hour_subject"] {
+        for key in [
+            "gate.questions_per_hour",
+            "gate.questions_per_hour_subject",
+            "office.yes_per_hour",
+            "office.grave_yes_per_hour",
+        ] {
             for wrong in [0, 10_001] {
-                assert!(tried(&format!("[gate]\n{key} = {wrong}\n")).contains(&format!("`gate.{key}`")));
+                assert!(tried(&format!("{key} = {wrong}\n")).contains(&format!("`{key}`")));
             }
         }
         let hook =
