@@ -1,8 +1,8 @@
 //! What was called, by whom, what it used; orders; questions.
 
 use alcaide_control::{
-    ActivityFilter, ApprovalView, ApproverView, CallView, Decision, Endorsement, OfficeError, OrderView,
-    Page, QuestionView, UsageFilter, UsageView,
+    ActivityFilter, ApprovalView, ApproverView, Batch, CallView, Decision, Digest, Endorsement, OfficeError,
+    OrderView, Page, QuestionView, Queue, UsageFilter, UsageView,
 };
 use alcaide_inventory::{ApprovalId, CallId};
 use axum::extract::State;
@@ -83,6 +83,39 @@ pub(crate) async fn approvers(
     Ok(Json(api.office.approvers(&by).await?))
 }
 
+pub(crate) async fn queue(State(api): State<Api>, Caller(by): Caller) -> Result<Json<Queue>, Answer> {
+    Ok(Json(api.office.queue(&by).await?))
+}
+
+/// An answer to all open questions of a task.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnsweredTask {
+    decision: Decision,
+    /// Digest of the questions as they were shown; where given, others are not answered.
+    #[serde(default)]
+    digest: Option<String>,
+    /// With a yes: all values that can be endorsed are.
+    #[serde(default)]
+    endorse_all: bool,
+}
+
+pub(crate) async fn decide_task(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(task): Path<String>,
+    Json(answered): Json<AnsweredTask>,
+) -> Result<Json<Batch>, Answer> {
+    let task = task.parse().map_err(|_| OfficeError::Request { why: "the id is none of a task" })?;
+    let endorsement = match (answered.decision, answered.endorse_all) {
+        (Decision::Deny, true) => return Err(OfficeError::Request { why: "a no endorses nothing" }.into()),
+        (_, true) => Endorsement::All,
+        (_, false) => Endorsement::None,
+    };
+    let digest = digest_of(answered.digest.as_deref())?;
+    Ok(Json(api.office.answer_task(&by, task, (answered.decision, endorsement), digest).await?))
+}
+
 /// An answer to a question.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,8 +138,7 @@ pub(crate) async fn decide(
     Path(approval): Path<String>,
     Json(answered): Json<Answered>,
 ) -> Result<Json<OrderView>, Answer> {
-    let wrong = |_| OfficeError::Request { why: "the digest is not 64 lower-case hex digits" };
-    let digest = answered.digest.as_deref().map(str::parse).transpose().map_err(wrong)?;
+    let digest = digest_of(answered.digest.as_deref())?;
     let id = approval_id(&approval)?;
     let endorsement = match (answered.endorse_all, answered.endorse.is_empty()) {
         (true, true) => Endorsement::All,
@@ -137,6 +169,11 @@ pub(crate) async fn deny(
     Path(approval): Path<String>,
 ) -> Result<Json<OrderView>, Answer> {
     Ok(Json(api.office.deny(&by, approval_id(&approval)?).await?))
+}
+
+fn digest_of(text: Option<&str>) -> Result<Option<Digest>, OfficeError> {
+    let wrong = |_| OfficeError::Request { why: "the digest is not 64 lower-case hex digits" };
+    text.map(str::parse).transpose().map_err(wrong)
 }
 
 fn approval_id(text: &str) -> Result<ApprovalId, OfficeError> {

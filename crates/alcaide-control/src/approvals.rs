@@ -4,6 +4,7 @@
 //! comes up with the intent that spends it. Several people may have to say yes: each says it once, and the gate's
 //! policies decide whether they suffice. What is shown here as approved reckons as they do.
 
+mod batch;
 mod guard;
 mod shown;
 
@@ -26,6 +27,7 @@ use crate::query::{Names, page, window};
 use crate::sql::{from_json, int, moment, nat, parsed, text_of, to_json, word};
 use crate::view::{ApprovalState, ApprovalView, OrderView, Page, Paging, YesView};
 
+pub use batch::{Batch, FoldedQuestions, Queue, TaskQuestions};
 pub use guard::{AnswerCount, ApproverView, YES_MAX, YES_SPAN, YesLeft, YesLimits};
 pub(crate) use guard::{follow as answered, refused as answer_refused};
 pub use shown::Endorsement;
@@ -42,6 +44,15 @@ pub enum Decision {
     Approve,
     /// No.
     Deny,
+}
+
+impl Decision {
+    const fn operation(self) -> Operation {
+        match self {
+            Self::Approve => Operation::Approve,
+            Self::Deny => Operation::Deny,
+        }
+    }
 }
 
 /// Digest of all that a question is about: SHA-256 of the canonical bytes of the refusal that asks it, as the ledger
@@ -137,11 +148,7 @@ impl Office {
         decision: Decision,
         digest: Option<Digest>,
     ) -> Result<OrderView, OfficeError> {
-        let operation = match decision {
-            Decision::Approve => Operation::Approve,
-            Decision::Deny => Operation::Deny,
-        };
-        self.answer(by, approval, (operation, Endorsement::None), digest).await
+        self.answer(by, approval, (decision.operation(), Endorsement::None), digest).await
     }
 
     async fn answer(
@@ -175,36 +182,47 @@ impl Office {
             if shown.is_some_and(|shown| shown != kept.digest) {
                 return Err(wrong("it is not the one that was shown"));
             }
-            if kept.spent.is_some() {
-                return Err(wrong("the call that it was about was made"));
-            }
-            if kept.state == DENIED {
-                return Err(wrong("it is answered already, with no"));
-            }
-            if operation == Operation::Deny {
-                if now >= kept.ends() {
-                    return Err(wrong("it is too old"));
-                }
-                return own.give(by.human(), OrderKind::Deny { approval }).await;
-            }
-            if now >= kept.expires {
-                return Err(wrong("it is too old"));
-            }
-            let Some(human) = by.human() else { return Err(wrong("only a named person approves")) };
-            own.may_act(Actor::Human(human)).await?;
-            if kept.yes.iter().any(|yes| yes.human == human) {
-                return Err(wrong("this person has answered already"));
-            }
-            if let Some(why) = kept.bars(&own.current(), human) {
-                return Err(wrong(why));
-            }
-            own.is_tired(human, &kept, now).await?;
+            own.is_ready(&by, &kept, operation, now).await?;
+            let human = match (operation, by.human()) {
+                (Operation::Approve, Some(human)) => human,
+                _ => return own.give(by.human(), OrderKind::Deny { approval }).await,
+            };
+            own.is_tired(human, &[&kept], now).await?;
             let endorses = own.endorsed(&kept, &endorsement).await?;
             let expires = now + APPROVAL_LIFE;
             let yes = OrderKind::Approve { approval, digest: kept.digest, endorses, expires };
             own.give(Some(human), yes).await
         })
         .await
+    }
+
+    /// Whether this answer can be given to a question now.
+    async fn is_ready(
+        &self,
+        by: &By,
+        kept: &Kept,
+        operation: Operation,
+        now: Moment,
+    ) -> Result<(), OfficeError> {
+        let wrong = |why| OfficeError::Approval { approval: kept.id.to_string(), why };
+        if kept.spent.is_some() {
+            return Err(wrong("the call that it was about was made"));
+        }
+        if kept.state == DENIED {
+            return Err(wrong("it is answered already, with no"));
+        }
+        if operation == Operation::Deny {
+            return if now >= kept.ends() { Err(wrong("it is too old")) } else { Ok(()) };
+        }
+        if now >= kept.expires {
+            return Err(wrong("it is too old"));
+        }
+        let Some(human) = by.human() else { return Err(wrong("only a named person approves")) };
+        self.may_act(Actor::Human(human)).await?;
+        if kept.yes.iter().any(|yes| yes.human == human) {
+            return Err(wrong("this person has answered already"));
+        }
+        kept.bars(&self.current(), human).map_or(Ok(()), |why| Err(wrong(why)))
     }
 
     async fn kept(&self, approval: ApprovalId) -> Result<Option<Kept>, OfficeError> {
@@ -226,6 +244,7 @@ const SELECT: &str = "SELECT entry, id, call, at, chain, action, digest, expires
      FROM approval";
 
 /// A question as it is kept.
+#[derive(Clone)]
 struct Kept {
     entry: u64,
     id: ApprovalId,

@@ -148,6 +148,14 @@ pub enum OfficeError {
         /// Why not.
         why: &'static str,
     },
+    /// The questions of a task cannot be answered together.
+    #[error("the questions of task `{task}` were not answered: {why}")]
+    Batch {
+        /// Which task.
+        task: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A person has said yes as often within the hour as one may.
     #[error("the yes was not taken: this person has said yes {limit} times within an hour{of}; the next is taken after {again}", of = if *grave { " about money, credentials or what cannot be undone" } else { "" })]
     Tired {
@@ -324,6 +332,7 @@ impl OfficeError {
             Self::Exchange(_) => "ALC-OFFICE-0020",
             Self::Request { .. } => "ALC-OFFICE-0021",
             Self::Approval { .. } => "ALC-OFFICE-0022",
+            Self::Batch { .. } => "ALC-OFFICE-0050",
             Self::Tired { .. } => Self::TIRED,
             Self::Cursor { .. } => "ALC-OFFICE-0023",
             Self::Made => "ALC-OFFICE-0024",
@@ -380,6 +389,7 @@ impl OfficeError {
             Self::Exchange(_) => "ask for no more than the subject token has".into(),
             Self::Request { .. } => "see `alcaide explain ALC-OFFICE-0021`".into(),
             Self::Approval { .. } => "ask another approver, or let the agent try again".into(),
+            Self::Batch { .. } => "look at the task's questions anew, and answer what is open".into(),
             Self::Tired { .. } => {
                 "let another approver answer, or come back after that time; a no is always taken".into()
             }
@@ -442,6 +452,7 @@ impl OfficeError {
             | Self::SecretInUse { .. }
             | Self::TooManyCredentials { .. }
             | Self::Approval { .. }
+            | Self::Batch { .. }
             | Self::Tool { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
@@ -518,6 +529,7 @@ mod tests {
             OfficeError::Exchange(ExchangeError::Ended),
             OfficeError::Request { why: "the task is not one of this actor and person" },
             OfficeError::Approval { approval: "apr_".into(), why: "it is too old" },
+            OfficeError::Batch { task: "tsk_".into(), why: "none is open" },
             OfficeError::Tired { limit: 40, grave: false, again: Moment::from_secs(1_795_000_000) },
             OfficeError::Tired { limit: 10, grave: true, again: Moment::from_secs(1_795_000_000) },
             OfficeError::Tool { tool: "files/read_file".into(), why: "it is not accepted" },

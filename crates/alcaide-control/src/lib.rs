@@ -70,10 +70,10 @@ mod view;
 mod visible;
 
 pub use alcaide_flow::{Decisive, DecisiveValue};
-pub use alcaide_record::Approver;
+pub use alcaide_record::{Approver, Digest};
 pub use approvals::{
-    APPROVAL_LIFE, AnswerCount, ApproverView, Decision, Endorsement, YES_MAX, YES_SPAN, YesLeft, YesLimits,
-    question_digest,
+    APPROVAL_LIFE, AnswerCount, ApproverView, Batch, Decision, Endorsement, FoldedQuestions, Queue,
+    TaskQuestions, YES_MAX, YES_SPAN, YesLeft, YesLimits, question_digest,
 };
 pub use backup::{check_backup, orders_since, unpack_backup};
 pub use by::{By, Held, Operation};

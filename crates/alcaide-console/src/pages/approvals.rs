@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, older, origins, stages};
+use crate::pages::{After, batch, older, origins, stages};
 use crate::words::{badge, facts, far, somebody, target, when, word};
 
 pub(crate) async fn list(
@@ -23,7 +23,8 @@ pub(crate) async fn list(
     let page = console.office.approvals(visitor.by(), after.paging()).await?;
     let names = console.office.names(visitor.by()).await?;
     let now = (console.clock)();
-    let (open, closed): (Vec<_>, Vec<_>) = page.items.iter().partition(|one| is_open(one, now));
+    let queue = console.office.queue(visitor.by()).await?;
+    let closed: Vec<_> = page.items.iter().filter(|one| !is_open(one, now)).collect();
     let rows = |all: &[&ApprovalView]| {
         html! {
             div.scroll tabindex="0" role="region" aria-label="Questions" {
@@ -49,13 +50,13 @@ pub(crate) async fn list(
         p.lead { "Where a policy asks, the call waits for a person. Whoever asked, is in the chain, or answers for an agent in it may not say yes." }
         section aria-labelledby="open" {
             h2 #open { "Open" }
-            @if open.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (rows(&open)) }
+            @if queue.tasks.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (batch::queue(&queue, &names, now)) }
         }
         @if !closed.is_empty() { section aria-labelledby="closed" { h2 #closed { "Answered or too old" } (rows(&closed)) } }
         p { a href="/approvers" { "Who answers, how often and how fast" } }
         (older("/approvals", page.next.as_ref(), "questions"))
     };
-    Ok(Page::of(&visitor.0, "/approvals", "Approvals", body))
+    Ok(Page::of(&visitor.0, "/approvals", "Approvals", body).after(after.done.as_deref()))
 }
 
 pub(crate) async fn show(
@@ -108,7 +109,7 @@ fn asked(question: &ApprovalView) -> Option<Markup> {
 }
 
 /// The values that decide what the call does, each with its place.
-fn decisive(shown: &Decisive) -> Markup {
+pub(crate) fn decisive(shown: &Decisive) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Values" {
             table.rows {

@@ -124,17 +124,29 @@ impl Office {
         Ok(table(&self.current(), &answers, &refusals, now, self.0.yes_limits))
     }
 
-    /// Why a person may say yes no more for now; the refusal is recorded.
-    pub(super) async fn is_tired(&self, human: HumanId, kept: &Kept, now: Moment) -> Result<(), OfficeError> {
+    /// Whether a person may say yes to all of these now; a refusal is recorded.
+    pub(super) async fn is_tired(
+        &self,
+        human: HumanId,
+        kept: &[&Kept],
+        now: Moment,
+    ) -> Result<(), OfficeError> {
         let since = now - YES_SPAN;
-        let answers = self.0.store.read(move |tx| answers(tx, Some(human), since)).await?;
+        let mut answers = self.0.store.read(move |tx| answers(tx, Some(human), since)).await?;
         let (plan, limits) = (self.current(), self.0.yes_limits);
-        let grave = is_grave(&plan, kept.action, kept.target.as_ref());
-        let Some(tired) = tired(&plan, &answers, grave, now, limits) else { return Ok(()) };
-        let act = OfficeAct::Denied { by: Some(human), code: tired.code().to_owned() };
-        // Refused in any case; what could not be recorded weighs more.
-        self.record(Event::Office(act)).await?;
-        Err(tired)
+        for one in kept {
+            let grave = is_grave(&plan, one.action, one.target.as_ref());
+            let Some(tired) = tired(&plan, &answers, grave, now, limits) else {
+                let (target, action) = (one.target.clone(), one.action);
+                answers.insert(0, Answered { human, at: now, asked: one.at, yes: true, target, action });
+                continue;
+            };
+            let act = OfficeAct::Denied { by: Some(human), code: tired.code().to_owned() };
+            // Refused in any case; what could not be recorded weighs more.
+            self.record(Event::Office(act)).await?;
+            return Err(tired);
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 mod activity;
 mod approvals;
 mod backups;
+mod batch;
 mod flow;
 mod guard;
 mod house;

@@ -444,6 +444,9 @@ fn a_person_in_a_real_browser_sees_a_call_and_stops_an_agent() {
     ]);
     assert_eq!(seen["drawn"], drawn, "{seen}");
     assert_eq!(seen["edges"], serde_json::json!([true, true]), "an arc of the graph is not drawn: {seen}");
+    assert_eq!(seen["asks"], "Yes, this one call once");
+    assert!(seen["answered"].as_str().unwrap().starts_with("Answered with yes, all of them"), "{seen}");
+    assert!(house.ok(&["order", "list"]).contains("endorse 1 of its values"));
     assert_eq!(seen["killed"], "An order stopped it");
     assert!(seen["notice"].as_str().unwrap().starts_with("Stopped. "), "{seen}");
     assert_eq!(seen["wrong"], Value::Array(Vec::new()), "{seen:#}");

@@ -150,6 +150,8 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("get", "/api/v1/usage"), (true, None)),
         (("get", "/api/v1/orders"), (true, None)),
         (("get", "/api/v1/approvers"), (true, None)),
+        (("get", "/api/v1/approval_queue"), (true, None)),
+        (("post", "/api/v1/tasks/{task}/approvals"), (false, Some(json!({ "decision": "approve" })))),
         (("get", "/api/v1/approvals"), (true, None)),
         (("get", "/api/v1/approvals/{approval}"), (true, None)),
         (("post", "/api/v1/approvals/{approval}"), (false, Some(json!({ "decision": "approve" })))),

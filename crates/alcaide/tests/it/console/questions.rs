@@ -224,3 +224,53 @@ fn a_question_is_answered_by_an_approver_about_what_was_shown() {
     let page = apo.get(&house, &format!("/calls/{}", CallId::from_bits(77))).body;
     assert!(page.contains("given by <span") && page.contains("apo"), "{page}");
 }
+
+#[test]
+fn all_of_a_task_is_answered_in_one_act_about_what_was_shown() {
+    let mut house = furnished();
+    let ids: Vec<String> = (77..80).map(|approval| asked(&mut house, approval)).collect();
+    let task = TaskId::from_bits(3).to_string();
+    let [apo, ana, vic] = ["apo", "ana", "vic"].map(|name| Guest::named(&house, name));
+    let page = apo.get(&house, "/approvals").body;
+    assert!(page.contains("3 times the same") && page.contains("Answer all 3 at once"), "{page}");
+    let path = format!("/tasks/{task}/approvals");
+    let page = apo.get(&house, &path).body;
+    for part in ["3 times the same", THEIRS, "Yes, these 3 calls once each", "No to all 3", "endorse.0"] {
+        assert!(page.contains(part), "no {part:?} in {page}");
+    }
+    assert!(ids.iter().all(|id| page.contains(&format!("/approvals/{id}"))), "every call is listed: {page}");
+    for other in [&ana, &vic] {
+        let page = other.get(&house, &path).body;
+        assert!(page.contains("None of them is yours") && !page.contains(THEIRS), "{page}");
+    }
+    let (_, rest) = page.split_once("name=\"digest\" value=\"").unwrap();
+    let digest = &rest[..64];
+    let approve = format!("{path}/approve");
+    // Without what was shown, about something else, or as somebody else, nothing is answered.
+    assert_eq!(apo.post(&house, &approve, "").status, 409);
+    let other = apo.post(&house, &approve, &format!("&digest={}", "0".repeat(64)));
+    assert!(other.status == 409 && other.body.contains("ALC-OFFICE-0050"), "{other:?}");
+    assert_eq!(ana.post(&house, &approve, &format!("&digest={digest}")).status, 403);
+    let queue = house.json(&["approval", "queue"]);
+    assert_eq!((&queue["tasks"][0]["count"], &queue["tasks"][0]["own"]), (&Value::from(3), &Value::from(0)));
+    assert!(!queue.to_string().contains(THEIRS), "{queue}");
+    assert!(house.ok(&["approval", "queue"]).contains("3 open, 0 of them yours"));
+    let yes = apo.post(&house, &approve, &format!("&digest={digest}"));
+    assert_eq!(yes.status, 303, "{yes:?}");
+    let list = house.json(&["approval", "list"]);
+    let states: Vec<_> = list["items"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
+    assert_eq!(states, ["approved", "approved", "approved"]);
+    let again = apo.post(&house, &approve, &format!("&digest={digest}"));
+    assert!(again.status == 409 && again.body.contains("ALC-OFFICE-0050"), "{again:?}");
+    let table = apo.get(&house, "/approvers").body;
+    assert!(table.contains("3 yes, 0 no, 3 grave, 0 refused"), "{table}");
+    let told = house.json(&["approval", "approvers"]);
+    assert_eq!((&told[0]["name"], &told[0]["hour"]["yes"]), (&Value::from("apo"), &Value::from(3)), "{told}");
+    assert!(house.ok(&["approval", "approvers"]).contains("3/0/3/0"));
+    // The operator says no to what is open, all of it.
+    asked(&mut house, 90);
+    let no = house.ok(&["approval", "deny", "--task", &task]);
+    assert!(no.starts_with("1 questions of the task are answered with no:\n- deny apr_"), "{no}");
+    house.run(&["approval", "deny", "--task", &task]).refused(1, "ALC-OFFICE-0050", &[]);
+    house.run(&["approval", "approve", "--task", &task]).refused(1, "ALC-OFFICE-0001", &[]);
+}
