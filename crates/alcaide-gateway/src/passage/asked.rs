@@ -41,6 +41,22 @@ impl Passage<Read> {
     /// # Cancel safety
     /// Dropped while it waits, the question stays open, nothing is taken, and the record says that the call ended.
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
+        self.decided_within(shared, budget_used, Wait::ForPeople).await
+    }
+
+    /// The same; `wait` says whether it waits for people's answer.
+    ///
+    /// # Errors
+    /// As [`Passage::decided`].
+    ///
+    /// # Cancel safety
+    /// As [`Passage::decided`].
+    pub(crate) async fn decided_within(
+        self,
+        shared: &Shared,
+        budget_used: u8,
+        wait: Wait,
+    ) -> Result<Passage<Decided>, Refusal> {
         let held = self.stage.who().credential();
         let now = self.common.closer.now();
         let may_act = self.common.may_act(held, now);
@@ -51,7 +67,7 @@ impl Passage<Read> {
         match &weighed.asked {
             None => self.settle(weighed, None),
             // Apart, so that the many calls that nobody is asked about do not carry the room for it.
-            Some(_) => Box::pin(self.ask(shared, budget_used, weighed)).await,
+            Some(_) => Box::pin(self.ask(shared, budget_used, weighed, wait)).await,
         }
     }
 
@@ -60,8 +76,9 @@ impl Passage<Read> {
         shared: &Shared,
         budget_used: u8,
         weighed: Weighed,
+        wait: Wait,
     ) -> Result<Passage<Decided>, Refusal> {
-        let mut waiting = Waiting { call: Some(self), weighed: Some(weighed), seen: None };
+        let mut waiting = Waiting { call: Some(self), weighed: Some(weighed), seen: None, wait };
         let ended = waiting.answer(shared, budget_used).await;
         match (ended, waiting.call.take(), waiting.weighed.take()) {
             (Ended::Settled(taken), Some(call), Some(weighed)) => call.settle(weighed, taken),
@@ -154,6 +171,16 @@ struct Waiting {
     weighed: Option<Weighed>,
     /// The question that it waits for. A call that has seen one asks no other.
     seen: Option<ApprovalId>,
+    wait: Wait,
+}
+
+/// Whether a call that asks waits for people.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wait {
+    /// As long as the gate's settings say.
+    ForPeople,
+    /// It is told with which question it is asked about.
+    NotAtAll,
 }
 
 enum Ended {
@@ -182,7 +209,7 @@ impl Waiting {
         let Some(key) = question_key(&draft) else { return Ended::Refused(over()) };
         let memory = call.common.closer.memory();
         let mut answers = memory.answers();
-        let mut patience = Patience::new(shared);
+        let mut patience = Patience::new(shared, self.wait);
         loop {
             // Whatever changes from here on wakes the wait below.
             answers.borrow_and_update();
@@ -299,8 +326,10 @@ struct Patience<'s> {
 }
 
 impl<'s> Patience<'s> {
-    fn new(shared: &'s Shared) -> Self {
-        Self { shared, begun: Instant::now(), seat: None }
+    fn new(shared: &'s Shared, wait: Wait) -> Self {
+        // Who does not wait takes no place.
+        let seat = (wait == Wait::NotAtAll).then_some(None);
+        Self { shared, begun: Instant::now(), seat }
     }
 
     /// What is left; `busy` where another call is about to change how the question stands.

@@ -2,6 +2,7 @@
 //! user said is not.
 
 mod endorse;
+mod listed;
 
 use std::collections::BTreeMap;
 
