@@ -81,6 +81,7 @@ pub(crate) async fn show(
                 ("on behalf of", Some(somebody(question.subject, &passage.names))),
                 ("must say yes", asked(&question)),
                 ("have said yes", (!question.yes.is_empty()).then(|| html! { (question.yes.iter().map(|yes| yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string)).collect::<Vec<_>>().join(", ")) })),
+                ("endorsed", endorsed(&question)),
                 ("asked", Some(when(question.at, now))),
                 ("can be answered until", Some(when(question.expires, now))),
                 ("what is approved", Some(html! { "SHA-256 " code.long { (question.digest) } })),
@@ -106,6 +107,20 @@ fn asked(question: &ApprovalView) -> Option<Markup> {
         all.push(question.any_of.iter().map(|group| words(group)).collect::<Vec<_>>().join(", or "));
     }
     (!all.is_empty()).then(|| html! { (all.join("; besides ")) })
+}
+
+/// Who said of how many of its values that they are right for the task.
+fn endorsed(question: &ApprovalView) -> Option<Markup> {
+    let said: Vec<String> = question
+        .yes
+        .iter()
+        .filter(|yes| !yes.endorses.is_empty())
+        .map(|yes| {
+            let who = yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string);
+            format!("{} of its values, by {who}", yes.endorses.len())
+        })
+        .collect();
+    (!said.is_empty()).then(|| html! { (said.join("; ")) })
 }
 
 /// The values that decide what the call does, each with its place.

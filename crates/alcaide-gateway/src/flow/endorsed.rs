@@ -180,11 +180,12 @@ mod tests {
     #[test]
     fn people_are_shown_what_decides_with_its_place() {
         let facts = Facts {
-            control: vec!["to".into(), "all".into(), "a/b".into()],
+            control: vec!["to".into(), "all".into(), "on".into(), "a/b".into()],
             free_text: vec!["all".into()],
             ..Facts::default()
         };
-        let json = r#"{"to":["a@x",{"name":"b","n":7}],"note":"hello","all":true,"a/b":"c","more":"d"}"#;
+        let json =
+            r#"{"to":["a@x",{"name":"b","n":7}],"note":"hello","all":"yes","on":true,"a/b":"c","more":"d"}"#;
         assert_eq!(
             shown(facts, json),
             [
@@ -193,7 +194,8 @@ mod tests {
                 value("/to/1", "n", true),
                 value("/to/1/name", "b", true),
                 value("/to/1/n", "7", true),
-                value("/all", "true", false),
+                value("/all", "yes", false),
+                value("/on", "true", false),
                 value("/a~1b", "c", true),
             ]
         );

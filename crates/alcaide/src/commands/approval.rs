@@ -352,7 +352,13 @@ fn said_yes(one: &ApprovalView) -> String {
     let names: Vec<String> = one
         .yes
         .iter()
-        .map(|yes| yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string))
+        .map(|yes| {
+            let name = yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string);
+            match yes.endorses.len() {
+                0 => name,
+                many => format!("{name} (endorses {many} of its values)"),
+            }
+        })
         .collect();
     if names.is_empty() { "-".into() } else { names.join(", ") }
 }

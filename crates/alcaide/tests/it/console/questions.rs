@@ -217,6 +217,9 @@ fn a_question_is_answered_by_an_approver_about_what_was_shown() {
     assert!(twice.status == 409 && twice.body.contains("ALC-OFFICE-0022"), "{twice:?}");
     assert_eq!(apo.post(&house, &format!("/approvals/{second}/deny"), "").status, 303);
     assert!(house.ok(&["order", "list"]).contains("endorse 1 of its values"));
+    assert!(house.ok(&["approval", "show", &first]).contains("apo (endorses 1 of its values)"));
+    let page = apo.get(&house, &format!("/approvals/{first}")).body;
+    assert!(page.contains("1 of its values, by apo"), "{page}");
     let list = house.json(&["approval", "list"]);
     assert_eq!(list["items"][1]["yes"][0]["endorses"], serde_json::json!([0]), "{list}");
     let states: Vec<_> = list["items"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
