@@ -69,10 +69,12 @@ pub fn decides(facts: &Facts, name: &str) -> bool {
     all || facts.control.iter().any(|known| known == name)
 }
 
-/// Whether values of an argument can be endorsed: it decides, and is no free text.
+/// Whether values of an argument can be endorsed: its owner says that it decides, and not that it is a free text. Where an
+/// owner says nothing of any argument, each may be a text.
 #[must_use]
 pub fn may_be_endorsed(facts: &Facts, name: &str) -> bool {
-    decides(facts, name) && !facts.free_text.iter().any(|known| known == name)
+    let named = |names: &[String]| names.iter().any(|known| known == name);
+    named(&facts.control) && !named(&facts.free_text)
 }
 
 /// What an endorsed value is compared by: its exact form. Nothing for what says nothing or is too long for a value.

@@ -87,7 +87,10 @@ fn a_free_text_is_never_endorsed_even_where_it_decides() {
     let task = endorse(read(said("x"), "y", STRANGERS), "XX1");
     let judged = task.judge(None, &facts, &[text("to", "XX1")], STRANGERS);
     assert_eq!(names(&judged.unbound), ["to"]);
-    assert!(may_be_endorsed(&Facts::default(), "anything"));
+    // Of what nobody declared, nobody knows which argument is a text.
+    assert!(decides(&Facts::default(), "to") && !may_be_endorsed(&Facts::default(), "to"));
+    let judged = task.judge(None, &Facts::default(), &[text("to", "XX1")], STRANGERS);
+    assert_eq!(names(&judged.unbound), ["to"]);
 }
 
 proptest! {

@@ -199,6 +199,6 @@ mod tests {
                 value("/a~1b", "c", true),
             ]
         );
-        assert_eq!(shown(Facts::default(), r#"{"x":"y"}"#), [value("/x", "y", true)]);
+        assert_eq!(shown(Facts::default(), r#"{"x":"y"}"#), [value("/x", "y", false)]);
     }
 }
