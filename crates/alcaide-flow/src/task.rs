@@ -11,12 +11,14 @@ use alcaide_label::{Integrity, Label, Provenance};
 use crate::decisive::{ENDORSED_MAX, endorsed_form};
 use crate::judge::{Argument, Judgement};
 use crate::said::{Grade, Said};
-use crate::seen::{Digests, Seed, runs};
+use crate::seen::{Digests, RUN_WORDS, Seed, runs};
 
 /// Most digests of runs and values that a task keeps; past it the task is forgotten.
 pub const RUNS_MAX: usize = 1 << 20;
 /// Most sources of a task; later ones count as the last.
 pub const SOURCES_MAX: u16 = 4096;
+/// How many of the newest sources are looked at for one that is the same.
+const SOURCES_NEAR: usize = 64;
 /// Most values that a task keeps as bound.
 pub const BOUND_MAX: usize = 16 * 1024;
 /// Most statements of the user of one grade in one task.
@@ -231,8 +233,11 @@ impl Task {
     }
 
     fn number(&mut self, source: Source) -> SourceNumber {
-        if let Some(at) = self.sources.iter().rposition(|known| *known == source) {
-            return SourceNumber(u16::try_from(at).unwrap_or(SOURCES_MAX));
+        // The parts of an answer come together: what is the same stands near the end.
+        let near = self.sources.len().saturating_sub(SOURCES_NEAR);
+        let known = self.sources.iter().skip(near).rposition(|known| *known == source);
+        if let Some(at) = known {
+            return SourceNumber(u16::try_from(near.saturating_add(at)).unwrap_or(SOURCES_MAX));
         }
         if self.sources.len() >= usize::from(SOURCES_MAX) {
             // The last place is for all that found none of its own: it is as bad as any of them.
@@ -249,6 +254,9 @@ impl Task {
         let seed = self.seed;
         let loose = normal::loose(text).text;
         let words: Vec<&str> = normal::words(&loose).collect();
+        // Half of them are new in most texts.
+        let more = words.len().saturating_mul(RUN_WORDS / 2);
+        self.seen.reserve(more.min(RUNS_MAX.saturating_sub(self.seen.len())));
         runs(seed, &words, |_, run| self.see(run, number));
         for found in normal::values(&loose) {
             self.see(seed.value(&found.value), number);

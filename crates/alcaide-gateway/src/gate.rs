@@ -398,11 +398,11 @@ impl Service for Gate {
                 let passage =
                     Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
                 match destination {
+                    // Apart: hyper moves the future of each call, with room for its longest way.
                     Destination::Model(operation) => {
-                        let passed = llm::handle(shared, passage, operation, request).await;
+                        let passed = Box::pin(llm::handle(shared, passage, operation, request)).await;
                         passed.map_err(answered(destination))
                     }
-                    // Apart: hyper moves the future of each call once, with room for its longest way.
                     Destination::Api => {
                         let passed = Box::pin(api::handle(shared, passage, request)).await;
                         passed.map_err(answered(destination))

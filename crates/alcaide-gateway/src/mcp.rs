@@ -242,8 +242,9 @@ async fn one(
         return listed::plan(shared, known, caller, server, inbound).await;
     }
     match server {
-        Some(server) => reach::call(shared, known, caller, &server, inbound).await,
-        None => union::call(shared, known, caller, inbound).await,
+        // Apart: each function on the way here moves all that it waits for.
+        Some(server) => Box::pin(reach::call(shared, known, caller, &server, inbound)).await,
+        None => Box::pin(union::call(shared, known, caller, inbound)).await,
     }
 }
 
