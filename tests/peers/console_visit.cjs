@@ -1,6 +1,6 @@
 // A person at the console, in a real browser: Chromium without a window, spoken to by its own protocol over the
 // WebSocket that Node brings. Comes in by a link, sees a call appear, reads its passage, stops an agent without script,
-// looks at every room in light and dark, and writes down what the browser complained about and whom it asked.
+// answers a question and endorses its values, looks at every room in light and dark, and writes down what the browser complained about and whom it asked.
 //
 // LINK, GATE, GATE_TOKEN, MODEL, AGENT, FOLDER (for the browser's profile); CHROMIUM; SHOTS, a folder for pictures.
 "use strict";
@@ -226,7 +226,7 @@ async function visit(tab) {
   seen.drawn = await tab.eval("[...document.querySelectorAll('svg.flow text:not(.mark)')].map((one) => one.textContent)");
   seen.edges = await tab.eval("[...document.querySelectorAll('svg.flow path.edge:not(.head)')].map((one) => one.getBoundingClientRect().height > 20)");
   seen.wrong = [];
-  const rooms = ["/", "/activity", "/activity?actor=nobody", seen.call, "/approvals", question, task, "/agents",
+  const rooms = ["/", "/activity", "/activity?actor=nobody", seen.call, "/approvals", question, `${task}/approvals`, "/approvers", task, "/agents",
     `/agents/${AGENT}`, `/agents/${AGENT}/kill`, `/agents/${AGENT}/reach`, reach, "/tools", tool, `${tool}/reach`, "/plans", plan, "/plans/2", "/plans/1/rollback",
     "/log", "/log/entries/0", "/enter", "/calls/none"];
   for (const scheme of ["light", "dark"]) {
@@ -251,6 +251,12 @@ async function visit(tab) {
 
   // From here without script: what matters works all the same.
   await tab.send("Emulation.setScriptExecutionDisabled", { value: true });
+  await tab.go(`${task}/approvals`);
+  seen.asks = await tab.eval("document.querySelector('form[action$=\"/approve\"] button').textContent.trim()");
+  await tab.eval("document.querySelector('form[action$=\"/approve\"] input[type=checkbox]').click()");
+  await tab.shot("batch");
+  await tab.press("form[action$='/approve'] button.main");
+  seen.answered = await tab.eval("document.querySelector('.notice').textContent");
   await tab.go(`/agents/${AGENT}`);
   await tab.press("a.danger");
   await tab.press("button.danger");

@@ -57,6 +57,8 @@ codes! {
     "ALC-OFFICE-0045", 503, "asked too much", "too much is looked up or tried at once, or a question takes too long", "compiling plans and reading the store take time that calls and orders need", "ask for less, or again in a few seconds";
     "ALC-OFFICE-0046", 413, "body too long", "the body is longer than the office reads", "it is in memory while it is read", "send less at once; a folder of declarations has at most 16 MiB";
     "ALC-OFFICE-0047", 415, "body is no JSON", "the body is not said to be JSON", "what is not clear is not read", "send `content-type: application/json`";
+    "ALC-OFFICE-0049", 429, "too many yes in this hour", "this person has said yes as often within the hour as one may, or as often to questions about money, credentials or what cannot be undone", "who says yes to everything looks at nothing; what one person can let pass is bounded", "let another approver answer, or come back later; a no is always taken. An operator may raise `office.yes_per_hour`";
+    "ALC-OFFICE-0050", 409, "questions not answered together", "none of the task's questions is open for this person, or they are not those that were shown", "what is answered in one act is answered whole, as it was shown, or not at all", "look at the task's questions anew, and answer what is open";
     "ALC-OFFICE-0048", 404, "plan not kept any more", "what the plan declares is not in the store any more; its entry is in the record", "the office keeps the last 100 plans, and others as long as `office.keep_days` says", "apply the declarations from where they are kept, such as a Git folder";
 }
 

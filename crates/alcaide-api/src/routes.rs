@@ -91,6 +91,9 @@ routes! {
     post "/api/v1/approvals/{approval}" Known activity::decide, "answer a question with yes or no, by what was shown of it";
     post "/api/v1/approvals/{approval}/approve" Known activity::approve, "answer a question with yes";
     post "/api/v1/approvals/{approval}/deny" Known activity::deny, "answer a question with no";
+    get "/api/v1/approval_queue" Known activity::queue, "open questions, task by task, repeats folded";
+    post "/api/v1/tasks/{task}/approvals" Known activity::decide_task, "answer all of a task's open questions, or none";
+    get "/api/v1/approvers" Known activity::approvers, "who answers questions, how often and how fast";
     get "/api/v1/log/entries" Known log::entries, "entries of the ledger";
     get "/api/v1/log/proofs/{index}" Known log::proof, "inclusion proof of an entry";
 }

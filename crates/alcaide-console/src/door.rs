@@ -50,6 +50,14 @@ impl Sent {
     }
 }
 
+impl Sent {
+    /// The numbers of the boxes that were ticked: fields called `NAME.NUMBER`.
+    pub(crate) fn ticked(&self, name: &str) -> Vec<u16> {
+        let number = |field: &String| field.strip_prefix(name)?.strip_prefix('.')?.parse().ok();
+        self.fields.keys().filter_map(number).collect()
+    }
+}
+
 impl FromRequestParts<Console> for Visitor {
     type Rejection = Fault;
 

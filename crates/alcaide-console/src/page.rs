@@ -138,6 +138,10 @@ fn notice(done: &str) -> Option<&'static str> {
         "accepted" => "Accepted as it is now.",
         "approved" => "Answered with yes. The agent may send exactly this call once.",
         "denied" => "Answered with no.",
+        "all-approved" => {
+            "Answered with yes, all of them. The agent may send exactly these calls, once each."
+        }
+        "all-denied" => "Answered with no, all of them.",
         "rolled-back" => "The earlier declarations are in force again, under a new number.",
         _ => return None,
     })
@@ -201,6 +205,7 @@ impl Fault {
             Blame::Caller => StatusCode::BAD_REQUEST,
             Blame::Missing => StatusCode::NOT_FOUND,
             Blame::Conflict => StatusCode::CONFLICT,
+            Blame::Often => StatusCode::TOO_MANY_REQUESTS,
             Blame::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Blame::Office => StatusCode::INTERNAL_SERVER_ERROR,
         }

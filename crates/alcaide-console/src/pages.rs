@@ -3,6 +3,8 @@
 pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod approvals;
+pub(crate) mod approvers;
+pub(crate) mod batch;
 pub(crate) mod call;
 pub(crate) mod enter;
 pub(crate) mod graph;

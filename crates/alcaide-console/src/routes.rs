@@ -6,7 +6,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
-use crate::pages::{activity, agents, approvals, call, enter, log, overview, plans, reach, tasks, tools};
+use crate::pages::{
+    activity, agents, approvals, approvers, batch, call, enter, log, overview, plans, reach, tasks, tools,
+};
 use crate::{Console, assets, page};
 
 /// One page.
@@ -68,6 +70,10 @@ routes! {
     get "/approvals/{approval}" Known ACTIVITY, approvals::show, "one question";
     post "/approvals/{approval}/approve" Known Some(Operation::Approve), approvals::approve, "answer with yes";
     post "/approvals/{approval}/deny" Known Some(Operation::Deny), approvals::deny, "answer with no";
+    get "/tasks/{task}/approvals" Known ACTIVITY, batch::show, "all that one task asks, to be answered together";
+    post "/tasks/{task}/approvals/approve" Known Some(Operation::Approve), batch::approve, "answer all of a task's questions with yes";
+    post "/tasks/{task}/approvals/deny" Known Some(Operation::Deny), batch::deny, "answer all of a task's questions with no";
+    get "/approvers" Known ACTIVITY, approvers::show, "who answers questions, how often and how fast";
     get "/plans" Known SEE, plans::list, "plans, newest first";
     get "/plans/{number}" Known SEE, plans::show, "one plan, and what it changed";
     get "/plans/{number}/rollback" Known SEE, plans::rollback_ask, "whether to go back to a plan";

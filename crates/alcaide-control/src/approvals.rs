@@ -4,6 +4,10 @@
 //! comes up with the intent that spends it. Several people may have to say yes: each says it once, and the gate's
 //! policies decide whether they suffice. What is shown here as approved reckons as they do.
 
+mod batch;
+mod guard;
+mod shown;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -23,6 +27,11 @@ use crate::query::{Names, page, window};
 use crate::sql::{from_json, int, moment, nat, parsed, text_of, to_json, word};
 use crate::view::{ApprovalState, ApprovalView, OrderView, Page, Paging, YesView};
 
+pub use batch::{Batch, FoldedQuestions, Queue, TaskQuestions};
+pub use guard::{AnswerCount, ApproverView, YES_MAX, YES_SPAN, YesLeft, YesLimits};
+pub(crate) use guard::{follow as answered, refused as answer_refused};
+pub use shown::Endorsement;
+
 /// How long a yes is good, and how long a question from before they said it themselves can be answered: the agent
 /// waits no longer.
 pub const APPROVAL_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -35,6 +44,15 @@ pub enum Decision {
     Approve,
     /// No.
     Deny,
+}
+
+impl Decision {
+    const fn operation(self) -> Operation {
+        match self {
+            Self::Approve => Operation::Approve,
+            Self::Deny => Operation::Deny,
+        }
+    }
 }
 
 /// Digest of all that a question is about: SHA-256 of the canonical bytes of the refusal that asks it, as the ledger
@@ -77,12 +95,32 @@ impl Office {
     /// the policies ask for exactly that person.
     ///
     /// # Errors
-    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Approval`]; else what store and ledger say.
+    /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`], [`OfficeError::Approval`], [`OfficeError::Tired`]; else what
+    /// store and ledger say.
     ///
     /// # Cancel safety
     /// Runs to its end even if dropped.
     pub async fn approve(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Approve, None).await
+        self.answer(by, approval, (Operation::Approve, Endorsement::None), None).await
+    }
+
+    /// Answers a question with yes and says of values that they are right for the task: once the yes has passed, the same
+    /// values decide what other calls of that task do as if the user had named them. Where several people are asked, what
+    /// all of them endorse counts.
+    ///
+    /// # Errors
+    /// As [`Office::decide`]; [`OfficeError::Approval`] too where the call has no such value.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn endorse(
+        &self,
+        by: &By,
+        approval: ApprovalId,
+        digest: Option<Digest>,
+        endorsement: Endorsement,
+    ) -> Result<OrderView, OfficeError> {
+        self.answer(by, approval, (Operation::Approve, endorsement), digest).await
     }
 
     /// Answers a question with no; whatever was said before, the call does not pass any more.
@@ -93,7 +131,7 @@ impl Office {
     /// # Cancel safety
     /// Runs to its end even if dropped.
     pub async fn deny(&self, by: &By, approval: ApprovalId) -> Result<OrderView, OfficeError> {
-        self.answer(by, approval, Operation::Deny, None).await
+        self.answer(by, approval, (Operation::Deny, Endorsement::None), None).await
     }
 
     /// Answers a question with yes or no, where it is the one that was shown: `digest` is what its view says.
@@ -110,18 +148,14 @@ impl Office {
         decision: Decision,
         digest: Option<Digest>,
     ) -> Result<OrderView, OfficeError> {
-        let operation = match decision {
-            Decision::Approve => Operation::Approve,
-            Decision::Deny => Operation::Deny,
-        };
-        self.answer(by, approval, operation, digest).await
+        self.answer(by, approval, (decision.operation(), Endorsement::None), digest).await
     }
 
     async fn answer(
         &self,
         by: &By,
         approval: ApprovalId,
-        operation: Operation,
+        (operation, endorsement): (Operation, Endorsement),
         shown: Option<Digest>,
     ) -> Result<OrderView, OfficeError> {
         if !by.may(operation) {
@@ -148,33 +182,47 @@ impl Office {
             if shown.is_some_and(|shown| shown != kept.digest) {
                 return Err(wrong("it is not the one that was shown"));
             }
-            if kept.spent.is_some() {
-                return Err(wrong("the call that it was about was made"));
-            }
-            if kept.state == DENIED {
-                return Err(wrong("it is answered already, with no"));
-            }
-            if operation == Operation::Deny {
-                if now >= kept.ends() {
-                    return Err(wrong("it is too old"));
-                }
-                return own.give(by.human(), OrderKind::Deny { approval }).await;
-            }
-            if now >= kept.expires {
-                return Err(wrong("it is too old"));
-            }
-            let Some(human) = by.human() else { return Err(wrong("only a named person approves")) };
-            own.may_act(Actor::Human(human)).await?;
-            if kept.yes.iter().any(|yes| yes.human == human) {
-                return Err(wrong("this person has answered already"));
-            }
-            if let Some(why) = kept.bars(&own.current(), human) {
-                return Err(wrong(why));
-            }
+            own.is_ready(&by, &kept, operation, now).await?;
+            let human = match (operation, by.human()) {
+                (Operation::Approve, Some(human)) => human,
+                _ => return own.give(by.human(), OrderKind::Deny { approval }).await,
+            };
+            own.is_tired(human, &[&kept], now).await?;
+            let endorses = own.endorsed(&kept, &endorsement).await?;
             let expires = now + APPROVAL_LIFE;
-            own.give(Some(human), OrderKind::Approve { approval, digest: kept.digest, expires }).await
+            let yes = OrderKind::Approve { approval, digest: kept.digest, endorses, expires };
+            own.give(Some(human), yes).await
         })
         .await
+    }
+
+    /// Whether this answer can be given to a question now.
+    async fn is_ready(
+        &self,
+        by: &By,
+        kept: &Kept,
+        operation: Operation,
+        now: Moment,
+    ) -> Result<(), OfficeError> {
+        let wrong = |why| OfficeError::Approval { approval: kept.id.to_string(), why };
+        if kept.spent.is_some() {
+            return Err(wrong("the call that it was about was made"));
+        }
+        if kept.state == DENIED {
+            return Err(wrong("it is answered already, with no"));
+        }
+        if operation == Operation::Deny {
+            return if now >= kept.ends() { Err(wrong("it is too old")) } else { Ok(()) };
+        }
+        if now >= kept.expires {
+            return Err(wrong("it is too old"));
+        }
+        let Some(human) = by.human() else { return Err(wrong("only a named person approves")) };
+        self.may_act(Actor::Human(human)).await?;
+        if kept.yes.iter().any(|yes| yes.human == human) {
+            return Err(wrong("this person has answered already"));
+        }
+        kept.bars(&self.current(), human).map_or(Ok(()), |why| Err(wrong(why)))
     }
 
     async fn kept(&self, approval: ApprovalId) -> Result<Option<Kept>, OfficeError> {
@@ -196,6 +244,7 @@ const SELECT: &str = "SELECT entry, id, call, at, chain, action, digest, expires
      FROM approval";
 
 /// A question as it is kept.
+#[derive(Clone)]
 struct Kept {
     entry: u64,
     id: ApprovalId,
@@ -219,7 +268,7 @@ impl Kept {
         let id: ApprovalId = parsed("approval", &text(1)?)?;
         let mut yes = Vec::new();
         let sql = format!(
-            "SELECT human, at, expires FROM approval_yes WHERE approval = ?1 AND NOT {STOPPED_SINCE} ORDER BY entry"
+            "SELECT human, at, expires, endorses FROM approval_yes WHERE approval = ?1 AND NOT {STOPPED_SINCE} ORDER BY entry"
         );
         let mut select = tx.prepare(&sql)?;
         let mut rows = select.query([id.to_string()])?;
@@ -229,6 +278,7 @@ impl Kept {
                 name: None,
                 at: Moment::from_micros(nat(row.get(1)?)),
                 expires: Moment::from_micros(nat(row.get(2)?)),
+                endorses: from_json("endorsed values", &row.get::<_, String>(3)?)?,
             });
         }
         Ok(Self {
@@ -313,6 +363,7 @@ impl Kept {
             ApprovalState::Open
         };
         let (route, tool) = self.target.map_or((None, None), |target| (target.route, target.tool));
+        let same = self.question.as_ref().and_then(|question| question.decisive).map(|one| one.same);
         let (roles, any_of) =
             self.question.map(|question| (question.roles, question.any_of)).unwrap_or_default();
         let mut yes = self.yes;
@@ -333,6 +384,7 @@ impl Kept {
             route_name: names.name(text_of(route)),
             tool,
             tool_name: names.tool(tool),
+            same,
             roles,
             any_of,
             yes,
@@ -416,16 +468,18 @@ pub(crate) fn approved(
     index: u64,
     at: Moment,
     order: (ApprovalId, Option<HumanId>, Digest, Moment),
+    endorses: &[u16],
 ) -> Result<(), OfficeError> {
     let (approval, by, digest, expires) = order;
     let Some(human) = by else { return Ok(()) };
     let sql = format!(
-        "INSERT INTO approval_yes (approval, human, at, expires, entry) \
-         SELECT id, ?2, ?3, ?4, ?5 FROM approval \
+        "INSERT INTO approval_yes (approval, human, at, expires, entry, endorses) \
+         SELECT id, ?2, ?3, ?4, ?5, ?7 FROM approval \
          WHERE id = ?1 AND digest = ?6 AND state != 'denied' AND spent IS NULL AND expires > ?3 \
          AND NOT EXISTS (SELECT 1 FROM actor_state WHERE actor = ?2 AND killed) \
          ON CONFLICT (approval, human) DO UPDATE \
-         SET at = excluded.at, expires = excluded.expires, entry = excluded.entry WHERE {STOPPED_SINCE}"
+         SET at = excluded.at, expires = excluded.expires, entry = excluded.entry, endorses = excluded.endorses \
+         WHERE {STOPPED_SINCE}"
     );
     tx.execute(
         &sql,
@@ -435,7 +489,8 @@ pub(crate) fn approved(
             moment(at),
             moment(expires),
             int(index),
-            digest.to_string()
+            digest.to_string(),
+            to_json("endorsed values", &endorses)?
         ],
     )?;
     Ok(())

@@ -2,8 +2,8 @@
 
 use alcaide_identity::assertion::AssertionError;
 use alcaide_identity::{DpopError, ExchangeError, TokenError};
-use alcaide_inventory::PlanNumber;
 use alcaide_inventory::declare::DeclareError;
+use alcaide_inventory::{Moment, PlanNumber};
 use alcaide_ledger::{AppendError, LedgerError, ReadError, ShelfError};
 use alcaide_record::EntryError;
 use alcaide_seal::EntropyError;
@@ -148,6 +148,24 @@ pub enum OfficeError {
         /// Why not.
         why: &'static str,
     },
+    /// The questions of a task cannot be answered together.
+    #[error("the questions of task `{task}` were not answered: {why}")]
+    Batch {
+        /// Which task.
+        task: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A person has said yes as often within the hour as one may.
+    #[error("the yes was not taken: this person has said yes {limit} times within an hour{of}; the next is taken after {again}", of = if *grave { " about money, credentials or what cannot be undone" } else { "" })]
+    Tired {
+        /// The limit.
+        limit: u32,
+        /// Whether it is the one of grave questions.
+        grave: bool,
+        /// When the next is taken.
+        again: Moment,
+    },
     /// A tool does not stand so that it can be accepted or quarantined.
     #[error("nothing was done about the tool `{tool}`: {why}")]
     Tool {
@@ -263,6 +281,8 @@ pub enum Blame {
     Missing,
     /// The request does not fit what is there now.
     Conflict,
+    /// The caller has done as much as one may for now; the same request may pass later.
+    Often,
     /// The office is busy; the same request may pass later.
     Busy,
     /// The office, its disk or its settings.
@@ -283,6 +303,9 @@ macro_rules! too_much {
 }
 
 impl OfficeError {
+    /// Code of [`OfficeError::Tired`]: what the record has of a yes that was refused.
+    pub(crate) const TIRED: &'static str = "ALC-OFFICE-0049";
+
     /// The stable code that `alcaide explain CODE` expands.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -309,6 +332,8 @@ impl OfficeError {
             Self::Exchange(_) => "ALC-OFFICE-0020",
             Self::Request { .. } => "ALC-OFFICE-0021",
             Self::Approval { .. } => "ALC-OFFICE-0022",
+            Self::Batch { .. } => "ALC-OFFICE-0050",
+            Self::Tired { .. } => Self::TIRED,
             Self::Cursor { .. } => "ALC-OFFICE-0023",
             Self::Made => "ALC-OFFICE-0024",
             Self::NotMade => "ALC-OFFICE-0025",
@@ -364,6 +389,10 @@ impl OfficeError {
             Self::Exchange(_) => "ask for no more than the subject token has".into(),
             Self::Request { .. } => "see `alcaide explain ALC-OFFICE-0021`".into(),
             Self::Approval { .. } => "ask another approver, or let the agent try again".into(),
+            Self::Batch { .. } => "look at the task's questions anew, and answer what is open".into(),
+            Self::Tired { .. } => {
+                "let another approver answer, or come back after that time; a no is always taken".into()
+            }
             Self::Tool { .. } => {
                 "look at it with `alcaide tool show`, then name the pin that is offered".into()
             }
@@ -423,9 +452,11 @@ impl OfficeError {
             | Self::SecretInUse { .. }
             | Self::TooManyCredentials { .. }
             | Self::Approval { .. }
+            | Self::Batch { .. }
             | Self::Tool { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
+            Self::Tired { .. } => Blame::Often,
             Self::Crowded
             | Self::Occupied
             | too_much!()
@@ -498,6 +529,9 @@ mod tests {
             OfficeError::Exchange(ExchangeError::Ended),
             OfficeError::Request { why: "the task is not one of this actor and person" },
             OfficeError::Approval { approval: "apr_".into(), why: "it is too old" },
+            OfficeError::Batch { task: "tsk_".into(), why: "none is open" },
+            OfficeError::Tired { limit: 40, grave: false, again: Moment::from_secs(1_795_000_000) },
+            OfficeError::Tired { limit: 10, grave: true, again: Moment::from_secs(1_795_000_000) },
             OfficeError::Tool { tool: "files/read_file".into(), why: "it is not accepted" },
             OfficeError::Shelf(ShelfError::TooLong { bytes: 2_000_000 }),
             OfficeError::Cursor { given: "c".into() },

@@ -67,9 +67,13 @@ mod studies;
 mod view;
 mod visible;
 
+pub use alcaide_flow::{Decisive, DecisiveValue};
 pub use alcaide_inspect::poison::{self, ToolFinding};
-pub use alcaide_record::Approver;
-pub use approvals::{APPROVAL_LIFE, Decision, question_digest};
+pub use alcaide_record::{Approver, Digest};
+pub use approvals::{
+    APPROVAL_LIFE, AnswerCount, ApproverView, Batch, Decision, Endorsement, FoldedQuestions, Queue,
+    TaskQuestions, YES_MAX, YES_SPAN, YesLeft, YesLimits, question_digest,
+};
 pub use backup::{check_backup, orders_since, unpack_backup};
 pub use by::{By, Held, Operation};
 pub use change::{Edit, Thing, diff};

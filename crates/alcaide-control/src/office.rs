@@ -28,6 +28,7 @@ use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::approvals::YesLimits;
 use crate::by::{By, Operation};
 use crate::error::{OfficeError, cut};
 use crate::lag::Lag;
@@ -80,6 +81,8 @@ pub struct Parts {
     pub plans: watch::Sender<Arc<Plan>>,
     /// How long the store keeps orders, questions and bodies of plans that are out of force.
     pub kept: Duration,
+    /// How often one person says yes within an hour.
+    pub yes_limits: YesLimits,
 }
 
 /// Longest wait for the gate to take up a plan: compiling a large one takes a second.
@@ -109,6 +112,7 @@ pub(crate) struct Inner {
     pub(crate) attested: Mutex<VecDeque<(Sha256Digest, Sha256Digest)>>,
     pub(crate) plans: watch::Sender<Arc<Plan>>,
     pub(crate) kept: Duration,
+    pub(crate) yes_limits: YesLimits,
     pub(crate) replay: Replay,
     pub(crate) started: Moment,
     /// Held by whoever changes what is declared or enrolled, or copies it: one after another.
@@ -194,8 +198,19 @@ impl Office {
     }
 
     fn with(parts: Parts) -> Result<Self, OfficeError> {
-        let Parts { store, ledger, ledger_dir, keys, clock, entropy, issuer, trust_domain, plans, kept } =
-            parts;
+        let Parts {
+            store,
+            ledger,
+            ledger_dir,
+            keys,
+            clock,
+            entropy,
+            issuer,
+            trust_domain,
+            plans,
+            kept,
+            yes_limits,
+        } = parts;
         let Keys { tokens, also_valid, master, words } = keys;
         let mut public = vec![tokens.public().clone()];
         public.extend(also_valid);
@@ -218,6 +233,7 @@ impl Office {
             words,
             plans,
             kept,
+            yes_limits,
             replay: Replay::since(started),
             started,
             desk: Arc::new(Mutex::new(())),

@@ -147,6 +147,9 @@ fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<(), Offic
             tx.execute("DELETE FROM credential WHERE id = ?1", [credential.to_string()])?;
             Ok(())
         }
+        Event::Office(OfficeAct::Denied { by, code }) => {
+            approvals::answer_refused(tx, (index, entry.at), *by, code)
+        }
         Event::Intent(intent) => follow_intent(on, index, entry.at, intent),
         Event::Outcome(outcome) => follow_outcome(on, index, entry.at, outcome),
         Event::Offered(offered) => offers::follow(tx, index, entry.at, offered),
@@ -220,10 +223,14 @@ fn follow_order(tx: &Connection, index: u64, at: Moment, order: &Order) -> Resul
             let sql = "UPDATE tool_pin SET quarantined = 1, entry = ?2 WHERE tool = ?1";
             tx.execute(sql, params![tool.to_string(), int(index)])?;
         }
-        OrderKind::Approve { approval, digest, expires } => {
-            approvals::approved(tx, index, at, (*approval, order.by, *digest, *expires))?;
+        OrderKind::Approve { approval, digest, endorses, expires } => {
+            approvals::answered(tx, (index, at), (*approval, order.by, true))?;
+            approvals::approved(tx, index, at, (*approval, order.by, *digest, *expires), endorses)?;
         }
-        OrderKind::Deny { approval } => approvals::denied(tx, *approval)?,
+        OrderKind::Deny { approval } => {
+            approvals::answered(tx, (index, at), (*approval, order.by, false))?;
+            approvals::denied(tx, *approval)?;
+        }
         _ => {}
     }
     Ok(())

@@ -53,6 +53,11 @@ pub(crate) fn prune(tx: &Connection, now: Moment, kept: Duration) -> Result<(), 
         "DELETE FROM approval_yes WHERE approval IN (SELECT id FROM approval WHERE at < ?1 AND expires < ?2)",
         over,
     )?;
+    tx.execute(
+        "DELETE FROM answer WHERE approval IN (SELECT id FROM approval WHERE at < ?1 AND expires < ?2)",
+        over,
+    )?;
+    tx.execute("DELETE FROM answer_refused WHERE at < ?1", [old])?;
     tx.execute("DELETE FROM approval WHERE at < ?1 AND expires < ?2", over)?;
     // Before a plan that was made long ago lie those that went out of force long ago.
     tx.execute(

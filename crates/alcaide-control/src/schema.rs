@@ -15,6 +15,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, sql: CONSOLE },
     Migration { number: 5, sql: LEAN_CALLS },
     Migration { number: 6, sql: PRUNED },
+    Migration { number: 7, sql: ENDORSED },
+    Migration { number: 8, sql: ANSWERS },
 ];
 
 const FIRST: &str = "
@@ -114,6 +116,26 @@ CREATE TABLE approval_yes (
     approval TEXT NOT NULL, human TEXT NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, entry INTEGER NOT NULL,
     PRIMARY KEY (approval, human)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What a yes endorses: places in the list of values that its question has on the shelf.
+const ENDORSED: &str = "
+ALTER TABLE approval_yes ADD COLUMN endorses TEXT NOT NULL DEFAULT '[]';
+";
+
+/// Who answered what when, and whose yes the office refused because there were too many; from before, what orders say.
+const ANSWERS: &str = "
+CREATE TABLE answer (
+    entry INTEGER PRIMARY KEY, approval TEXT NOT NULL, human TEXT NOT NULL, at INTEGER NOT NULL, yes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX answer_human ON answer (human, at);
+CREATE INDEX answer_at ON answer (at);
+CREATE INDEX answer_approval ON answer (approval);
+INSERT INTO answer SELECT entry, coalesce(json_extract(body, '$.approve.approval'), json_extract(body, '$.deny.approval')),
+    by, at, json_extract(body, '$.approve') IS NOT NULL FROM given_order
+    WHERE by IS NOT NULL AND (json_extract(body, '$.approve') IS NOT NULL OR json_extract(body, '$.deny') IS NOT NULL);
+CREATE TABLE answer_refused (entry INTEGER PRIMARY KEY, human TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE INDEX answer_refused_at ON answer_refused (at);
 ";
 
 /// Links and sessions of the console: hashes only.

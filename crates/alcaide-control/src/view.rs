@@ -245,6 +245,10 @@ pub struct ApprovalView {
     pub tool: Option<ToolId>,
     /// Name of the tool in the plan in force, with its server.
     pub tool_name: Option<String>,
+    /// Commitment to the tool and the values that decide what the call does: questions that have it in common ask the same
+    /// again. Absent for what is no call of a tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same: Option<Digest>,
     /// Each of these must approve; absent in questions from before they said so.
     pub roles: Vec<Approver>,
     /// Besides, one of these groups must approve as a whole.
@@ -272,6 +276,9 @@ pub struct YesView {
     pub at: Moment,
     /// It is good until then.
     pub expires: Moment,
+    /// Places of the values that they say are right for the task.
+    #[serde(default)]
+    pub endorses: Vec<u16>,
 }
 
 /// How a question stands.

@@ -8,6 +8,7 @@ use alcaide_inventory::fact::{Effect, Facts};
 use alcaide_inventory::id::ToolId;
 use alcaide_label::{Integrity, Label, Provenance};
 
+use crate::decisive::{decides, endorsed_form, may_be_endorsed};
 use crate::said::{Grade, Said};
 use crate::seen::{Cover, RUN_WORDS, cover, digests};
 use crate::task::{SourceNumber, Task, alike};
@@ -117,8 +118,6 @@ impl Task {
         let mut sorted: Vec<&Argument<'_>> = arguments.iter().collect();
         sorted.sort_by_key(|argument| argument.name);
         let named = |names: &[String], name: &str| names.iter().any(|known| known == name);
-        // An owner who names neither leaves every argument to decide.
-        let all_control = facts.control.is_empty() && facts.free_text.is_empty();
         let mut made = Judgement {
             in_scope: self.said().any(|said| said.asks_for(&facts.request_words)),
             reaches_out: matches!(facts.effect, Effect::Outbound | Effect::Money),
@@ -133,14 +132,16 @@ impl Task {
         let (mut all_bound, mut some, mut rest_bound, mut user) = (true, false, true, false);
         for argument in sorted {
             let name = argument.name;
-            let (origin, bound) = self.origin(argument, clean);
+            let (origin, bound) = self.origin(argument, clean, may_be_endorsed(facts, name));
             let mut copied = false;
+            // What people endorsed is bound for this call; it is no ground to bind more on.
+            let own = bound && origin.from != Provenance::Endorsed;
             if !argument.is_empty() {
                 some = true;
-                all_bound &= bound;
+                all_bound &= own;
                 made.reaches_out |= named(&facts.outbound_if, name);
             }
-            if !bound && (all_control || named(&facts.control, name)) {
+            if !bound && decides(facts, name) {
                 made.unbound.push(name.into());
             }
             if named(&facts.free_text, name) {
@@ -157,7 +158,7 @@ impl Task {
                 made.over.push(name.into());
             }
             if !copied {
-                rest_bound &= bound;
+                rest_bound &= own;
                 user |= origin.from == Provenance::UserAttested && !argument.is_empty();
             }
             if origin.from == Provenance::UserAttested {
@@ -196,10 +197,14 @@ impl Task {
     }
 
     /// Where an argument comes from, as bad as the worst value in it; and whether all of its values are bound.
-    fn origin(&self, argument: &Argument<'_>, clean: bool) -> (Origin, bool) {
+    fn origin(&self, argument: &Argument<'_>, clean: bool, endorsable: bool) -> (Origin, bool) {
         let mut worst: Option<(Provenance, Option<SourceNumber>)> = None;
         let mut bound = true;
-        for from in argument.leaves.iter().filter_map(|leaf| self.origin_of(leaf, clean)) {
+        for leaf in &argument.leaves {
+            let Some(mut from) = self.origin_of(leaf, clean) else { continue };
+            if endorsable && !is_bound(from.0, clean) && self.is_endorsed(leaf) {
+                from.0 = Provenance::Endorsed;
+            }
             bound &= is_bound(from.0, clean);
             if worst.is_none_or(|worst| weight(from.0) > weight(worst.0)) {
                 worst = Some(from);
@@ -208,6 +213,16 @@ impl Task {
         // What says nothing is nobody's choice.
         let (from, source) = worst.unwrap_or((Provenance::Constant, None));
         (Origin { name: argument.name.into(), from, source }, bound)
+    }
+
+    /// Whether people endorsed this very value. What is no more than yes or no has no identity by which it would be known.
+    fn is_endorsed(&self, leaf: &Leaf<'_>) -> bool {
+        let text = match leaf {
+            Leaf::Text(text) => &**text,
+            Leaf::Number(digits) => digits,
+            Leaf::Flag(_) | Leaf::Fixed => return false,
+        };
+        !self.endorsed.is_empty() && endorsed_form(text).is_some_and(|form| self.endorsed.contains(&form))
     }
 
     /// Where a value comes from; nothing where it says nothing.
@@ -350,7 +365,7 @@ fn worth(text: &str) -> Option<f64> {
 /// sources, decides only where no stranger can have chosen among it.
 const fn is_bound(from: Provenance, clean: bool) -> bool {
     match from {
-        Provenance::UserAttested | Provenance::Resolved | Provenance::Made => true,
+        Provenance::UserAttested | Provenance::Resolved | Provenance::Made | Provenance::Endorsed => true,
         Provenance::Constant | Provenance::Trusted => clean,
         Provenance::UserAsserted | Provenance::Untrusted | Provenance::Unknown => false,
     }
@@ -364,8 +379,9 @@ const fn weight(from: Provenance) -> u8 {
         Provenance::Made => 2,
         Provenance::Resolved => 3,
         Provenance::Trusted => 4,
-        Provenance::UserAsserted => 5,
-        Provenance::Unknown => 6,
-        Provenance::Untrusted => 7,
+        Provenance::Endorsed => 5,
+        Provenance::UserAsserted => 6,
+        Provenance::Unknown => 7,
+        Provenance::Untrusted => 8,
     }
 }

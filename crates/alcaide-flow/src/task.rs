@@ -1,6 +1,6 @@
 //! What a task knows, and how it changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use alcaide_inspect::normal::{self, Value};
@@ -8,14 +8,17 @@ use alcaide_inventory::fact::Facts;
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 
+use crate::decisive::{ENDORSED_MAX, endorsed_form};
 use crate::judge::{Argument, Judgement};
 use crate::said::{Grade, Said};
-use crate::seen::{Digests, Seed, runs};
+use crate::seen::{Digests, RUN_WORDS, Seed, runs};
 
 /// Most digests of runs and values that a task keeps; past it the task is forgotten.
 pub const RUNS_MAX: usize = 1 << 20;
 /// Most sources of a task; later ones count as the last.
 pub const SOURCES_MAX: u16 = 4096;
+/// How many of the newest sources are looked at for one that is the same.
+const SOURCES_NEAR: usize = 64;
 /// Most values that a task keeps as bound.
 pub const BOUND_MAX: usize = 16 * 1024;
 /// Most statements of the user of one grade in one task.
@@ -87,6 +90,8 @@ pub enum Event<'a> {
     },
     /// An answer came.
     Answered(Answer<'a>),
+    /// People whose yes passed have said that this value is right for the task.
+    Endorsed(&'a str),
     /// Something that the task has read is not known here.
     Forgot,
 }
@@ -106,6 +111,8 @@ pub struct Task {
     sources: Vec<Source>,
     seen: Digests<SourceNumber>,
     pub(crate) bound: HashMap<String, Bound>,
+    /// Values that people endorsed, in exact form.
+    pub(crate) endorsed: HashSet<String>,
     pub(crate) calls: HashMap<Option<ToolId>, u32>,
     pub(crate) alike: Digests<u32>,
     pub(crate) forgotten: bool,
@@ -121,6 +128,7 @@ impl Task {
             sources: Vec::new(),
             seen: Digests::default(),
             bound: HashMap::new(),
+            endorsed: HashSet::new(),
             calls: HashMap::new(),
             alike: Digests::default(),
             forgotten: false,
@@ -140,6 +148,11 @@ impl Task {
             }
             Event::Called { tool, arguments, label } => self.called(tool, arguments, label),
             Event::Answered(answer) => self.answered(&answer),
+            Event::Endorsed(value) => {
+                if self.endorsed.len() < ENDORSED_MAX {
+                    self.endorsed.extend(endorsed_form(value));
+                }
+            }
             Event::Forgot => self.forget(),
         }
         self
@@ -172,7 +185,8 @@ impl Task {
     /// Digests and values that are kept, for those who bound all tasks together.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.seen.len().saturating_add(self.bound.len().saturating_mul(4)).saturating_add(64)
+        let values = self.bound.len().saturating_add(self.endorsed.len());
+        self.seen.len().saturating_add(values.saturating_mul(4)).saturating_add(64)
     }
 
     fn called(&mut self, tool: Option<ToolId>, arguments: &[Argument<'_>], label: Label) {
@@ -219,8 +233,11 @@ impl Task {
     }
 
     fn number(&mut self, source: Source) -> SourceNumber {
-        if let Some(at) = self.sources.iter().rposition(|known| *known == source) {
-            return SourceNumber(u16::try_from(at).unwrap_or(SOURCES_MAX));
+        // The parts of an answer come together: what is the same stands near the end.
+        let near = self.sources.len().saturating_sub(SOURCES_NEAR);
+        let known = self.sources.iter().skip(near).rposition(|known| *known == source);
+        if let Some(at) = known {
+            return SourceNumber(u16::try_from(near.saturating_add(at)).unwrap_or(SOURCES_MAX));
         }
         if self.sources.len() >= usize::from(SOURCES_MAX) {
             // The last place is for all that found none of its own: it is as bad as any of them.
@@ -237,6 +254,9 @@ impl Task {
         let seed = self.seed;
         let loose = normal::loose(text).text;
         let words: Vec<&str> = normal::words(&loose).collect();
+        // Half of them are new in most texts.
+        let more = words.len().saturating_mul(RUN_WORDS / 2);
+        self.seen.reserve(more.min(RUNS_MAX.saturating_sub(self.seen.len())));
         runs(seed, &words, |_, run| self.see(run, number));
         for found in normal::values(&loose) {
             self.see(seed.value(&found.value), number);

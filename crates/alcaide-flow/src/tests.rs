@@ -1,5 +1,7 @@
 //! The engine by itself: words, look-ups, what strangers wrote, and what must hold whatever happens.
 
+mod endorsed;
+
 use alcaide_inventory::fact::{Audience, Cap, Effect, Facts};
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};

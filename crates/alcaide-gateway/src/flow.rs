@@ -5,11 +5,15 @@
 //! [`Flows::answered`], before anything of it is released. None of it is journalled: what is lost makes a task forgotten,
 //! which is stricter (decision note 5).
 
+mod endorsed;
+mod kept;
+mod planted;
 mod read;
 mod schema;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,23 +26,25 @@ use alcaide_label::{Integrity, Label, Provenance};
 use alcaide_ledger::{SHELF_TEXT_BYTES_MAX, Shelf};
 use alcaide_memory::Memory;
 use alcaide_record::{Digest, FlowNote, WordsGrade};
-use alcaide_seal::digest::{Sha256Digest, sha256};
+use alcaide_seal::digest::sha256;
 use alcaide_seal::envelope::EnvelopeError;
 use alcaide_seal::words::WordsKey;
 use alcaide_wire::json::{Document, Limits, Value};
 
+use kept::{Kept, Table, Unread, lock};
+use planted::Planted;
 pub use schema::ArgumentSchema;
 
 use crate::mcp::plan::ToolPlan;
 
-/// Most digests and values that all tasks keep together; past it those that were not used for longest are forgotten.
-const WEIGHT_MAX: usize = 6 << 20;
-/// Most tasks that are kept.
-const TASKS_MAX: usize = 20_000;
 /// Most different words that one task is heard to say.
 const HEARD_MAX: usize = 64;
 /// Longest wait until an order of the office that issued a token is heard of here.
 const ISSUE_WAIT: Duration = Duration::from_millis(500);
+/// Longest answer that is taken in at once; a longer one beside its release.
+const AT_ONCE_BYTES_MAX: usize = 4 << 10;
+/// Most bytes of answers that wait to be taken in; past it none waits.
+const UNREAD_BYTES_MAX: usize = 16 << 20;
 /// Most bytes that one answer's encoded parts are decoded to.
 const DECODED_BYTES_MAX: usize = 1 << 20;
 
@@ -48,41 +54,17 @@ pub(crate) struct Flows {
     key: WordsKey,
     strictest: Arc<Facts>,
     table: Mutex<Table>,
+    /// Digests and values that the tasks of the table keep.
+    weight: AtomicUsize,
+    /// Bytes of answers that their tasks have not taken in.
+    unread_bytes: AtomicUsize,
     planted: Mutex<HashMap<Digest, Planted>>,
-}
-
-/// What tasks that had read strangers' text wrote into a store.
-enum Planted {
-    /// Digests of what they wrote.
-    Known(HashSet<u64>),
-    /// Too much, or it cannot be read: all of the store is strangers'.
-    All,
 }
 
 /// Most digests that one call is told to have written.
 const WRITTEN_MAX: usize = SHELF_TEXT_BYTES_MAX / 8;
 /// What lies on the shelf in the place of more: no whole number of digests.
 const EVERYTHING: &[u8] = b"*";
-/// Most digests that are kept of one store.
-const PLANTED_MAX: usize = 2 << 20;
-
-#[derive(Default)]
-struct Table {
-    tasks: HashMap<TaskId, Arc<Mutex<Kept>>>,
-    /// Counts uses, so that it is known what was not used for longest.
-    uses: u64,
-    weight: usize,
-}
-
-struct Kept {
-    /// Always there but while a step is made of it.
-    task: Option<Task>,
-    /// Digests of the words that it has heard.
-    heard: Vec<Sha256Digest>,
-    used: u64,
-    weight: usize,
-}
-
 /// A call of a tool as it was judged.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -146,7 +128,7 @@ pub(crate) struct Answered<'a> {
     pub(crate) call: CallId,
     pub(crate) route: RouteId,
     /// How the call was judged, where it was one of a tool.
-    pub(crate) judged: Option<&'a Judged>,
+    pub(crate) judged: Option<&'a Arc<Judged>>,
     /// Everything that carries text, with its bytes.
     pub(crate) texts: &'a [(Range<usize>, &'a str)],
     /// A tool's structured result.
@@ -175,6 +157,8 @@ impl Flows {
             key,
             strictest: Arc::new(Facts::strictest()),
             table: Mutex::default(),
+            weight: AtomicUsize::new(0),
+            unread_bytes: AtomicUsize::new(0),
             planted: Mutex::new(planted),
         })
     }
@@ -205,25 +189,40 @@ impl Flows {
             lock(&kept).used = used;
             return kept;
         }
-        table.make_room();
+        table.make_room(&self.weight);
         let new = Task::new(self.seed);
         let new = if label.integrity == Integrity::Untrusted { new.step(Event::Forgot) } else { new };
-        let kept = Arc::new(Mutex::new(Kept { task: Some(new), heard: Vec::new(), used, weight: 0 }));
+        let kept = Arc::new(Mutex::new(Kept::new(new, used)));
         table.tasks.insert(task, Arc::clone(&kept));
         kept
     }
 
     fn step(&self, kept: &Mutex<Kept>, event: Event<'_>) {
+        let mut held = self.open(kept);
+        self.change(&mut held, |task| task.step(event));
+    }
+
+    /// The state of a task that has taken in all that was answered so far.
+    fn open<'k>(&self, kept: &'k Mutex<Kept>) -> MutexGuard<'k, Kept> {
         let mut held = lock(kept);
+        while let Some(unread) = held.unread.pop_front() {
+            self.unread_bytes.fetch_sub(unread.bytes(), Ordering::Relaxed);
+            self.change(&mut held, |task| self.take_in(task, &unread));
+        }
+        held
+    }
+
+    fn change(&self, held: &mut Kept, step: impl FnOnce(Task) -> Task) {
         // A step that never came back has left nothing: what it knew is lost, and the task is forgotten.
-        let task = held.task.take().unwrap_or_else(|| self.lost());
-        let task = task.step(event);
+        let task = step(held.task.take().unwrap_or_else(|| self.lost()));
         let (before, now) = (held.weight, task.weight());
         held.weight = now;
         held.task = Some(task);
-        drop(held);
-        let mut table = self.table();
-        table.weight = table.weight.saturating_add(now).saturating_sub(before);
+        if held.left {
+            return;
+        }
+        self.weight.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        self.weight.fetch_sub(before.saturating_sub(now), Ordering::Relaxed);
     }
 
     /// A task of which nothing is known any more.
@@ -231,8 +230,8 @@ impl Flows {
         Task::new(self.seed).step(Event::Forgot)
     }
 
-    /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names.
-    /// Words that cannot be opened are not there, which is stricter.
+    /// Waits until memory knows the task, which another thread tells it, and opens the words that the credential names, and
+    /// what people endorsed in the task. Words that cannot be opened are not there, which is stricter.
     pub(crate) async fn hear(&self, memory: &Memory, shelf: Shelf, credential: &Credential) {
         let task = credential.principal.task;
         if !memory.knows(task) {
@@ -248,6 +247,7 @@ impl Flows {
             // Out of time, it is judged as a task of which nothing is known.
             let _ = tokio::time::timeout(ISSUE_WAIT, known).await;
         }
+        self.hear_endorsed(memory, &shelf, task).await;
         let Some(words) = credential.words else { return };
         let kept = self.kept(task, memory.label(task));
         if lock(&kept).heard.contains(&words) {
@@ -303,7 +303,7 @@ impl Flows {
         let kept = self.kept(asked.task, asked.label);
         let writes = facts.effect.is_consequential() && asked.label.integrity == Integrity::Untrusted;
         let (judgement, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
-            let held = lock(&kept);
+            let held = self.open(&kept);
             let lost;
             let task = match &held.task {
                 Some(task) => task,
@@ -368,55 +368,18 @@ impl Flows {
     }
 
     /// An answer is about to be released. Says what label it has beyond what was declared, if it has: it holds what a task
-    /// that had read strangers' text wrote there.
+    /// that had read strangers' text wrote there. A long one is read beside its release, but before anything is judged or
+    /// said of its task again.
     #[must_use]
-    pub(crate) fn answered(&self, memory: &Memory, answered: &Answered<'_>) -> Option<Label> {
+    pub(crate) fn answered(self: &Arc<Self>, memory: &Memory, answered: &Answered<'_>) -> Option<Label> {
         let kept = self.kept(answered.task, memory.label(answered.task));
         let judged = answered.judged;
         let label = judged.map_or(Label::MISSING, |judged| judged.reads);
-        let source = Source {
-            call: answered.call,
-            route: Some(answered.route),
-            tool: judged.and_then(|judged| judged.tool),
-            label,
-        };
-        let parts = match (judged, answered.structured) {
-            (Some(judged), Some(structured)) => read::parts(&judged.facts, structured),
-            _ => Vec::new(),
-        };
-        let whole = judged.map_or(label, |judged| whole_label(&judged.facts).unwrap_or(label));
-        let structured = answered.structured.map(Value::span);
-        let label_of = |span: &Range<usize>| {
-            let within = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
-            if !structured.as_ref().is_some_and(within) {
-                return label;
-            }
-            parts.iter().rev().find(|(outer, _)| within(outer)).map_or(whole, |(_, label)| *label)
-        };
-        let mut decoded: Vec<(String, Label)> = Vec::new();
-        let (mut budget, mut cut) = (DECODED_BYTES_MAX, false);
-        for (span, text) in answered.texts {
-            let hidden = normal::decodings(text, budget);
-            cut |= hidden.cut;
-            budget = budget.saturating_sub(hidden.texts.iter().map(String::len).sum());
-            decoded.extend(hidden.texts.into_iter().map(|text| (text, label_of(span))));
-        }
-        let mut raised = None;
-        let mut texts: Vec<Text<'_>> = answered
-            .texts
-            .iter()
-            .map(|(span, text)| Text { text, label: label_of(span) })
-            .chain(decoded.iter().map(|(text, label)| Text { text, label: *label }))
-            .collect();
-        if let Some(judged) = judged {
-            for text in texts.iter_mut().filter(|text| text.label.integrity == Integrity::Trusted) {
-                if self.is_planted(judged.store, text.text) {
-                    text.label.integrity = Integrity::Untrusted;
-                    raised = Some(Label { integrity: Integrity::Untrusted, ..label });
-                }
-            }
-        }
-        let resolved = match (judged, answered.structured) {
+        let label_of = labels(judged.map(|judged| &**judged), label, answered.structured);
+        let mut texts: Vec<(Box<str>, Label)> =
+            answered.texts.iter().map(|(span, text)| (Box::from(*text), label_of(span))).collect();
+        let raised = judged.is_some_and(|judged| self.raise(judged.store, &mut texts));
+        let resolves = match (judged, answered.structured) {
             (Some(judged), Some(structured)) => {
                 read::record(&judged.facts, structured, &judged.judgement.said)
                     .map(|record| read::resolved(&judged.facts, record))
@@ -424,64 +387,103 @@ impl Flows {
             }
             _ => Vec::new(),
         };
-        let fields: Vec<Field<'_>> = resolved.iter().map(|text| Field { text }).collect();
-        self.step(
-            &kept,
-            Event::Answered(Answer {
-                source,
-                texts: &texts,
-                resolves: &fields,
-                facts: judged.map(|judged| &*judged.facts),
-                judged: judged.map(|judged| &judged.judgement),
-            }),
-        );
-        if cut && label.integrity == Integrity::Untrusted {
-            // Some of what strangers hide in it is not known here.
-            self.step(&kept, Event::Forgot);
+        let source = Source {
+            call: answered.call,
+            route: Some(answered.route),
+            tool: judged.and_then(|judged| judged.tool),
+            label,
+        };
+        let resolves = resolves.into_iter().map(|text| text.into_owned().into_boxed_str()).collect();
+        self.put_off(kept, Unread { source, texts, resolves, judged: judged.map(Arc::clone) });
+        raised.then_some(Label { integrity: Integrity::Untrusted, ..label })
+    }
+
+    /// Labels as strangers' what a task that had read strangers' text wrote into this store, however it is encoded; whether
+    /// there was such.
+    fn raise(&self, store: Digest, texts: &mut [(Box<str>, Label)]) -> bool {
+        if !self.planted().contains_key(&store) {
+            return false;
+        }
+        let (mut raised, mut budget) = (false, DECODED_BYTES_MAX);
+        for (text, label) in texts.iter_mut().filter(|(_, label)| label.integrity == Integrity::Trusted) {
+            let hidden = normal::decodings(text, budget).texts;
+            budget = budget.saturating_sub(hidden.iter().map(String::len).sum());
+            let all = std::iter::once(&**text).chain(hidden.iter().map(String::as_str));
+            if all.into_iter().any(|text| self.is_planted(store, text)) {
+                label.integrity = Integrity::Untrusted;
+                raised = true;
+            }
         }
         raised
     }
-}
 
-impl Planted {
-    fn add(&mut self, bytes: &[u8]) {
-        let Self::Known(known) = self else { return };
-        let (digests, rest) = bytes.as_chunks::<8>();
-        known.extend(digests.iter().map(|digest| u64::from_be_bytes(*digest)));
-        if !rest.is_empty() || known.len() > PLANTED_MAX {
-            *self = Self::All;
-        }
-    }
-}
-
-impl Table {
-    /// Forgets what was not used for longest, a tenth at a time.
-    fn make_room(&mut self) {
-        if self.tasks.len() < TASKS_MAX && self.weight < WEIGHT_MAX {
-            return;
-        }
-        let mut all: Vec<(u64, TaskId, usize)> = self
-            .tasks
-            .iter()
-            .map(|(id, kept)| {
-                let held = lock(kept);
-                (held.used, *id, held.weight)
-            })
-            .collect();
-        all.sort_unstable_by_key(|(used, ..)| *used);
-        let least = self.tasks.len().div_ceil(10);
-        for (at, (_, id, weight)) in all.into_iter().enumerate() {
-            if at >= least && self.weight < WEIGHT_MAX / 10 * 9 {
-                return;
+    /// Keeps an answer for who looks at its task next; a long one is read at once, on another thread.
+    fn put_off(self: &Arc<Self>, kept: Arc<Mutex<Kept>>, unread: Unread) {
+        let bytes = unread.bytes();
+        lock(&kept).unread.push_back(unread);
+        let before = self.unread_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let beside = bytes > AT_ONCE_BYTES_MAX && before.saturating_add(bytes) < UNREAD_BYTES_MAX;
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if beside => {
+                let flows = Arc::clone(self);
+                runtime.spawn_blocking(move || drop(flows.open(&kept)));
             }
-            self.tasks.remove(&id);
-            self.weight = self.weight.saturating_sub(weight);
+            _ => drop(self.open(&kept)),
         }
+    }
+
+    /// Takes an answer in.
+    fn take_in(&self, task: Task, unread: &Unread) -> Task {
+        let mut decoded: Vec<(String, Label)> = Vec::new();
+        let (mut budget, mut cut) = (DECODED_BYTES_MAX, false);
+        for (text, label) in &unread.texts {
+            let hidden = normal::decodings(text, budget);
+            cut |= hidden.cut;
+            budget = budget.saturating_sub(hidden.texts.iter().map(String::len).sum());
+            decoded.extend(hidden.texts.into_iter().map(|text| (text, *label)));
+        }
+        let texts: Vec<Text<'_>> = unread
+            .texts
+            .iter()
+            .map(|(text, label)| Text { text, label: *label })
+            .chain(decoded.iter().map(|(text, label)| Text { text, label: *label }))
+            .collect();
+        let fields: Vec<Field<'_>> = unread.resolves.iter().map(|text| Field { text }).collect();
+        let judged = unread.judged.as_deref();
+        let task = task.step(Event::Answered(Answer {
+            source: unread.source,
+            texts: &texts,
+            resolves: &fields,
+            facts: judged.map(|judged| &*judged.facts),
+            judged: judged.map(|judged| &judged.judgement),
+        }));
+        if cut && unread.source.label.integrity == Integrity::Untrusted {
+            // Some of what strangers hide in it is not known here.
+            return task.step(Event::Forgot);
+        }
+        task
     }
 }
 
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+/// The labels of places in an answer: declared ones where they lie in its structured result.
+fn labels(
+    judged: Option<&Judged>,
+    label: Label,
+    structured: Option<Value<'_, '_>>,
+) -> impl Fn(&Range<usize>) -> Label {
+    let parts = match (judged, structured) {
+        (Some(judged), Some(structured)) => read::parts(&judged.facts, structured),
+        _ => Vec::new(),
+    };
+    let whole = judged.and_then(|judged| whole_label(&judged.facts)).unwrap_or(label);
+    let structured = structured.map(Value::span);
+    move |span| {
+        let within = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
+        if !structured.as_ref().is_some_and(within) {
+            return label;
+        }
+        parts.iter().rev().find(|(outer, _)| within(outer)).map_or(whole, |(_, label)| *label)
+    }
 }
 
 /// The label of the whole result, where one is declared.

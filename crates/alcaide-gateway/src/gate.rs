@@ -9,7 +9,7 @@ use alcaide_inventory::Moment;
 use alcaide_inventory::id::{ApprovalId, CallId};
 use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::Ledger;
-use alcaide_memory::Memory;
+use alcaide_memory::{AskLimits, Memory};
 use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::{EnvelopeError, MasterKey};
@@ -70,6 +70,8 @@ pub struct GateParts {
     pub origins: Vec<String>,
     /// How long a call may wait for people to answer; zero for never.
     pub approval_wait: Duration,
+    /// How many questions to people may be asked within an hour.
+    pub ask_limits: AskLimits,
 }
 
 /// Most calls that wait for people at one time; past it a call is told at once that it is asked about. Each holds its
@@ -90,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Broker,
     pub(crate) commitments: HmacKey,
     pub(crate) flows: Arc<Flows>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
@@ -100,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) mcp: Arc<McpState>,
     pub(crate) children: Children,
     pub(crate) approval_wait: Duration,
+    pub(crate) ask_limits: AskLimits,
     /// Places for calls that wait for people.
     pub(crate) waiting: Semaphore,
     lease: PlanLease,
@@ -185,6 +189,7 @@ impl Gate {
                 broker: parts.broker,
                 commitments: parts.commitments,
                 flows: Arc::new(flows),
+                entropy: Arc::clone(&parts.entropy),
                 engine: Arc::new(Engine::builtin()),
                 client: parts.client,
                 limits: parts.limits,
@@ -193,6 +198,7 @@ impl Gate {
                 mcp: Arc::new(McpState::new(Sealer::new(parts.sessions, parts.entropy))),
                 children: parts.children,
                 approval_wait: parts.approval_wait,
+                ask_limits: parts.ask_limits,
                 waiting: Semaphore::new(WAITING_MAX),
                 lease: PlanLease::from(since),
                 fault: Mutex::new(None),
@@ -392,11 +398,11 @@ impl Service for Gate {
                 let passage =
                     Passage::<Arrived>::arrive(shared.call_id(), plan, shared.closer.clone(), started);
                 match destination {
+                    // Apart: hyper moves the future of each call, with room for its longest way.
                     Destination::Model(operation) => {
-                        let passed = llm::handle(shared, passage, operation, request).await;
+                        let passed = Box::pin(llm::handle(shared, passage, operation, request)).await;
                         passed.map_err(answered(destination))
                     }
-                    // Apart: hyper moves the future of each call once, with room for its longest way.
                     Destination::Api => {
                         let passed = Box::pin(api::handle(shared, passage, request)).await;
                         passed.map_err(answered(destination))

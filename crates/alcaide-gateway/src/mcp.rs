@@ -7,6 +7,7 @@
 //! | [`reach`] | one server: passed through, bridged, or answered in its place |
 //! | [`union`] | all servers as one |
 //! | [`batch`] | several messages in one body |
+//! | [`listed`] | calls that an agent is about to make, judged before it makes them |
 //! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
 //! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
 //! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
@@ -22,6 +23,7 @@ mod era;
 mod head;
 pub(crate) mod instructions;
 pub(crate) mod kept;
+mod listed;
 pub(crate) mod offer;
 pub mod plan;
 mod reach;
@@ -236,9 +238,13 @@ async fn one(
         caller.session = Some((session, name));
     }
     let inbound = Inbound { bytes, document, view, era };
+    if &*inbound.view.word == listed::METHOD {
+        return listed::plan(shared, known, caller, server, inbound).await;
+    }
     match server {
-        Some(server) => reach::call(shared, known, caller, &server, inbound).await,
-        None => union::call(shared, known, caller, inbound).await,
+        // Apart: each function on the way here moves all that it waits for.
+        Some(server) => Box::pin(reach::call(shared, known, caller, &server, inbound)).await,
+        None => Box::pin(union::call(shared, known, caller, inbound)).await,
     }
 }
 

@@ -49,6 +49,7 @@ use crate::refusal::Refusal;
 pub(crate) use arrived::Registry;
 pub use arrived::{Arrived, Presented, presented};
 pub use asked::QUESTION_LIFE;
+pub(crate) use asked::Wait;
 pub use bound::{Bound, Freeze};
 pub use decided::{Allowed, Decided};
 pub(crate) use known::Seat;

@@ -131,6 +131,10 @@ codes! {
         "the bodies of other calls have taken all the memory that there is for them",
         "a bound on the memory of all calls together",
         "try again in a moment, send less, or raise `gate.bodies_bytes`";
+    ASKED_OFTEN = "ALC-GATE-0033", 429, "too many questions in this hour",
+        "a policy would ask a person, but people were asked as often within the hour as they may be for this agent, or for its subject",
+        "who is asked too often says yes without looking",
+        "wait, start tasks with the user's words, declare the tools' facts, or raise `gate.questions_per_hour`";
     LEDGER = "ALC-GATE-0030", 503, "the record cannot be written",
         "the ledger is full, busy or failed; without a durable record nothing passes",
         "nothing passes without a durable record of it",

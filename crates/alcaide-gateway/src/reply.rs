@@ -212,7 +212,8 @@ impl Reply<Labelled> {
         let mut headers = released_headers(&head.headers);
         if let Reader::Mcp(reading) = &self.stage.lens.reader {
             let reading = Arc::clone(reading);
-            return mcp::release(self.stage, reading).await;
+            // Apart: it is much longer than the other ways.
+            return Box::pin(mcp::release(self.stage, reading)).await;
         }
         if let (true, Reader::Model { operation, price, hide_usage }) = (is_stream, &self.stage.lens.reader) {
             let how = (*operation, *price, *hide_usage);

@@ -268,9 +268,11 @@ pub(crate) fn is_filler(value: &str) -> bool {
     let first = letters.next();
     value.is_empty()
         || letters.all(|letter| Some(letter) == first)
-        || ["{", "${", "$(", "%(", "<", "%s", "%{", "[card ", "[email ", "[secret", "[redacted"]
+        || ["{", "${", "$(", "%(", "<", "%{", "[card ", "[email ", "[secret", "[redacted"]
             .iter()
             .any(|open| value.starts_with(open))
+        // A conversion of `printf`; a password may begin with the same two letters.
+        || value.strip_prefix("%s").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
         || value.strip_prefix('$').is_some_and(|name| {
             name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
         })

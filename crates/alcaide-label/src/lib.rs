@@ -86,6 +86,8 @@ pub enum Provenance {
     Resolved,
     /// Made by this task (a file that it wrote, an id that it was given).
     Made,
+    /// Of people whose yes to a call of this task passed, and who said that this value is right for the task.
+    Endorsed,
     /// Read from an untrusted source.
     Untrusted,
     /// Seen nowhere before.

@@ -171,16 +171,16 @@ impl Reservation {
     pub fn effects(&self) -> Vec<Effect> {
         let effect =
             |held: &Held| Effect::Reserve { amount: held.amount, budget: held.budget, period: held.period };
-        let more = self.taken.as_ref().map(Taken::effect).into_iter().chain(self.marks.iter().cloned());
+        let more = self.taken.iter().flat_map(Taken::effects).chain(self.marks.iter().cloned());
         self.held.iter().map(effect).chain(more).collect()
     }
 
     /// The intent was given ledger index `index`: from here on the reservation survives a restart.
     pub fn journalled(&mut self, index: u64, call: CallId, attempt: u32) {
         self.journalled = Some((call, attempt));
-        let spent = self.taken.as_ref().map(Taken::effect);
-        let marks = std::mem::take(&mut self.marks);
-        self.memory.open_reservation(index, (call, attempt), &self.held, spent, &marks);
+        let mut effects: Vec<Effect> = self.taken.iter().flat_map(Taken::effects).collect();
+        effects.append(&mut self.marks);
+        self.memory.open_reservation(index, (call, attempt), &self.held, &effects);
         if let Some(mut taken) = self.taken.take() {
             taken.spend();
         }

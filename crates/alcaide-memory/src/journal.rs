@@ -4,7 +4,7 @@ use alcaide_inventory::Moment;
 use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind};
 
 use crate::budget::Held;
-use crate::state::{Memory, PLANTED_MAX, State, TaskState};
+use crate::state::{ENDORSED_MAX, Memory, PLANTED_MAX, State, TaskState};
 
 /// How long a revoked token is remembered: longer than any token lives.
 const REVOKED_FOR: std::time::Duration = std::time::Duration::from_secs(20 * 60);
@@ -16,7 +16,7 @@ impl Memory {
         if state.applied.note(index) {
             state.apply(index, entry);
             match &entry.event {
-                Event::Refused(refused) => self.asked(index, refused),
+                Event::Refused(refused) => self.asked(index, refused, entry.at),
                 Event::Order(order) => self.answered(&state, order, entry.at),
                 Event::Intent(intent) => self.spent(&intent.effects),
                 Event::Issued(_) => {
@@ -91,6 +91,12 @@ impl State {
                         planted.runs.insert(*runs);
                     } else {
                         planted.full |= !planted.runs.contains(runs);
+                    }
+                }
+                Effect::Endorse { places, task, values } => {
+                    let endorsed = self.endorsed.entry(*task).or_default();
+                    if endorsed.len() < ENDORSED_MAX || endorsed.contains_key(values) {
+                        endorsed.entry(*values).or_default().extend(places);
                     }
                 }
                 _ => {}

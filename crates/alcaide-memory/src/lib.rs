@@ -1,5 +1,5 @@
 //! What must the gate remember? Reserved and used budgets, labels of tasks, epochs of actors, revoked tokens,
-//! proofs that were seen, questions and their answers: all that a decision depends on beside the plan; bounded.
+//! proofs that were seen, questions, their answers and how often they are asked: all that a decision depends on beside the plan; bounded.
 //!
 //! **Memory is journalled.** Every change stands in the ledger entry that causes it (`Effect`, `Settlement`, orders,
 //! issued tokens), so that [`Memory`] can be rebuilt: from a [`snapshot`] and the entries after it, or from all
@@ -20,6 +20,7 @@ mod budget;
 mod hearing;
 mod journal;
 mod question;
+mod rate;
 mod replay;
 pub mod snapshot;
 mod state;
@@ -28,5 +29,6 @@ mod tests;
 
 pub use budget::{BudgetAsk, Exhausted, Reservation, period_start};
 pub use question::{AskError, Opening, QUESTIONS_MAX, QUESTIONS_OF_ACTOR_MAX, Standing, Taken, question_key};
+pub use rate::{AskLimits, Asker, RATE_MAX, RATE_SPAN};
 pub use replay::{ReplayError, Seen};
 pub use state::{Memory, NotGood};

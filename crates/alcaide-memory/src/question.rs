@@ -19,6 +19,7 @@ use alcaide_seal::digest::sha256;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::rate::{AskLimits, Asker, Party, Rates};
 use crate::state::{Memory, State};
 
 /// Most questions that are remembered at one time; past it calls are refused unasked, no question is forgotten early.
@@ -27,6 +28,8 @@ pub const QUESTIONS_MAX: usize = 10_000;
 pub const QUESTIONS_OF_ACTOR_MAX: usize = 100;
 /// Most people whose yes to one question is kept.
 const ANSWERS_MAX: usize = 64;
+/// Most values that one yes endorses: as many as people are shown of one call.
+const ENDORSED_PLACES_MAX: usize = 64;
 
 /// No question can be opened now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -38,6 +41,16 @@ pub enum AskError {
     /// This actor has too many.
     #[error("the actor has {QUESTIONS_OF_ACTOR_MAX} questions already")]
     ActorFull,
+    /// As many were asked within the hour as may be: no person is asked so often.
+    #[error("{of} has asked {limit} questions within an hour; the next can be asked after {again}", of = if *acts { "this agent" } else { "everybody who acts for the same subject" })]
+    TooOften {
+        /// Whether the limit is that of who acts; else of on whose behalf.
+        acts: bool,
+        /// The limit.
+        limit: u32,
+        /// When one can be asked again.
+        again: Moment,
+    },
     /// Another call has just asked the same.
     #[error("the same was asked just now")]
     Asked,
@@ -80,6 +93,12 @@ pub(crate) struct Kept {
     actor: Actor,
     expires: Moment,
     yes: Vec<(HumanId, Moment)>,
+    /// What each of those endorsed who endorsed something: places in the list of values.
+    #[serde(default)]
+    endorsed: Vec<(HumanId, Vec<u16>)>,
+    /// The task, and the list of values on the shelf, where the question has one.
+    #[serde(default)]
+    values: Option<(TaskId, Digest)>,
     denied: bool,
     spent: bool,
     /// Whether a call holds the answer that has not written its intent yet; never part of a snapshot.
@@ -100,11 +119,27 @@ impl Kept {
         good
     }
 
+    /// What all of these people endorsed: places in the list of values.
+    fn endorsed_by(&self, people: &[HumanId]) -> Vec<u16> {
+        let of = |human: &HumanId| {
+            self.endorsed.iter().find(|(known, _)| known == human).map_or(&[][..], |(_, places)| places)
+        };
+        let mut all = people.iter().map(of);
+        let mut places = all.next().map(<[u16]>::to_vec).unwrap_or_default();
+        for more in all {
+            places.retain(|place| more.contains(place));
+        }
+        places
+    }
+
     /// Whether it says something to a call that asks now.
     fn holds(&self, now: Moment) -> bool {
         !self.spent && (now < self.expires || !self.denied && !self.good(now).is_empty())
     }
 }
+
+/// How often each party asked, as a snapshot holds it: whether it is one that acts, who, and when.
+pub(crate) type KeptRates = Vec<(bool, Actor, Vec<Moment>)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
@@ -112,7 +147,9 @@ pub(crate) struct Questions {
     /// The newest question of a key.
     by_key: HashMap<Digest, ApprovalId>,
     /// Questions that are being written.
-    opening: HashMap<Digest, (ApprovalId, Actor)>,
+    opening: HashMap<Digest, (ApprovalId, Asker)>,
+    /// How many were asked lately.
+    pub(crate) rates: Rates,
     /// Turns with every change that a waiting call may want to see.
     turned: watch::Sender<u64>,
 }
@@ -123,6 +160,7 @@ pub(crate) struct Questions {
 pub struct Opening {
     memory: Arc<Memory>,
     key: Digest,
+    at: Moment,
     done: bool,
 }
 
@@ -132,6 +170,7 @@ pub struct Opening {
 pub struct Taken {
     memory: Arc<Memory>,
     approval: ApprovalId,
+    endorses: Option<Effect>,
     spent: bool,
 }
 
@@ -211,7 +250,7 @@ impl Memory {
         self: &Arc<Self>,
         key: Digest,
         approval: ApprovalId,
-        actor: Actor,
+        (asker, limits): (Asker, AskLimits),
         now: Moment,
     ) -> Result<Opening, AskError> {
         let mut questions = self.questions();
@@ -225,31 +264,51 @@ impl Memory {
         if questions.kept.len().saturating_add(questions.opening.len()) >= QUESTIONS_MAX {
             return Err(AskError::Full);
         }
-        let own = questions.kept.values().filter(|kept| kept.actor == actor && kept.holds(now)).count();
-        let begun = questions.opening.values().filter(|(_, of)| *of == actor).count();
+        let own = questions.kept.values().filter(|kept| kept.actor == asker.actor && kept.holds(now)).count();
+        let begun = questions.opening.values().filter(|(_, of)| of.actor == asker.actor).count();
         if own.saturating_add(begun) >= QUESTIONS_OF_ACTOR_MAX {
             return Err(AskError::ActorFull);
         }
-        questions.opening.insert(key, (approval, actor));
-        Ok(Opening { memory: Arc::clone(self), key, done: false })
+        for party in asker.parties() {
+            let acts = matches!(party, Party::Acting(_));
+            let limit = if acts { limits.per_actor } else { limits.per_subject };
+            let begun =
+                questions.opening.values().filter(|(_, of)| of.parties().any(|of| of == party)).count();
+            if let Some(again) = questions.rates.full_until(party, limit, begun, now) {
+                return Err(AskError::TooOften { acts, limit, again });
+            }
+        }
+        questions.opening.insert(key, (approval, asker));
+        Ok(Opening { memory: Arc::clone(self), key, at: now, done: false })
     }
 
-    /// Takes the answer for one use: it is then nobody else's. `None` if it is not to be had (any more).
+    /// Takes the answer of these people for one use: it is then nobody else's. `None` if it is not to be had (any more), or one
+    /// of them has not said yes (any more).
     #[must_use]
-    pub fn take(self: &Arc<Self>, approval: ApprovalId, now: Moment) -> Option<Taken> {
+    pub fn take(self: &Arc<Self>, approval: ApprovalId, people: &[HumanId], now: Moment) -> Option<Taken> {
         let mut questions = self.questions();
         let kept = questions.kept.get_mut(&approval)?;
-        if kept.taken || kept.spent || kept.denied || kept.good(now).is_empty() {
+        let good = kept.good(now);
+        if kept.taken || kept.spent || kept.denied || people.is_empty() {
+            return None;
+        }
+        if !people.iter().all(|human| good.contains(human)) {
             return None;
         }
         kept.taken = true;
-        Some(Taken { memory: Arc::clone(self), approval, spent: false })
+        let places = kept.endorsed_by(people);
+        let endorses = match kept.values {
+            Some((task, values)) if !places.is_empty() => Some(Effect::Endorse { places, task, values }),
+            _ => None,
+        };
+        Some(Taken { memory: Arc::clone(self), approval, endorses, spent: false })
     }
 
     /// The question that `refused` asks stands in entry `index`.
-    pub(crate) fn asked(&self, index: u64, refused: &Refused) {
-        if let Some(kept) = Kept::of(index, refused) {
+    pub(crate) fn asked(&self, index: u64, refused: &Refused, at: Moment) {
+        if let (Some(kept), Some(who)) = (Kept::of(index, refused), &refused.who) {
             let mut questions = self.questions();
+            questions.rates.note(Asker { actor: who.actor, subject: who.subject }, at);
             questions.opening.remove(&kept.key);
             questions.by_key.insert(kept.key, kept.id);
             questions.kept.insert(kept.id, kept);
@@ -265,9 +324,10 @@ impl Memory {
             OrderKind::Kill { actor: Actor::Human(killed), .. } => {
                 for kept in questions.kept.values_mut() {
                     kept.yes.retain(|(human, _)| human != killed);
+                    kept.endorsed.retain(|(human, _)| human != killed);
                 }
             }
-            OrderKind::Approve { approval, digest, expires } => {
+            OrderKind::Approve { approval, digest, endorses, expires } => {
                 let Some(kept) = questions.kept.get_mut(approval) else { return };
                 let Some(human) = order.by.filter(|human| !stopped(*human)) else { return };
                 // A yes to something else than what was asked, from nobody or too late is no answer.
@@ -282,6 +342,9 @@ impl Memory {
                     return;
                 }
                 kept.yes.push((human, *expires));
+                if !endorses.is_empty() {
+                    kept.endorsed.push((human, endorses.iter().copied().take(ENDORSED_PLACES_MAX).collect()));
+                }
             }
             OrderKind::Deny { approval } => {
                 let Some(kept) = questions.kept.get_mut(approval) else { return };
@@ -305,11 +368,12 @@ impl Memory {
         }
     }
 
-    /// All questions, for a snapshot, in the order in which they were asked.
-    pub(crate) fn kept_questions(&self) -> Vec<Kept> {
-        let mut kept: Vec<_> = self.questions().kept.values().cloned().collect();
+    /// All questions, for a snapshot, in the order in which they were asked; and how often each party asked.
+    pub(crate) fn kept_questions(&self) -> (Vec<Kept>, KeptRates) {
+        let questions = self.questions();
+        let mut kept: Vec<_> = questions.kept.values().cloned().collect();
         kept.sort_unstable_by_key(|one| one.entry);
-        kept
+        (kept, questions.rates.kept())
     }
 }
 
@@ -324,6 +388,8 @@ impl Kept {
             actor: who.actor,
             expires: question.expires,
             yes: Vec::new(),
+            endorsed: Vec::new(),
+            values: question.decisive.map(|decisive| (who.task, decisive.values)),
             denied: false,
             spent: false,
             taken: false,
@@ -333,8 +399,8 @@ impl Kept {
 
 impl Questions {
     /// Questions as a snapshot holds them: in the order in which they were asked.
-    pub(crate) fn of(kept: Vec<Kept>) -> Self {
-        let mut questions = Self::default();
+    pub(crate) fn of(kept: Vec<Kept>, rates: KeptRates) -> Self {
+        let mut questions = Self { rates: Rates::of(rates), ..Self::default() };
         for one in kept {
             questions.by_key.insert(one.key, one.id);
             questions.kept.insert(one.id, one);
@@ -361,7 +427,7 @@ impl Opening {
     /// The question is in the ledger at `index`: it can be answered from here on.
     pub fn opened(mut self, index: u64, refused: &Refused) {
         self.done = true;
-        self.memory.opened(index, refused);
+        self.memory.opened(index, refused, self.at);
     }
 }
 
@@ -382,10 +448,9 @@ impl Taken {
         self.approval
     }
 
-    /// What the intent must say.
-    #[must_use]
-    pub const fn effect(&self) -> Effect {
-        Effect::Spend { approval: self.approval }
+    /// What the intent must say: that the answer is used up, and what was endorsed with it.
+    pub fn effects(&self) -> impl Iterator<Item = Effect> {
+        [Effect::Spend { approval: self.approval }].into_iter().chain(self.endorses.clone())
     }
 
     /// The intent that names it is in the ledger: memory has it as used up.

@@ -14,8 +14,8 @@ use alcaide_record::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
-use crate::question::{Kept, Questions};
-use crate::state::{ActorState, Applied, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
+use crate::question::{Kept, KeptRates, Questions};
+use crate::state::{ActorState, Applied, Endorsed, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
 pub const SNAPSHOT_VERSION: u32 = 2;
@@ -58,6 +58,11 @@ struct Form {
     planted: Vec<(Digest, Planted)>,
     #[serde(default)]
     questions: Vec<Kept>,
+    /// Absent in snapshots from before it was kept: then the hour begins anew.
+    #[serde(default)]
+    asked: KeptRates,
+    #[serde(default)]
+    endorsed: Vec<(TaskId, Endorsed)>,
     /// Absent in snapshots from before it was kept: then whoever remembers many has perhaps forgotten some.
     #[serde(default)]
     forgot_tasks: Option<bool>,
@@ -73,6 +78,7 @@ impl Memory {
     pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
         let form = {
             let state = self.state();
+            let (questions, asked) = self.kept_questions();
             // Amounts set aside for calls whose intent is not written yet are not part of what the ledger knows.
             let mut budgets: Vec<(BudgetId, Moment, Counter)> = state
                 .budgets
@@ -123,7 +129,9 @@ impl Memory {
                     })
                     .collect(),
                 planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
-                questions: self.kept_questions(),
+                questions,
+                asked,
+                endorsed: state.endorsed.iter().map(|(task, all)| (*task, all.clone())).collect(),
                 forgot_tasks: Some(state.forgot_tasks),
                 forgot_runs: Some(state.forgot_runs),
             }
@@ -171,12 +179,13 @@ impl Memory {
                 })
                 .collect(),
             planted: form.planted.into_iter().collect(),
+            endorsed: form.endorsed.into_iter().collect(),
             forgot_tasks: form.forgot_tasks.unwrap_or(many),
             forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },
             ..State::default()
         };
-        Ok(Arc::new(Self::of(state, Questions::of(form.questions))))
+        Ok(Arc::new(Self::of(state, Questions::of(form.questions, form.asked))))
     }
 
     fn of(state: State, questions: Questions) -> Self {

@@ -1,6 +1,6 @@
 //! The state and what is asked of it while calls pass.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alcaide_inventory::declare::Period;
@@ -23,6 +23,8 @@ pub(crate) const TASKS_MAX: usize = 200_000;
 pub(crate) const RUNS_MAX: usize = 200_000;
 /// Most calls whose texts are remembered of one store; past it all that is read there is strangers'.
 pub(crate) const PLANTED_MAX: usize = 10_000;
+/// Most calls of one task with which values were endorsed that are remembered; what is endorsed later is not.
+pub(crate) const ENDORSED_MAX: usize = 256;
 /// Most definitions that one tool server is remembered to have offered; past it new ones are not taken, and tools that
 /// were not offered in a known form stay hidden. A server with so many changes them at every look.
 pub(crate) const OFFERS_MAX: u32 = 5_000;
@@ -80,6 +82,7 @@ pub(crate) struct State {
     pub(crate) revoked: HashMap<TokenId, Moment>,
     pub(crate) offers: HashMap<RouteId, Offers>,
     pub(crate) planted: HashMap<Digest, Planted>,
+    pub(crate) endorsed: HashMap<TaskId, Endorsed>,
     /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
     pub(crate) forgot_tasks: bool,
     /// Whether a run was ever forgotten that had read something.
@@ -100,6 +103,9 @@ pub(crate) struct Planted {
     /// Whether there were more than are kept: then all that is read there is strangers'.
     pub(crate) full: bool,
 }
+
+/// What people endorsed in one task: for each list of values on the shelf, the places in it.
+pub(crate) type Endorsed = BTreeMap<Digest, BTreeSet<u16>>;
 
 /// What one tool server offers.
 #[derive(Clone, Debug, Default)]
@@ -234,24 +240,23 @@ impl Memory {
         index: u64,
         (call, attempt): (CallId, u32),
         held: &[Held],
-        spent: Option<Effect>,
-        marks: &[Effect],
+        effects: &[Effect],
     ) {
         let mut state = self.state();
         if state.applied.note(index) {
             if !held.is_empty() {
                 state.open.insert((call, attempt), held.to_vec());
             }
-            state.labels(marks, index);
-            self.spent(spent.as_slice());
+            state.labels(effects, index);
+            self.spent(effects);
         }
     }
 
     /// The gate's own question was given `index`; a second time it changes nothing.
-    pub(crate) fn opened(&self, index: u64, refused: &Refused) {
+    pub(crate) fn opened(&self, index: u64, refused: &Refused, at: Moment) {
         let mut state = self.state();
         if state.applied.note(index) {
-            self.asked(index, refused);
+            self.asked(index, refused, at);
         }
     }
 
@@ -336,6 +341,14 @@ impl Memory {
         self.state().planted.iter().map(|(store, planted)| (*store, all(planted))).collect()
     }
 
+    /// What people endorsed in a task: texts on the shelf, and the places of the values in each.
+    #[must_use]
+    pub fn endorsed(&self, task: TaskId) -> Vec<(Digest, Vec<u16>)> {
+        let state = self.state();
+        let all = state.endorsed.get(&task).into_iter().flatten();
+        all.map(|(values, places)| (*values, places.iter().copied().collect())).collect()
+    }
+
     /// Label of a task: the join of all that it has read; of an unknown task: missing.
     #[must_use]
     pub fn label(&self, task: TaskId) -> Label {
@@ -385,6 +398,8 @@ impl State {
         let (_, cut, _) = touched.select_nth_unstable(at);
         let cut = *cut;
         self.tasks.retain(|_, task| task.touched > cut);
+        let tasks = &self.tasks;
+        self.endorsed.retain(|task, _| tasks.contains_key(task));
         self.forgot_tasks = true;
         let live: BTreeSet<RunId> = self.tasks.values().filter_map(|task| task.run).collect();
         // A run that has read nothing is as good as one that is not known.

@@ -439,13 +439,14 @@ impl Clock {
 const CLASSES: [Class; 5] =
     [Class::Card, Class::Personal, Class::Secret, Class::Uninspected, Class::ToolPoisoning];
 
-const PROVENANCES: [(Provenance, &str); 8] = [
+const PROVENANCES: [(Provenance, &str); 9] = [
     (Provenance::UserAttested, "user_attested"),
     (Provenance::UserAsserted, "user_asserted"),
     (Provenance::Constant, "constant"),
     (Provenance::Trusted, "trusted"),
     (Provenance::Resolved, "resolved"),
     (Provenance::Made, "made"),
+    (Provenance::Endorsed, "endorsed"),
     (Provenance::Untrusted, "untrusted"),
     (Provenance::Unknown, "unknown"),
 ];

@@ -207,6 +207,15 @@ pub struct Content {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
+    /// People have said, with the yes that this call uses, that these values are right for the task.
+    Endorse {
+        /// Their places in the list of values, each once, in order.
+        places: Vec<u16>,
+        /// The task.
+        task: TaskId,
+        /// SHA-256 of the list as it lies on the ledger's shelf, sealed.
+        values: Digest,
+    },
     /// A task has read data of this label.
     Join {
         /// What was read.
@@ -501,12 +510,26 @@ impl Approver {
     }
 }
 
+/// The values that decide what a call does, as they were when people were asked.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisive {
+    /// Keyed commitment to the target with all of the values: questions that have it in common ask the same again.
+    pub same: Digest,
+    /// SHA-256 of the values as they lie on the ledger's shelf, sealed.
+    pub values: Digest,
+}
+
 /// What is asked of people before a call may pass, beside what the refusal says of the call.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Besides `roles`, one of these groups must approve as a whole; empty where there is no such choice.
     pub any_of: Vec<Vec<Approver>>,
+    /// What people are shown of the call, and may endorse. Absent for what is no call of a tool, and in questions from
+    /// before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decisive: Option<Decisive>,
     /// Nobody can answer it any more from then on.
     pub expires: Moment,
     /// SHA-256 of the exact bytes that act: what a retry of the same call has in common with it.

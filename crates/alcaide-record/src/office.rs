@@ -112,6 +112,10 @@ pub enum OrderKind {
         approval: ApprovalId,
         /// Digest of all that is approved: chain, task, action, upstream, pin, bytes, labels, plan.
         digest: Digest,
+        /// Places of the values that the person says are right for the task, each once, in order. They count once the yes has
+        /// passed. Absent where there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        endorses: Vec<u16>,
         /// Good until.
         expires: Moment,
     },

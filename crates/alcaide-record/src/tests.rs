@@ -89,6 +89,7 @@ fn asking() -> Refused {
         decided: Some(Decided { approval: None, decision: DecisionKind::Ask, ..decided() }),
         question: Some(Question {
             any_of: vec![vec![Approver::Owner], vec![Approver::Administrator, Approver::Sponsor]],
+            decisive: None,
             expires: Moment::from_secs(1_795_000_900),
             matter: Digest([2; 32]),
             pin: Some(Digest([6; 32])),
@@ -98,6 +99,11 @@ fn asking() -> Refused {
         target: Some(target()),
         who: Some(chain()),
     }
+}
+
+fn decisive(question: Question) -> Question {
+    let decisive = Some(Decisive { same: Digest([7; 32]), values: Digest([8; 32]) });
+    Question { decisive, ..question }
 }
 
 fn all_kinds() -> Vec<Event> {
@@ -115,6 +121,7 @@ fn all_kinds() -> Vec<Event> {
                 Effect::Join { label: Label::CLEAN, task: TaskId::from_bits(5) },
                 Effect::Reserve { amount: 9, budget: BudgetId::from_bits(15), period: Moment::from_secs(60) },
                 Effect::Spend { approval },
+                Effect::Endorse { places: vec![0], task: TaskId::from_bits(5), values: Digest([4; 32]) },
             ],
             relaxed: false,
             target: target(),
@@ -193,7 +200,19 @@ fn all_kinds() -> Vec<Event> {
         }),
         Event::Refused(Box::new(asking())),
         order(OrderKind::AcceptPin { pin: Digest([1; 32]), tool: ToolId::from_bits(12) }),
-        order(OrderKind::Approve { approval, digest: Digest([1; 32]), expires: Moment::from_secs(9) }),
+        order(OrderKind::Approve {
+            approval,
+            digest: Digest([1; 32]),
+            endorses: vec![],
+            expires: Moment::from_secs(9),
+        }),
+        order(OrderKind::Approve {
+            approval,
+            digest: Digest([1; 32]),
+            endorses: vec![0, 3],
+            expires: Moment::from_secs(9),
+        }),
+        Event::Refused(Box::new(Refused { question: asking().question.map(decisive), ..asking() })),
         order(OrderKind::Deny { approval }),
         order(OrderKind::Kill { actor: agent(), epoch: 3 }),
         order(OrderKind::Quarantine { tool: ToolId::from_bits(12) }),

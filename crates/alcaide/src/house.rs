@@ -243,6 +243,7 @@ impl House {
             trust_domain: trust_domain.clone(),
             plans: sender,
             kept: settings.kept()?,
+            yes_limits: settings.yes_limits()?,
         };
         let office = match begin {
             Begin::New => Office::create(parts).await?,
@@ -273,6 +274,7 @@ impl House {
             limits: settings.gate_limits()?,
             origins: settings.gate_origins(),
             approval_wait: settings.approval_wait()?,
+            ask_limits: settings.ask_limits()?,
         })?;
         let trial = gate.clone();
         office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));

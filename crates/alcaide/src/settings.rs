@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alcaide_control::{YES_MAX, YesLimits};
+use alcaide_memory::{AskLimits, RATE_MAX};
 use alcaide_serve::Limits;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,14 @@ use crate::webhook::WebhookSettings;
 const KEEP_DAYS_MAX: u32 = 3_650;
 /// Longest wait for people, in milliseconds: well below the life of a question.
 const APPROVAL_WAIT_MAX_MS: u64 = 600_000;
+/// Most yes of one person within an hour, where nothing else is said: one in a minute and a half.
+const YES_PER_HOUR: u32 = 40;
+/// Most of them to questions about money, credentials or what cannot be undone, where nothing else is said.
+const GRAVE_YES_PER_HOUR: u32 = 10;
+/// Most questions that one agent asks within an hour, where nothing else is said: one in two minutes.
+const QUESTIONS_PER_HOUR: u32 = 30;
+/// Most questions on behalf of one subject, by all who act for it, where nothing else is said.
+const QUESTIONS_PER_HOUR_SUBJECT: u32 = 60;
 
 /// All settings. A missing key has its default; an unknown key is refused.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -64,6 +74,12 @@ pub(crate) struct GateSettings {
     /// 30 seconds after which many clients and proxies give a silent call up. Whoever can raise it keeps calls, and
     /// their bodies, in memory for longer; an answer that comes later is found by the next call.
     pub(crate) approval_wait_ms: u64,
+    /// Most questions to people that one agent asks within an hour: 1 to 10,000. Default 30, one in two minutes: who is
+    /// asked more often stops looking. Past it what would ask is refused unasked. Whoever can raise it can tire those
+    /// who answer; whoever can lower it can have calls refused that a person would have let pass.
+    pub(crate) questions_per_hour: u32,
+    /// The same for all who act on behalf of one subject together. Default 60.
+    pub(crate) questions_per_hour_subject: u32,
     /// What callers call the gate, where that is not its address: `https://gate.example`. Proofs of possession may name
     /// it, and `Host` too.
     pub(crate) public_url: Option<String>,
@@ -97,6 +113,12 @@ pub(crate) struct OfficeSettings {
     pub(crate) trust_domain: String,
     /// Days that the store keeps orders, questions and bodies of plans that are out of force. Default 400.
     pub(crate) keep_days: u32,
+    /// Most yes of one person to questions of the gate within an hour: 1 to 10,000. Default 40. Past it another approver
+    /// answers, or the same one later; a no is always taken. Whoever can raise it can let a careless approver wave more
+    /// through; whoever can lower it can have calls wait.
+    pub(crate) yes_per_hour: u32,
+    /// The same for questions about money, credentials or what cannot be undone. Default 10.
+    pub(crate) grave_yes_per_hour: u32,
     /// Certificate and key; with them the office speaks TLS, on any address.
     pub(crate) tls: Option<TlsFiles>,
 }
@@ -122,6 +144,8 @@ impl Default for GateSettings {
             connections: limits.connections(),
             calls_per_actor: limits.calls_per_actor(),
             approval_wait_ms: 25_000,
+            questions_per_hour: QUESTIONS_PER_HOUR,
+            questions_per_hour_subject: QUESTIONS_PER_HOUR_SUBJECT,
             public_url: None,
             upstream_roots: None,
             tls: None,
@@ -137,6 +161,8 @@ impl Default for OfficeSettings {
             issuer: None,
             trust_domain: "alcaide.local".into(),
             keep_days: 400,
+            yes_per_hour: YES_PER_HOUR,
+            grave_yes_per_hour: GRAVE_YES_PER_HOUR,
             tls: None,
         }
     }
@@ -259,6 +285,37 @@ impl Settings {
             "`gate.approval_wait_ms` is {wait}, at most {APPROVAL_WAIT_MAX_MS}"
         );
         Ok(Duration::from_millis(wait))
+    }
+
+    /// How many questions to people may be asked within an hour.
+    pub(crate) fn ask_limits(&self) -> Result<AskLimits> {
+        let [per_actor, per_subject, ..] = self.limits_per_hour()?;
+        Ok(AskLimits { per_actor, per_subject })
+    }
+
+    /// How often one person says yes within an hour.
+    pub(crate) fn yes_limits(&self) -> Result<YesLimits> {
+        let [.., per_hour, grave_per_hour] = self.limits_per_hour()?;
+        Ok(YesLimits { per_hour, grave_per_hour })
+    }
+
+    fn limits_per_hour(&self) -> Result<[u32; 4]> {
+        let hourly = self.hourly();
+        for (key, limit, most) in hourly {
+            anyhow::ensure!((1..=most).contains(&limit), "`{key}` is {limit}, not 1 to {most}");
+        }
+        Ok(hourly.map(|(_, limit, _)| limit))
+    }
+
+    /// The limits of questions and answers in an hour, with their keys and the highest that each may be.
+    pub(crate) const fn hourly(&self) -> [(&'static str, u32, u32); 4] {
+        let (gate, office) = (&self.gate, &self.office);
+        [
+            ("gate.questions_per_hour", gate.questions_per_hour, RATE_MAX),
+            ("gate.questions_per_hour_subject", gate.questions_per_hour_subject, RATE_MAX),
+            ("office.yes_per_hour", office.yes_per_hour, YES_MAX),
+            ("office.grave_yes_per_hour", office.grave_yes_per_hour, YES_MAX),
+        ]
     }
 
     /// How long the store keeps what is kept for people.

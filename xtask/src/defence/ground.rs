@@ -28,8 +28,10 @@ const SECRET: &str = "suite-key";
 const SECRET_VALUE: &str = "dojo-upstream-credential";
 /// Ports of the suites' servers: below those that systems choose for connections, so that none is taken in between.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// A call that asks is told so at once: the judge comes again itself.
-const SETTINGS: &str = "[gate]\napproval_wait_ms = 0\n";
+/// A call that asks is told so at once: the judge comes again itself. A run asks in minutes what a house asks in weeks, so
+/// that no hour is too short for it: what is measured is how often people are asked, not how often they may be.
+const SETTINGS: &str = "[gate]\napproval_wait_ms = 0\nquestions_per_hour = 10000\nquestions_per_hour_subject = 10000\n\
+     [office]\nyes_per_hour = 10000\ngrave_yes_per_hour = 10000\n";
 
 /// A suite and where its server is.
 #[derive(Clone, Debug)]

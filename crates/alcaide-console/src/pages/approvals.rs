@@ -1,6 +1,9 @@
 //! Questions of the gate. A decision is about exactly what the page shows: the order names the digest of it.
 
-use alcaide_control::{ApprovalState, ApprovalView, Approver, Operation, QuestionView, Session};
+use alcaide_control::{
+    ApprovalState, ApprovalView, Approver, Decisive, Endorsement, Operation, QuestionView, Session,
+    visible_line,
+};
 use alcaide_inventory::{ApprovalId, Moment};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -9,7 +12,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, older, origins, stages};
+use crate::pages::{After, batch, older, origins, stages};
 use crate::words::{badge, facts, far, somebody, target, when, word};
 
 pub(crate) async fn list(
@@ -20,7 +23,8 @@ pub(crate) async fn list(
     let page = console.office.approvals(visitor.by(), after.paging()).await?;
     let names = console.office.names(visitor.by()).await?;
     let now = (console.clock)();
-    let (open, closed): (Vec<_>, Vec<_>) = page.items.iter().partition(|one| is_open(one, now));
+    let queue = console.office.queue(visitor.by()).await?;
+    let closed: Vec<_> = page.items.iter().filter(|one| !is_open(one, now)).collect();
     let rows = |all: &[&ApprovalView]| {
         html! {
             div.scroll tabindex="0" role="region" aria-label="Questions" {
@@ -46,12 +50,13 @@ pub(crate) async fn list(
         p.lead { "Where a policy asks, the call waits for a person. Whoever asked, is in the chain, or answers for an agent in it may not say yes." }
         section aria-labelledby="open" {
             h2 #open { "Open" }
-            @if open.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (rows(&open)) }
+            @if queue.tasks.is_empty() { p.empty { "Nothing waits for an answer." } } @else { (batch::queue(&queue, &names, now)) }
         }
         @if !closed.is_empty() { section aria-labelledby="closed" { h2 #closed { "Answered or too old" } (rows(&closed)) } }
+        p { a href="/approvers" { "Who answers, how often and how fast" } }
         (older("/approvals", page.next.as_ref(), "questions"))
     };
-    Ok(Page::of(&visitor.0, "/approvals", "Approvals", body))
+    Ok(Page::of(&visitor.0, "/approvals", "Approvals", body).after(after.done.as_deref()))
 }
 
 pub(crate) async fn show(
@@ -61,7 +66,7 @@ pub(crate) async fn show(
     Query(after): Query<After>,
 ) -> Result<Page, Fault> {
     let office = &console.office;
-    let QuestionView { approval: question, origins: from } =
+    let QuestionView { approval: question, origins: from, shown } =
         office.question(visitor.by(), id_of(&approval)?).await?;
     let passage = office.passage(visitor.by(), question.call).await?;
     let now = (console.clock)();
@@ -76,12 +81,14 @@ pub(crate) async fn show(
                 ("on behalf of", Some(somebody(question.subject, &passage.names))),
                 ("must say yes", asked(&question)),
                 ("have said yes", (!question.yes.is_empty()).then(|| html! { (question.yes.iter().map(|yes| yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string)).collect::<Vec<_>>().join(", ")) })),
+                ("endorsed", endorsed(&question)),
                 ("asked", Some(when(question.at, now))),
                 ("can be answered until", Some(when(question.expires, now))),
                 ("what is approved", Some(html! { "SHA-256 " code.long { (question.digest) } })),
                 ("call", Some(html! { a href={ "/calls/" (question.call) } { "the call in full" } })),
             ]))
-            @if is_open(&question, now) { (answers(&question, &visitor.0)) }
+            @if let Some(shown) = &shown { (decisive(shown)) }
+            @if is_open(&question, now) { (answers(&question, shown.as_ref(), &visitor.0)) }
         }
         (origins::show(from.as_ref(), now))
         section aria-labelledby="passage" { h2 #passage { "What is known of the call" } (stages::show(&passage, now)) }
@@ -102,7 +109,56 @@ fn asked(question: &ApprovalView) -> Option<Markup> {
     (!all.is_empty()).then(|| html! { (all.join("; besides ")) })
 }
 
-fn answers(question: &ApprovalView, session: &Session) -> Markup {
+/// Who said of how many of its values that they are right for the task.
+fn endorsed(question: &ApprovalView) -> Option<Markup> {
+    let said: Vec<String> = question
+        .yes
+        .iter()
+        .filter(|yes| !yes.endorses.is_empty())
+        .map(|yes| {
+            let who = yes.name.as_ref().map_or_else(|| yes.human.to_string(), ToString::to_string);
+            format!("{} of its values, by {who}", yes.endorses.len())
+        })
+        .collect();
+    (!said.is_empty()).then(|| html! { (said.join("; ")) })
+}
+
+/// The values that decide what the call does, each with its place.
+pub(crate) fn decisive(shown: &Decisive) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Values" {
+            table.rows {
+                thead { tr { th scope="col" { "What decides what it does" } th scope="col" { "Value" } } }
+                tbody {
+                    @for one in &shown.values {
+                        tr { td { code { (visible_line(&one.pointer)) } } td { code.long { (visible_line(&one.value)) } } }
+                    }
+                    @if shown.values.is_empty() { tr { td colspan="2" { "Nothing: it has no arguments that decide." } } }
+                }
+            }
+        }
+        @if shown.more > 0 { p { (shown.more) " more values are not shown. If that is not what you expect, say no." } }
+    }
+}
+
+/// Boxes for the values that are right for the task.
+fn boxes(shown: &Decisive) -> Markup {
+    let numbered = (0_u16..).zip(&shown.values).filter(|(_, one)| one.endorsable);
+    let numbered: Vec<_> = numbered.collect();
+    html! {
+        @if !numbered.is_empty() {
+            fieldset {
+                legend { "Right for this task" }
+                p.quiet { "Tick what may decide further calls of this task without a question. It ends with the task." }
+                @for (place, one) in &numbered {
+                    label { input type="checkbox" name={ "endorse." (place) } value="yes"; " " code { (visible_line(&one.pointer)) } " " code { (visible_line(&one.value)) } }
+                }
+            }
+        }
+    }
+}
+
+fn answers(question: &ApprovalView, shown: Option<&Decisive>, session: &Session) -> Markup {
     // An owner, a sponsor or an administrator may answer where the policies name them; the office knows.
     let named =
         question.roles.iter().chain(question.any_of.iter().flatten()).any(|one| *one != Approver::Approver);
@@ -114,6 +170,7 @@ fn answers(question: &ApprovalView, session: &Session) -> Markup {
             form method="post" action={ "/approvals/" (question.id) "/approve" } {
                 (form_token(session))
                 input type="hidden" name="digest" value=(question.digest);
+                @if let Some(shown) = shown { (boxes(shown)) }
                 button.main type="submit" { "Yes, this call once" }
             }
             form method="post" action={ "/approvals/" (question.id) "/deny" } {
@@ -137,7 +194,9 @@ pub(crate) async fn approve(
             return Err(Fault::Stale);
         }
     }
-    console.office.approve(sent.by(), id).await?;
+    let digest = sent.field("digest").ok().and_then(|text| text.parse().ok());
+    let endorsement = Endorsement::Places(sent.ticked("endorse"));
+    console.office.endorse(sent.by(), id, digest, endorsement).await?;
     Ok(see_other(&format!("/approvals/{id}?done=approved")))
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn draw(flow: &TaskFlow) -> Markup {
             li { "square: can do something; circle: reads" }
             li { "double outline: strangers can write its answer" }
             li { "?: a person is asked; ×: refused" }
+            li { "endorsed: people said that a value which decides what it does is right for this task" }
             li { "thick line: strangers had a part in what was passed on; dashed: trusted; dotted: the user's words" }
         }
     }
@@ -164,6 +165,9 @@ fn line(one: &FlowCall) -> String {
     };
     if let Some(effect) = &one.effect {
         let _ = write!(text, " · {}", word(effect));
+    }
+    if one.is_endorsed() {
+        text.push_str(" · endorsed");
     }
     if one.reads_strangers() {
         text.push_str(" · strangers' answer");

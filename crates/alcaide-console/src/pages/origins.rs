@@ -13,7 +13,7 @@ pub(crate) fn show(origins: Option<&Origins>, now: Moment) -> Markup {
         @if let Some(origins) = origins {
             section aria-labelledby="origins" {
                 h2 #origins { "Where its arguments come from" }
-                p { "The values themselves are not in the record: they stay with the agent, the server and whoever asks the agent." }
+                p { "The values themselves are not in the record: they stay with the agent and the server. Those that people are asked about lie sealed beside it, for whoever may answer." }
                 @if !origins.says.is_empty() { ul { @for one in &origins.says { li { (sentence(one)) } } } }
                 @if origins.arguments.is_empty() { p.empty { "It has no arguments." } } @else { (table(&origins.arguments)) }
                 @if !origins.sources.is_empty() { (sources(origins, now)) }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use alcaide_flow::Decisive;
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
 use alcaide_inventory::{ApprovalId, Moment, Name, Plan};
 use alcaide_label::{Integrity, Label, Provenance};
@@ -111,6 +112,10 @@ pub struct QuestionView {
     /// Where the arguments come from; absent for what is no call of a tool, and in entries from before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origins: Option<Origins>,
+    /// The values that decide what the call does, for whoever may say yes to it; absent for others, for what is no call of
+    /// a tool, and for questions from before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Decisive>,
 }
 
 impl ArgumentOrigin {
@@ -137,9 +142,10 @@ impl ArgumentOrigin {
             Provenance::Resolved => 2,
             Provenance::Made => 3,
             Provenance::Trusted => 4,
-            Provenance::UserAsserted => 5,
-            Provenance::Unknown => 6,
-            Provenance::Untrusted => 7,
+            Provenance::Endorsed => 5,
+            Provenance::UserAsserted => 6,
+            Provenance::Unknown => 7,
+            Provenance::Untrusted => 8,
         };
         (self.wrong.len(), from)
     }
@@ -167,14 +173,16 @@ impl SourceView {
 }
 
 impl Office {
-    /// One question, with where the arguments of its call come from.
+    /// One question, with where the arguments of its call come from; for whoever may say yes, with the values that decide
+    /// what it does.
     ///
     /// # Errors
     /// [`OfficeError::Forbidden`], [`OfficeError::Unknown`]; else what store and ledger say.
     pub async fn question(&self, by: &By, approval: ApprovalId) -> Result<QuestionView, OfficeError> {
         let approval = self.approval(by, approval).await?;
         let origins = self.origins_in(vec![approval.index]).await?;
-        Ok(QuestionView { approval, origins })
+        let shown = self.shown_to(by, approval.id).await?;
+        Ok(QuestionView { approval, origins, shown })
     }
 
     /// Where the arguments of a call come from, as its newest entry that says so has it.
@@ -289,6 +297,7 @@ fn says(from: Provenance, strangers: &str) -> String {
         Provenance::Trusted => "read from a source that only the organisation writes".into(),
         Provenance::Resolved => "resolved by a look-up that the user's words decided".into(),
         Provenance::Made => "made by this task".into(),
+        Provenance::Endorsed => "people who were asked said that it is right for this task".into(),
         Provenance::Untrusted => strangers.to_owned(),
         Provenance::Unknown => "seen nowhere before".into(),
     }

@@ -95,6 +95,12 @@ impl FlowCall {
         self.reads.is_some_and(|label| label.integrity == Integrity::Untrusted)
     }
 
+    /// Whether something that decides what it does was endorsed by people for the task.
+    #[must_use]
+    pub fn is_endorsed(&self) -> bool {
+        self.from.contains(&Provenance::Endorsed)
+    }
+
     /// What it was about, in a server's own words where it is a tool.
     #[must_use]
     pub fn what(&self) -> Option<String> {

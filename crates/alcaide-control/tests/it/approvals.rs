@@ -173,7 +173,7 @@ async fn answers_end_and_orders_that_do_not_fit_count_for_nothing() {
     let eva = Some(house.human_id("eva"));
     let expires = house.now() + LIFE;
     let order = |by: Option<HumanId>, digest| {
-        let order = OrderKind::Approve { approval: id, digest, expires };
+        let order = OrderKind::Approve { approval: id, digest, endorses: vec![], expires };
         Event::Order(Order {
             by,
             id: alcaide_inventory::OrderId::from_bits(house.ledger.size().into()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use alcaide_control::{By, Clock, Keys, MIGRATIONS, Office, OfficeError, Parts};
+use alcaide_control::{By, Clock, Keys, MIGRATIONS, Office, OfficeError, Parts, YesLimits};
 use alcaide_inventory::declare::{Declarations, Role};
 use alcaide_inventory::id::*;
 use alcaide_inventory::{Actor, Moment, Plan, PlanNumber};
@@ -39,6 +39,8 @@ pub(crate) struct KeyRing {
     pub(crate) token: SecretBytes,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) note: Arc<NoteSigner>,
+    /// How often people say yes: more than any test does, but where one says otherwise and starts again.
+    pub(crate) yes_limits: YesLimits,
 }
 
 impl KeyRing {
@@ -48,6 +50,7 @@ impl KeyRing {
             token: Signer::generate(&entropy).unwrap().to_pkcs8().unwrap(),
             master: Arc::new(MasterKey::generate(&entropy).unwrap()),
             note: Arc::new(NoteSigner::generate(ORIGIN.parse().unwrap(), &entropy).unwrap()),
+            yes_limits: YesLimits { per_hour: 1_000, grave_per_hour: 1_000 },
         }
     }
 
@@ -76,6 +79,7 @@ impl KeyRing {
             trust_domain: "office.test".parse().unwrap(),
             plans,
             kept: KEPT,
+            yes_limits: self.yes_limits,
         };
         (parts, seen)
     }
@@ -339,6 +343,7 @@ pub(crate) fn asking(
     Refused {
         question: Some(Question {
             any_of: any_of.iter().map(|group| group.to_vec()).collect(),
+            decisive: None,
             expires,
             matter: Digest([2; 32]),
             pin: None,

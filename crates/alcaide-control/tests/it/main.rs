@@ -11,7 +11,9 @@
 mod activity;
 mod approvals;
 mod backups;
+mod batch;
 mod flow;
+mod guard;
 mod house;
 mod lag;
 mod plans;

@@ -161,7 +161,7 @@ async fn an_approver_is_far_from_the_call() {
     let operator = office.approve(&By::Operator, first).await.unwrap_err();
     assert_eq!(operator.code(), "ALC-OFFICE-0001");
     let order = office.approve(&eva, first).await.unwrap();
-    let OrderKind::Approve { approval, digest: signed, expires } = order.order else { panic!() };
+    let OrderKind::Approve { approval, digest: signed, expires, .. } = order.order else { panic!() };
     assert_eq!((approval, signed, order.by), (first, digest, Some(house.human_id("eva"))));
     assert_eq!(expires, house.now() + Duration::from_secs(900));
     let twice = office.approve(&eva, first).await.unwrap_err();

@@ -80,7 +80,7 @@ impl Aside<'_> {
             call: None,
             under_way: AtomicBool::new(false),
         };
-        let passed = send(self.shared, known, letter, reading).await?;
+        let passed = Box::pin(send(self.shared, known, letter, reading)).await?;
         let (head, body) = passed.response.into_parts();
         let bytes = match body {
             ReleasedBody::Whole(bytes) => bytes,

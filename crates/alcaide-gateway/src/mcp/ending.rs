@@ -177,7 +177,7 @@ async fn tell(shared: &Arc<Shared>, kept: Arc<Kept>, call: Option<Id<'static>>) 
                 (Passage::<Known>::aside(&kept.origin, shared.call_id())?, cancelled(shared, &kept, id)?)
             }
         };
-        send(shared, known, letter, receipt(shared, &kept)).await
+        Box::pin(send(shared, known, letter, receipt(shared, &kept))).await
     };
     let why = match timeout(END_WAIT, telling).await {
         Ok(Ok(_)) => return,

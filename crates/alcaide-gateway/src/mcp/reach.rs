@@ -381,7 +381,7 @@ async fn pass(
         call: None,
         under_way: AtomicBool::new(false),
     };
-    send(shared, known, letter, reading).await
+    Box::pin(send(shared, known, letter, reading)).await
 }
 
 /// A caller's answer to what a server asked.
@@ -404,7 +404,7 @@ pub(crate) async fn answer(
     let letter =
         worked_here(bytes.len(), || Letter::of_answer(shared, server, bytes, view, method, to)).await;
     let reading = beside(shared, (caller.origin, caller.place), server, Channel::Receipt, &session, name);
-    let passed = send(shared, known, letter, reading).await?;
+    let passed = Box::pin(send(shared, known, letter, reading)).await?;
     Ok(passed.response.map(Body::from))
 }
 
@@ -441,7 +441,7 @@ pub(crate) async fn bare(
     let letter = Letter::bare(shared, &server, (verb, what), headers, None);
     let channel = if listens { Channel::Listen } else { Channel::Receipt };
     let reading = beside(shared, (caller.origin, caller.place), &server, channel, &session, name);
-    let passed = send(shared, known, letter, reading).await?;
+    let passed = Box::pin(send(shared, known, letter, reading)).await?;
     Ok(passed.response.map(Body::from))
 }
 

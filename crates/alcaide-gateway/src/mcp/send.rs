@@ -19,9 +19,13 @@ use super::plan::{ServerPlan, ToolPlan};
 use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
+use crate::content::Demands;
 use crate::flow::{Asked, Judged};
 use crate::gate::Shared;
-use crate::passage::{ChildForm, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
+use crate::passage::{
+    ChildForm, Decided, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest, Wait,
+};
+use crate::plan::BudgetPlan;
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader, Reading, ReleasedBody};
 use crate::worked::worked_here;
@@ -43,6 +47,22 @@ pub(crate) struct Letter {
     /// HTTP method and head.
     pub(crate) verb: http::Method,
     pub(crate) headers: HeaderMap,
+}
+
+/// What of a letter is decided on.
+pub(crate) struct Message {
+    bytes: Bytes,
+    act: Act,
+    matter: Matter,
+    found: Vec<FoundText>,
+    uninspected: bool,
+}
+
+/// What of a letter is needed to send it.
+struct Outside {
+    splices: Vec<Splice>,
+    verb: http::Method,
+    headers: HeaderMap,
 }
 
 /// What a message does.
@@ -212,6 +232,16 @@ fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {
 }
 
 impl Letter {
+    fn apart(self) -> (Message, Outside) {
+        let Self { bytes, act, matter, found, uninspected, splices, verb, headers } = self;
+        (Message { bytes, act, matter, found, uninspected }, Outside { splices, verb, headers })
+    }
+
+    /// What of it is decided on.
+    pub(crate) fn into_matter(self) -> Message {
+        self.apart().0
+    }
+
     /// A request or notification. `agreed` is the revision of the server's session, where there is one.
     ///
     /// # Errors
@@ -358,6 +388,69 @@ async fn judge(
     }))
 }
 
+/// A message that was decided on, and what it was decided by.
+pub(crate) struct Ready {
+    decided: Passage<Decided>,
+    demands: Demands,
+    judged: Option<Arc<Judged>>,
+    /// The task's label when it was judged.
+    judged_under: Label,
+    arguments: Bytes,
+    /// Budgets over the actor.
+    own: Vec<Arc<BudgetPlan>>,
+}
+
+/// Takes a message through the passage as far as the decision, and looks whether what is demanded of it can be met. Nothing
+/// of it is bound or sent; what is dropped after this has left nothing but what the record says of a no.
+///
+/// # Errors
+/// Why it does not pass; recorded.
+///
+/// # Cancel safety
+/// As [`Passage::decided`].
+pub(crate) async fn decide(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    server: &Arc<ServerPlan>,
+    message: Message,
+    wait: Wait,
+) -> Result<Ready, Refusal> {
+    let Message { bytes, act, matter, found, uninspected } = message;
+    let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
+    let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
+    let judged = if kind == ActionKind::CallTool {
+        Some(judge(shared, &known, server, declared.as_ref(), (label, &arguments)).await)
+    } else {
+        None
+    };
+    let request = ReadRequest {
+        action,
+        kind,
+        resource,
+        target,
+        hosted: Vec::new(),
+        body: bytes,
+        matter,
+        pin,
+        found,
+        args,
+        uninspected,
+        tool_changed,
+        judged: judged.clone(),
+    };
+    let read = known.read(request);
+    let judged_under = read.stage.label();
+    let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
+    let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
+    let decided = read.decided_within(shared, used, wait).await?;
+    // Arguments are never masked: a masked one is a wrong effect.
+    let (demands, _) = down::obligations(shared, &decided, Masking::Refused)?;
+    if demands.blocks_uninspected() && uninspected {
+        return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));
+    }
+    Ok(Ready { decided, demands, judged, judged_under, arguments, own })
+}
+
 /// Takes a message through the passage.
 ///
 /// # Errors
@@ -372,42 +465,12 @@ pub(crate) async fn send(
     mut reading: Reading,
 ) -> Result<Passed, Refusal> {
     let server = Arc::clone(&reading.server);
-    let Letter { bytes, act, matter, found, uninspected, splices, verb, headers } = letter;
-    let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
-    let body = bytes.clone();
     reading.call = Some(known.call());
-    let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
-    let judged = if kind == ActionKind::CallTool {
-        Some(judge(shared, &known, &server, declared.as_ref(), (label, &arguments)).await)
-    } else {
-        None
-    };
+    let (message, Outside { splices, verb, headers }) = letter.apart();
+    let (bytes, label) = (message.bytes.clone(), message.act.label);
+    let ready = decide(shared, known, &server, message, Wait::ForPeople).await?;
+    let Ready { decided, demands, judged, judged_under, arguments, own } = ready;
     reading.judged.clone_from(&judged);
-    let request = ReadRequest {
-        action,
-        kind,
-        resource,
-        target,
-        hosted: Vec::new(),
-        body,
-        matter,
-        pin,
-        found,
-        args,
-        uninspected,
-        tool_changed,
-        judged: judged.clone(),
-    };
-    let read = known.read(request);
-    let judged_under = read.stage.label();
-    let own = read.who().actor().map(|actor| actor.budgets.clone()).unwrap_or_default();
-    let used = budget::used(shared.closer.memory(), own.iter(), read.arrived());
-    let decided = read.decided(shared, used).await?;
-    // Arguments are never masked: a masked one is a wrong effect.
-    let (demands, _) = down::obligations(shared, &decided, Masking::Refused)?;
-    if demands.blocks_uninspected() && uninspected {
-        return Err(decided.refuse(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)));
-    }
     let (budgets, meter) = budget::asks(own.iter(), &Usage::default());
     let edited = !splices.is_empty();
     let bytes = worked_here(bytes.len(), || edit::apply(&bytes, splices)).await.map_err(|error| {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::ApprovalId;
-use alcaide_memory::{AskError, Standing, question_key};
-use alcaide_record::{Question, Refused, Stage};
+use alcaide_memory::{AskError, Asker, Standing, question_key};
+use alcaide_record::{Decisive, Question, Refused, Stage};
 use tokio::sync::SemaphorePermit;
 
 use super::recorded::STOP_TICK;
@@ -41,6 +41,22 @@ impl Passage<Read> {
     /// # Cancel safety
     /// Dropped while it waits, the question stays open, nothing is taken, and the record says that the call ended.
     pub(crate) async fn decided(self, shared: &Shared, budget_used: u8) -> Result<Passage<Decided>, Refusal> {
+        self.decided_within(shared, budget_used, Wait::ForPeople).await
+    }
+
+    /// The same; `wait` says whether it waits for people's answer.
+    ///
+    /// # Errors
+    /// As [`Passage::decided`].
+    ///
+    /// # Cancel safety
+    /// As [`Passage::decided`].
+    pub(crate) async fn decided_within(
+        self,
+        shared: &Shared,
+        budget_used: u8,
+        wait: Wait,
+    ) -> Result<Passage<Decided>, Refusal> {
         let held = self.stage.who().credential();
         let now = self.common.closer.now();
         let may_act = self.common.may_act(held, now);
@@ -51,7 +67,7 @@ impl Passage<Read> {
         match &weighed.asked {
             None => self.settle(weighed, None),
             // Apart, so that the many calls that nobody is asked about do not carry the room for it.
-            Some(_) => Box::pin(self.ask(shared, budget_used, weighed)).await,
+            Some(_) => Box::pin(self.ask(shared, budget_used, weighed, wait)).await,
         }
     }
 
@@ -60,8 +76,9 @@ impl Passage<Read> {
         shared: &Shared,
         budget_used: u8,
         weighed: Weighed,
+        wait: Wait,
     ) -> Result<Passage<Decided>, Refusal> {
-        let mut waiting = Waiting { call: Some(self), weighed: Some(weighed), seen: None };
+        let mut waiting = Waiting { call: Some(self), weighed: Some(weighed), seen: None, wait };
         let ended = waiting.answer(shared, budget_used).await;
         match (ended, waiting.call.take(), waiting.weighed.take()) {
             (Ended::Settled(taken), Some(call), Some(weighed)) => call.settle(weighed, taken),
@@ -93,12 +110,31 @@ impl Passage<Read> {
         let request = self.stage.request();
         refused.question = Some(Question {
             any_of: asked.any_of.clone(),
+            decisive: None,
             expires: self.common.arrived,
             matter: request.matter.digest(&request.body),
             pin: request.pin,
             roles: asked.roles.clone(),
         });
         refused
+    }
+
+    /// Puts on the shelf what people are to be shown of the call: durable before the question that names it. Nothing where it
+    /// is no call of a tool.
+    async fn show(&self, shared: &Shared) -> Result<Option<Decisive>, Refusal> {
+        let request = self.stage.request();
+        let Some(judged) = &request.judged else { return Ok(None) };
+        let arguments = request.args.clone().and_then(|span| request.body.get(span)).unwrap_or_default();
+        let unwritten = |why: String| Refusal::of(refusal::LEDGER, Stage::Decided).because(why);
+        let keys = (&shared.commitments, &*shared.entropy);
+        let shown = shared.flows.shown((judged, arguments), &request.target, keys).map_err(unwritten)?;
+        let shelf = self.common.closer.ledger().shelf();
+        let put = tokio::task::spawn_blocking(move || shown.put(&shelf));
+        match self.common.closer.in_time(put).await {
+            Some(Ok(Ok(decisive))) => Ok(Some(decisive)),
+            Some(Ok(Err(why))) => Err(unwritten(why)),
+            _ => Err(unwritten("the shelf's disk does not answer in time".into())),
+        }
     }
 
     /// Why the call may not go on waiting: what it was judged by is not what it was.
@@ -135,6 +171,16 @@ struct Waiting {
     weighed: Option<Weighed>,
     /// The question that it waits for. A call that has seen one asks no other.
     seen: Option<ApprovalId>,
+    wait: Wait,
+}
+
+/// Whether a call that asks waits for people.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wait {
+    /// As long as the gate's settings say.
+    ForPeople,
+    /// It is told with which question it is asked about.
+    NotAtAll,
 }
 
 enum Ended {
@@ -163,7 +209,7 @@ impl Waiting {
         let Some(key) = question_key(&draft) else { return Ended::Refused(over()) };
         let memory = call.common.closer.memory();
         let mut answers = memory.answers();
-        let mut patience = Patience::new(shared);
+        let mut patience = Patience::new(shared, self.wait);
         loop {
             // Whatever changes from here on wakes the wait below.
             answers.borrow_and_update();
@@ -183,12 +229,12 @@ impl Waiting {
                         let again = call.weigh(budget_used, &yes, now);
                         let passes = again.refusal.is_none();
                         let asks = again.asked.is_some();
-                        if passes && let Some(taken) = memory.take(approval, now) {
+                        if passes && let Some(taken) = memory.take(approval, &yes, now) {
                             self.weighed = Some(again);
                             return Ended::Settled(Some(taken));
                         }
                         if passes {
-                            // Another call was faster: how it stands has changed.
+                            // Another call was faster, or somebody was stopped: how it stands has changed.
                             continue;
                         }
                         self.weighed = Some(again);
@@ -203,10 +249,14 @@ impl Waiting {
                 }
                 _ => {
                     let approval = shared.approval_id();
-                    let actor = call.stage.who().credential().principal.actor;
-                    let opening = match memory.open(key, approval, actor, now) {
+                    let principal = &call.stage.who().credential().principal;
+                    let asker = Asker { actor: principal.actor, subject: principal.subject };
+                    let opening = match memory.open(key, approval, (asker, shared.ask_limits), now) {
                         Ok(opening) => opening,
                         Err(AskError::Asked) => continue,
+                        Err(often @ AskError::TooOften { acts, again, .. }) => {
+                            return Ended::Refused(too_often(&often, acts, again.since(now)));
+                        }
                         Err(full) => {
                             return Ended::Refused(
                                 Refusal::of(refusal::ASKING_FULL, Stage::Decided)
@@ -217,8 +267,13 @@ impl Waiting {
                     };
                     self.seen = Some(approval);
                     draft.approval = Some(approval);
+                    let decisive = match call.show(shared).await {
+                        Ok(decisive) => decisive,
+                        Err(refusal) => return Ended::Refused(refusal),
+                    };
                     if let Some(question) = draft.question.as_mut() {
                         question.expires = now + QUESTION_LIFE;
+                        question.decisive = decisive;
                     }
                     let closer = &call.common.closer;
                     // One that lands late is opened all the same: the next call finds it.
@@ -251,6 +306,18 @@ fn pending(approval: ApprovalId, expires: Option<Moment>, reason: &str) -> Refus
         .about(approval)
 }
 
+/// Nobody is asked: people were asked as often as they may be.
+fn too_often(why: &AskError, acts: bool, wait: Duration) -> Refusal {
+    let setting = if acts { "questions_per_hour" } else { "questions_per_hour_subject" };
+    Refusal::of(refusal::ASKED_OFTEN, Stage::Decided)
+        .saying(format!("too many questions in this hour; {why}"))
+        .cured_by(format!(
+            "wait, or let fewer calls ask: start tasks with the user's words, let an approver endorse values, declare the \
+             tools' facts; an operator may raise `gate.{setting}`"
+        ))
+        .retry_in(Some(wait))
+}
+
 /// How much longer a call waits. Its place among those that wait is taken when it first waits, and kept.
 struct Patience<'s> {
     shared: &'s Shared,
@@ -259,8 +326,10 @@ struct Patience<'s> {
 }
 
 impl<'s> Patience<'s> {
-    fn new(shared: &'s Shared) -> Self {
-        Self { shared, begun: Instant::now(), seat: None }
+    fn new(shared: &'s Shared, wait: Wait) -> Self {
+        // Who does not wait takes no place.
+        let seat = (wait == Wait::NotAtAll).then_some(None);
+        Self { shared, begun: Instant::now(), seat }
     }
 
     /// What is left; `busy` where another call is about to change how the question stands.

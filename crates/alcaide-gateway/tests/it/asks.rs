@@ -1,6 +1,7 @@
 //! A policy asks for a person's yes: the call waits or comes again, and passes once, as it was shown.
 
 mod ends;
+mod hour;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ unit = "company"
 roles = ["administrator"]
 "#;
 pub(crate) const EVA: HumanId = HumanId::from_bits(2);
-const BO: HumanId = HumanId::from_bits(3);
+pub(crate) const BO: HumanId = HumanId::from_bits(3);
 const ASK: &str = r#"@ask("approver") @reason("a person looks at it first")
     forbid (principal, action == Alcaide::Action::"use_model", resource);"#;
 const TWO: &str = r#"@ask("approver,administrator") @reason("two people look at it first")
@@ -54,7 +55,7 @@ fn model() -> ModelServer {
 
 impl House {
     /// The entries that ask, in order.
-    fn questions(&self) -> Vec<Refused> {
+    pub(crate) fn questions(&self) -> Vec<Refused> {
         let asks = |(_, event)| match event {
             Event::Refused(refused) if refused.question.is_some() => Some(*refused),
             _ => None,
@@ -76,12 +77,19 @@ impl House {
 
     /// An order as the office gives it.
     pub(crate) async fn approve(&self, by: HumanId, asked: &Refused) {
-        let digest = Digest(*sha256(&serde_json::to_vec(asked).unwrap()).as_bytes());
-        let expires = self.clock.now() + LIFE;
-        self.say(by, OrderKind::Approve { approval: asked.approval.unwrap(), digest, expires }).await;
+        self.endorse(by, asked, &[]).await;
     }
 
-    async fn deny(&self, asked: &Refused) {
+    /// The same with values that are right for the task.
+    pub(crate) async fn endorse(&self, by: HumanId, asked: &Refused, places: &[u16]) {
+        let digest = Digest(*sha256(&serde_json::to_vec(asked).unwrap()).as_bytes());
+        let expires = self.clock.now() + LIFE;
+        let endorses = places.to_vec();
+        let approval = asked.approval.unwrap();
+        self.say(by, OrderKind::Approve { approval, digest, endorses, expires }).await;
+    }
+
+    pub(crate) async fn deny(&self, asked: &Refused) {
         self.say(EVA, OrderKind::Deny { approval: asked.approval.unwrap() }).await;
     }
 
@@ -270,7 +278,7 @@ async fn a_restart_between_ask_and_answer_changes_nothing() {
     assert_eq!((server.arrived(), house.questions().len()), (1, 2));
     let fresh = Memory::empty();
     alcaide_gateway::orders::rebuild(&house.ledger, &fresh).unwrap();
-    assert!(fresh.take(id, NOW).is_none());
+    assert!(fresh.take(id, &[EVA], NOW).is_none());
 }
 
 #[tokio::test]

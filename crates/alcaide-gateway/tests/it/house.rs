@@ -24,7 +24,7 @@ use alcaide_inventory::{Actor, Moment, Name, Plan, PlanNumber, Principal};
 use alcaide_label::Label;
 use alcaide_ledger::layer::Layer;
 use alcaide_ledger::{Ledger, Options};
-use alcaide_memory::{Memory, period_start};
+use alcaide_memory::{AskLimits, Memory, period_start};
 use alcaide_record::{Entry, Event, Intent, Issued, Order, OrderKind, Outcome, Refused, TokenKind};
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::HmacKey;
@@ -71,6 +71,7 @@ pub(crate) const HAND: u128 = 6;
 struct Ways {
     limits: Limits,
     approval_wait: Duration,
+    ask_limits: AskLimits,
     origins: Vec<String>,
     unheard: bool,
     roots: Option<String>,
@@ -112,6 +113,7 @@ impl Frame {
             limits: ways.limits,
             origins: ways.origins.iter().cloned().chain([format!("http://{address}")]).collect(),
             approval_wait: ways.approval_wait,
+            ask_limits: ways.ask_limits,
         })
         .unwrap();
         gate.adopt(&self.plan).unwrap();

@@ -16,12 +16,23 @@ use super::value::{Found, VALUES_MAX, Value};
 /// ```
 pub fn words(loose: &str) -> impl Iterator<Item = &str> {
     let is_word = |c: char| c != '_' && is_glue(c);
-    loose
-        .split(move |c: char| !(is_word(c) || c == '\''))
-        .map(|word| word.trim_matches('\''))
-        .flat_map(|word| word.split("''"))
-        .map(|word| word.trim_matches('\''))
-        .filter(|word| !word.is_empty())
+    let mut rest = loose;
+    std::iter::from_fn(move || {
+        let word = rest.get(rest.find(is_word)?..)?;
+        let (mut end, mut quoted) = (0, false);
+        for (at, c) in word.char_indices() {
+            if is_word(c) {
+                (end, quoted) = (at + c.len_utf8(), false);
+            } else if c == '\'' && !quoted {
+                quoted = true;
+            } else {
+                break;
+            }
+        }
+        let (word, behind) = word.split_at_checked(end)?;
+        rest = behind;
+        Some(word)
+    })
 }
 
 /// Whether `value` occurs in `text` as a whole: for what somebody said.

@@ -40,7 +40,10 @@ fn order(order: OrderKind, by: Option<HumanId>) -> Entry {
 
 fn approve(refused: &Refused, by: u128, expires: Moment) -> Entry {
     let digest = question_digest(refused).unwrap();
-    order(OrderKind::Approve { approval: refused.approval.unwrap(), digest, expires }, Some(human(by)))
+    order(
+        OrderKind::Approve { approval: refused.approval.unwrap(), digest, endorses: vec![], expires },
+        Some(human(by)),
+    )
 }
 
 fn asks(refused: &Refused) -> Entry {
@@ -75,6 +78,13 @@ fn told(entries: &[Entry]) -> Arc<Memory> {
         memory.apply(u64::try_from(index).unwrap(), entry);
     }
     memory
+}
+
+const LIMITS: AskLimits = AskLimits { per_actor: crate::rate::RATE_MAX, per_subject: crate::rate::RATE_MAX };
+
+/// Somebody who acts for nobody else, and may ask as much as any.
+fn alone(actor: Actor) -> (Asker, AskLimits) {
+    (Asker { actor, subject: actor }, LIMITS)
 }
 
 fn standing(memory: &Memory, refused: &Refused) -> Standing {
@@ -135,8 +145,13 @@ fn what_is_no_answer_to_this_question_does_not_count() {
     let approval = ApprovalId::from_bits(1);
     let good = NOW + LATER;
     let open = Standing::Asked { approval, expires: good, yes: vec![] };
-    let wrong = OrderKind::Approve { approval, digest: Digest([9; 32]), expires: good };
-    let right = OrderKind::Approve { approval, digest: question_digest(&asked).unwrap(), expires: good };
+    let wrong = OrderKind::Approve { approval, digest: Digest([9; 32]), endorses: vec![], expires: good };
+    let right = OrderKind::Approve {
+        approval,
+        digest: question_digest(&asked).unwrap(),
+        endorses: vec![],
+        expires: good,
+    };
     for (what, answer) in [
         ("another digest", order(wrong, Some(human(1)))),
         ("nobody", order(right.clone(), None)),
@@ -159,7 +174,7 @@ fn what_is_no_answer_to_this_question_does_not_count() {
     // A no takes every yes away, as long as the question lives.
     memory.apply(4, &order(OrderKind::Deny { approval }, None));
     assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
-    assert!(memory.take(approval, NOW).is_none());
+    assert!(memory.take(approval, &[human(7)], NOW).is_none());
     memory.apply(5, &approve(&asked, 9, good));
     assert_eq!(standing(&memory, &asked), Standing::Denied { approval, expires: good });
     assert_eq!(memory.standing(&key, good), Standing::Unasked);
@@ -182,7 +197,7 @@ fn whoever_was_stopped_has_said_yes_to_nothing() {
     assert_eq!(said(&[asks(&refused), yes(71), kill(71), unkill(71), yes(71)]), [human(71)]);
     // The last yes was theirs: the answer is not to be had any more.
     let memory = told(&[asks(&refused), yes(71), kill(71)]);
-    assert!(memory.take(refused.approval.unwrap(), NOW).is_none());
+    assert!(memory.take(refused.approval.unwrap(), &[human(71)], NOW).is_none());
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn an_answer_is_taken_by_one_call_and_spent_for_good() {
     let threads: Vec<_> = (0..32)
         .map(|_| {
             let memory = Arc::clone(&memory);
-            std::thread::spawn(move || memory.take(approval, NOW))
+            std::thread::spawn(move || memory.take(approval, &[human(7)], NOW))
         })
         .collect();
     let mut taken: Vec<Taken> = threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
@@ -204,20 +219,20 @@ fn an_answer_is_taken_by_one_call_and_spent_for_good() {
     answers.borrow_and_update();
     drop(taken.pop());
     assert!(answers.has_changed().unwrap());
-    let reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, NOW));
+    let reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, &[human(7)], NOW));
     assert_eq!(reservation.effects(), [Effect::Spend { approval }]);
     let mut reservation = reservation;
     reservation.journalled(2, CallId::from_bits(1), 1);
     drop(reservation);
-    assert!(memory.take(approval, NOW).is_none());
+    assert!(memory.take(approval, &[human(7)], NOW).is_none());
     assert_eq!(standing(&memory, &asked), Standing::Unasked);
     memory.apply(3, &approve(&asked, 8, NOW + LATER));
-    assert!(memory.take(approval, NOW).is_none(), "a later yes does not bring it back");
+    assert!(memory.take(approval, &[human(7)], NOW).is_none(), "a later yes does not bring it back");
     // And so it is after a restart, from all entries or from a snapshot.
     let again = told(&[asks(&asked), approve(&asked, 7, NOW + LATER), spends(approval)]);
-    assert!(again.take(approval, NOW).is_none());
+    assert!(again.take(approval, &[human(7)], NOW).is_none());
     let snapshot = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
-    assert!(snapshot.take(approval, NOW).is_none());
+    assert!(snapshot.take(approval, &[human(7)], NOW).is_none());
     assert_eq!(standing(&snapshot, &asked), Standing::Unasked);
 }
 
@@ -227,19 +242,19 @@ fn a_question_has_one_place_until_it_is_written_or_not() {
     let asked = numbered(1);
     let (key, approval) = (question_key(&asked).unwrap(), ApprovalId::from_bits(1));
     let actor = asked.who.as_ref().unwrap().actor;
-    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    let opening = memory.open(key, approval, alone(actor), NOW).unwrap();
     assert_eq!(standing(&memory, &asked), Standing::Busy(approval));
-    assert_eq!(memory.open(key, approval, actor, NOW).unwrap_err(), AskError::Asked);
+    assert_eq!(memory.open(key, approval, alone(actor), NOW).unwrap_err(), AskError::Asked);
     drop(opening);
     assert_eq!(standing(&memory, &asked), Standing::Unasked);
-    let opening = memory.open(key, approval, actor, NOW).unwrap();
+    let opening = memory.open(key, approval, alone(actor), NOW).unwrap();
     // The follower may come first: the second note changes nothing.
     memory.apply(0, &asks(&asked));
     memory.apply(1, &approve(&asked, 7, NOW + LATER));
     opening.opened(0, &asked);
     let answered = Standing::Asked { approval, expires: NOW + LATER, yes: vec![human(7)] };
     assert_eq!(standing(&memory, &asked), answered);
-    assert_eq!(memory.open(key, ApprovalId::from_bits(2), actor, NOW).unwrap_err(), AskError::Asked);
+    assert_eq!(memory.open(key, ApprovalId::from_bits(2), alone(actor), NOW).unwrap_err(), AskError::Asked);
     assert_eq!(memory.replay_from(), 2);
 }
 
@@ -250,7 +265,7 @@ fn one_actor_has_its_bound_and_room_is_made_by_time_alone() {
     let actor = asked.who.as_ref().unwrap().actor;
     let ask = |memory: &Arc<Memory>, bits: u128, now| {
         let key = Digest([u8::try_from(bits % 251).unwrap(); 32]);
-        memory.open(key, ApprovalId::from_bits(bits), actor, now)
+        memory.open(key, ApprovalId::from_bits(bits), alone(actor), now)
     };
     for bits in 0..QUESTIONS_OF_ACTOR_MAX {
         asked.approval = Some(ApprovalId::from_bits(u128::try_from(bits).unwrap()));
@@ -259,7 +274,7 @@ fn one_actor_has_its_bound_and_room_is_made_by_time_alone() {
     }
     assert_eq!(ask(&memory, 200, NOW).unwrap_err(), AskError::ActorFull);
     let other = Actor::Agent(AgentId::from_bits(50));
-    assert!(memory.open(Digest([200; 32]), ApprovalId::from_bits(200), other, NOW).is_ok());
+    assert!(memory.open(Digest([200; 32]), ApprovalId::from_bits(200), alone(other), NOW).is_ok());
     assert!(ask(&memory, 200, NOW + LATER).is_ok());
 }
 
@@ -274,10 +289,10 @@ fn all_together_have_their_bound_and_no_question_is_forgotten_early() {
         memory.apply(u64::try_from(at).unwrap(), &asks(&asked));
     }
     let actor = Actor::Agent(AgentId::from_bits(1 << 64));
-    let open = |now| memory.open(Digest([1; 32]), ApprovalId::from_bits(1 << 64), actor, now);
+    let open = |now| memory.open(Digest([1; 32]), ApprovalId::from_bits(1 << 64), alone(actor), now);
     assert_eq!(open(NOW + LATER - Duration::from_micros(1)).unwrap_err(), AskError::Full);
     assert!(open(NOW + LATER).is_ok());
-    assert_eq!(memory.kept_questions().len(), 0);
+    assert_eq!(memory.kept_questions().0.len(), 0);
 }
 
 #[test]
@@ -290,4 +305,88 @@ fn a_snapshot_from_before_there_were_questions_is_read() {
     assert_eq!((read.replay_from(), standing(&read, &numbered(1))), (1, Standing::Unasked));
     old["version"] = 3.into();
     assert!(Memory::from_snapshot(&serde_json::to_vec(&old).unwrap()).is_err());
+}
+
+#[test]
+fn what_was_asked_within_the_hour_is_counted_after_a_restart_too() {
+    let ask = |memory: &Arc<Memory>, limit: u32, now| {
+        let who = asking().who.unwrap();
+        let limits = AskLimits { per_actor: limit, per_subject: limit };
+        let asker = Asker { actor: who.actor, subject: who.subject };
+        memory.open(Digest([77; 32]), ApprovalId::from_bits(77), (asker, limits), now).map(drop)
+    };
+    let mut second = numbered(2);
+    second.question.as_mut().unwrap().matter = Digest([2; 32]);
+    let memory = told(&[asks(&numbered(1)), asks(&second)]);
+    let full = AskError::TooOften { acts: true, limit: 2, again: NOW + crate::rate::RATE_SPAN };
+    let again = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [&memory, &again] {
+        assert_eq!(ask(memory, 2, NOW), Err(full));
+        assert_eq!(ask(memory, 3, NOW), Ok(()));
+        assert_eq!(ask(memory, 2, NOW + crate::rate::RATE_SPAN), Ok(()));
+    }
+    // A place that is taken counts before it is written, and no more once it is given back.
+    let memory = Memory::empty();
+    let actor = asking().who.unwrap().actor;
+    let limits = AskLimits { per_actor: 1, per_subject: 1 };
+    let asker = Asker { actor, subject: actor };
+    let opening = memory.open(Digest([1; 32]), ApprovalId::from_bits(1), (asker, limits), NOW).unwrap();
+    let other = || memory.open(Digest([2; 32]), ApprovalId::from_bits(2), (asker, limits), NOW).map(drop);
+    assert!(matches!(other(), Err(AskError::TooOften { .. })));
+    drop(opening);
+    assert_eq!(other(), Ok(()));
+}
+
+/// A yes that endorses these values.
+fn endorse(refused: &Refused, by: u128, endorses: &[u16]) -> Entry {
+    let digest = question_digest(refused).unwrap();
+    let approval = refused.approval.unwrap();
+    let kind = OrderKind::Approve { approval, digest, endorses: endorses.to_vec(), expires: NOW + LATER };
+    order(kind, Some(human(by)))
+}
+
+#[test]
+fn what_all_endorsed_whose_yes_passed_is_journalled_with_the_call_and_nothing_else() {
+    let mut asked = numbered(1);
+    let values = Digest([44; 32]);
+    asked.question.as_mut().unwrap().decisive =
+        Some(alcaide_record::Decisive { same: Digest([1; 32]), values });
+    let (approval, task) = (asked.approval.unwrap(), asked.who.as_ref().unwrap().task);
+    let spend = Effect::Spend { approval };
+    let entries = [
+        asks(&asked),
+        endorse(&asked, 7, &[0, 2, 3]),
+        endorse(&asked, 8, &[2, 3, 4]),
+        approve(&asked, 9, NOW + LATER),
+    ];
+    let memory = told(&entries);
+    let taken = |people: &[HumanId]| {
+        memory.take(approval, people, NOW).map(|taken| taken.effects().collect::<Vec<_>>())
+    };
+    let endorsing = |places: &[u16]| Effect::Endorse { places: places.to_vec(), task, values };
+    assert_eq!(taken(&[human(7)]), Some(vec![spend.clone(), endorsing(&[0, 2, 3])]));
+    assert_eq!(taken(&[human(7), human(8)]), Some(vec![spend.clone(), endorsing(&[2, 3])]));
+    assert_eq!(taken(&[human(7), human(9)]), Some(vec![spend.clone()]), "one of them endorsed nothing");
+    assert_eq!(taken(&[human(7), human(10)]), None, "somebody who said nothing");
+    assert_eq!(taken(&[]), None);
+    // A yes that did not pass endorses nothing; one that is stopped neither.
+    assert_eq!(memory.endorsed(task), []);
+    memory.apply(4, &order(OrderKind::Kill { actor: Actor::Human(human(7)), epoch: 1 }, None));
+    assert_eq!(taken(&[human(7)]), None);
+    // The intent carries it: live, from the ledger and from a snapshot alike, for this task alone.
+    let mut reservation = memory.reserve(&[], NOW).unwrap().spending(memory.take(approval, &[human(8)], NOW));
+    let effects = reservation.effects();
+    reservation.journalled(5, CallId::from_bits(1), 1);
+    drop(reservation);
+    let mut intent = spends(approval);
+    if let Event::Intent(intent) = &mut intent.event {
+        intent.effects = effects;
+    }
+    let mut all = entries.to_vec();
+    all.push(intent);
+    let snapshot = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [&memory, &told(&all), &snapshot] {
+        assert_eq!(memory.endorsed(task), [(values, vec![2, 3, 4])]);
+        assert_eq!(memory.endorsed(TaskId::from_bits(77)), []);
+    }
 }

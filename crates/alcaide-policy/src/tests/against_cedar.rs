@@ -250,7 +250,8 @@ fn a_question() -> impl Strategy<Value = Owned> {
         (Action::Delegate, Resource::Agent(AgentId::from_bits(OPS_BOT))),
     ]);
     let classes = select(vec![Class::Card, Class::Personal, Class::Secret, Class::Uninspected]);
-    let origins = select(vec![Provenance::Untrusted, Provenance::UserAttested, Provenance::Made]);
+    let origins =
+        select(vec![Provenance::Untrusted, Provenance::UserAttested, Provenance::Made, Provenance::Endorsed]);
     let who = (
         actors(),
         prop::option::of(actors()),
@@ -380,6 +381,7 @@ fn json_of(asked: &Owned, plan: &Plan) -> serde_json::Value {
             "user_attested": from(Provenance::UserAttested), "user_asserted": from(Provenance::UserAsserted),
             "constant": from(Provenance::Constant), "trusted": from(Provenance::Trusted),
             "resolved": from(Provenance::Resolved), "made": from(Provenance::Made),
+            "endorsed": from(Provenance::Endorsed),
             "untrusted": from(Provenance::Untrusted), "unknown": from(Provenance::Unknown),
         },
         "uninspected": asked.flags.0 || count(Class::Uninspected) > 0,

@@ -152,6 +152,11 @@ fn check(settings: &Settings) -> Result<(), Bad> {
     }
     settings.gate_limits().map_err(|error| Bad::new("gate", error))?;
     settings.approval_wait().map_err(|error| Bad::new("gate.approval_wait_ms", error))?;
+    for (key, limit, most) in settings.hourly() {
+        if !(1..=most).contains(&limit) {
+            return Err(Bad::new(key, format!("`{key}` is {limit}, not 1 to {most}")));
+        }
+    }
     settings.kept().map_err(|error| Bad::new("office.keep_days", error))?;
     WebhookSettings::check(&settings.webhook).map_err(|error| Bad::new("webhook", error))?;
     let domain: Result<TrustDomain, _> = settings.office.trust_domain.parse();
@@ -231,6 +236,14 @@ fn schema() -> Value {
                     "type": "integer", "minimum": 0, "maximum": 600_000, "default": 25_000,
                     "description": "how long a call waits for people to answer, milliseconds; 0 for never",
                 },
+                "questions_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 30,
+                    "description": "most questions to people that one agent asks within an hour; past it what would ask is refused unasked",
+                },
+                "questions_per_hour_subject": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 60,
+                    "description": "the same for all who act on behalf of one subject together",
+                },
                 "public_url": {
                     "type": "string", "format": "uri",
                     "description": "what callers call the gate, where that is not its address: scheme, host and port; proofs of possession may name it",
@@ -255,6 +268,14 @@ fn schema() -> Value {
                 "keep_days": {
                     "type": "integer", "minimum": 1, "maximum": 3_650, "default": 400,
                     "description": "days that the store keeps orders, questions and bodies of plans that are out of force; the record keeps everything",
+                },
+                "yes_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 40,
+                    "description": "most yes of one person to questions of the gate within an hour; past it another approver answers, or the same one later",
+                },
+                "grave_yes_per_hour": {
+                    "type": "integer", "minimum": 1, "maximum": 10_000, "default": 10,
+                    "description": "the same for questions about money, credentials or what cannot be undone",
                 },
                 "tls": tls("the office"),
             })),
@@ -343,6 +364,16 @@ mod tests {
         assert!(tried("[office]\nkeep_days = 3651\n").contains("`office.keep_days`"));
         assert!(tried("[ledger]\norigin = \"a b\"\n").contains("`ledger.origin`"));
         assert!(tried("[gate]\napproval_wait_ms = 600001\n").contains("`gate.approval_wait_ms`"));
+        for key in [
+            "gate.questions_per_hour",
+            "gate.questions_per_hour_subject",
+            "office.yes_per_hour",
+            "office.grave_yes_per_hour",
+        ] {
+            for wrong in [0, 10_001] {
+                assert!(tried(&format!("{key} = {wrong}\n")).contains(&format!("`{key}`")));
+            }
+        }
         let hook =
             "name = \"a\"\nsecret_file = \"s\"\nevents = [\"record\"]\nurl = \"http://chat.example\"\n";
         assert!(tried(&format!("[[webhook]]\n{hook}")).contains("`webhook` the URL of hook `a` is neither"));

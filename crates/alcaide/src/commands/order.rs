@@ -45,7 +45,10 @@ impl Verb {
 pub(crate) fn told(order: &OrderKind) -> String {
     match order {
         OrderKind::AcceptPin { tool, .. } => format!("accept tool {tool}"),
-        OrderKind::Approve { approval, .. } => format!("approve {approval}"),
+        OrderKind::Approve { approval, endorses, .. } if endorses.is_empty() => format!("approve {approval}"),
+        OrderKind::Approve { approval, endorses, .. } => {
+            format!("approve {approval}, endorse {} of its values", endorses.len())
+        }
         OrderKind::Deny { approval } => format!("deny {approval}"),
         OrderKind::Kill { actor, .. } => format!("kill {actor}"),
         OrderKind::Quarantine { tool } => format!("quarantine tool {tool}"),

@@ -1,21 +1,17 @@
 //! The console: how people come in, what each may do there, what other sites may not; and a person in a real browser.
 
+mod questions;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use alcaide_console::routes::ROUTES;
 use alcaide_inventory::declare::Role;
-use alcaide_inventory::id::{ApprovalId, CallId, TaskId, TokenId};
-use alcaide_inventory::{Actor, AgentId, HumanId, Moment, PlanNumber, UnitId, UpstreamId};
-use alcaide_label::{Label, Provenance};
-use alcaide_ledger::{Ledger, Options};
-use alcaide_record::{
-    ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Digest, Effect, Entry, Event,
-    FlowNote, Intent, Question, Refused, Stage, Target, WordsGrade,
-};
 use alcaide_serve::Door;
 use alcaide_testkit::{ModelServer, Script, node, python};
 use serde_json::Value;
+
+use questions::asked;
 
 use crate::house::{House, run};
 
@@ -387,186 +383,6 @@ fn a_first_start_on_a_terminal_shows_the_way_in() {
     assert_eq!(seen["status"], 0, "{said}");
 }
 
-/// What a call carries; its two arguments are strangers' and the user's.
-fn content(flow: Option<FlowNote>) -> Content {
-    Content {
-        arguments: vec![Provenance::Untrusted, Provenance::UserAttested],
-        bytes: 12,
-        digest: Digest([7; 32]),
-        edited: false,
-        findings: Vec::new(),
-        flow: flow.map(Box::new),
-        label: Label::MISSING,
-        words: WordsGrade::Attested,
-    }
-}
-
-/// A call whose answer strangers can have written, before the question.
-fn mail_read(approval: u128, who: Chain) -> Intent {
-    Intent {
-        action: ActionKind::CallTool,
-        attempt: Attempt { number: 1, upstream: UpstreamId::from_bits(6) },
-        call: CallId::from_bits(approval + 1_000),
-        content: content(None),
-        decided: Decided {
-            approval: None,
-            budget_used: 0,
-            decision: DecisionKind::Allow,
-            obligations: Vec::new(),
-            plan: PlanNumber(2),
-            plan_digest: Digest([1; 32]),
-            policies: Vec::new(),
-            shadow: None,
-        },
-        effects: vec![Effect::Join { label: Label::MISSING, task: who.task }],
-        relaxed: false,
-        target: Target { name: Digest([3; 32]), route: None, tool: None },
-        who,
-    }
-}
-
-/// Puts a question into the record as the gate does, after a call that read strangers, while the service is down.
-fn asked(house: &mut House, approval: u128) -> String {
-    house.down();
-    let dir = house.dir();
-    let keys = alcaide_keys::Keys::open(&dir.join("keys")).unwrap();
-    let options = Options { segment_bytes: 64 << 20, ..Options::default() };
-    let ledger = Ledger::open(&dir.join("ledger"), &options, keys.note, "alcaide.local/ledger").unwrap();
-    let who = Chain {
-        actor: Actor::Agent(AgentId::from_bits(1)),
-        bound: false,
-        earlier: Vec::new(),
-        run: None,
-        subject: Actor::Human(HumanId::from_bits(2)),
-        task: TaskId::from_bits(3),
-        token: TokenId::from_bits(4),
-        unit: UnitId::from_bits(5),
-    };
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = Moment::from_micros(u64::try_from(since.as_micros()).unwrap());
-    let question = Question {
-        any_of: Vec::new(),
-        expires: now + std::time::Duration::from_secs(900),
-        matter: Digest([7; 32]),
-        pin: None,
-        roles: vec![Approver::Approver],
-    };
-    let refused = Refused {
-        action: Some(ActionKind::CallTool),
-        alike: 0,
-        approval: Some(ApprovalId::from_bits(approval)),
-        call: CallId::from_bits(approval),
-        code: "ALC-POLICY-0034".into(),
-        content: Some(content(Some(FlowNote {
-            names: vec![0, u16::MAX],
-            unbound: vec![0],
-            copied: vec![1],
-            sources: vec![CallId::from_bits(approval + 1_000)],
-            ..FlowNote::default()
-        }))),
-        decided: None,
-        question: Some(question),
-        stage: Stage::Decided,
-        target: None,
-        who: Some(who),
-    };
-    let read = Event::Intent(Box::new(mail_read(approval, refused.who.clone().unwrap())));
-    let leaves =
-        [read, Event::Refused(Box::new(refused))].map(|event| Entry::new(now, event).to_leaf().unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        for leaf in leaves {
-            let _ = ledger.append(leaf).await.unwrap();
-        }
-        ledger.close().await.unwrap();
-    });
-    house.up(&[]);
-    ApprovalId::from_bits(approval).to_string()
-}
-
-#[test]
-fn a_question_is_answered_by_an_approver_about_what_was_shown() {
-    let mut house = furnished();
-    let first = asked(&mut house, 77);
-    let second = asked(&mut house, 78);
-    let ana = Guest::named(&house, "ana");
-    let page = ana.get(&house, &format!("/approvals/{first}"));
-    assert!(
-        page.status == 200 && page.body.contains("An approver can answer it. Your roles do not."),
-        "{page:?}"
-    );
-    let apo = Guest::named(&house, "apo");
-    assert!(apo.get(&house, "/").body.contains("<strong>2</strong> questions"));
-    assert!(apo.get(&house, "/approvals").body.contains(&first));
-    let page = apo.get(&house, &format!("/approvals/{first}")).body;
-    for part in [
-        "argument 1 of a schema that is not kept any more",
-        "an argument that the schema does not have",
-        "comes from strangers: the answer of call",
-        "decides what the call does, and the user did not choose it",
-        "is text that strangers wrote",
-    ] {
-        assert!(page.contains(part), "no {part:?} in {page}");
-    }
-    let shown = house.ok(&["approval", "show", &first]);
-    assert!(
-        shown.contains("comes from strangers: the answer of call") && shown.contains("the user said it"),
-        "{shown}"
-    );
-    let json = house.json(&["approval", "show", &first]);
-    assert_eq!(json["origins"]["arguments"][0]["from"], "untrusted", "{json}");
-    let task = TaskId::from_bits(3).to_string();
-    let graph = house.json(&["task", "flow", &task]);
-    assert_eq!(
-        (graph["calls"].as_array().unwrap().len(), &graph["edges"][1]["untrusted"]),
-        (4, &Value::Bool(true)),
-        "{graph}"
-    );
-    assert!(house.ok(&["task", "flow", &task]).contains("the user's words: attested"));
-    let drawn = apo.get(&house, &format!("/tasks/{task}")).body;
-    assert!(drawn.contains("<svg class=\"flow\"") && drawn.contains("class=\"edge strange\""), "{drawn}");
-    let read = CallId::from_bits(1_077).to_string();
-    let reach = house.json(&["flow", "from", "--call", &read]);
-    assert_eq!(reach["tasks"][0]["calls"][0]["took"], "directly", "{reach}");
-    let told = house.ok(&["flow", "from", "--call", &read]);
-    assert!(told.contains("1 calls of the source, read by 1 tasks") && told.contains("directly"), "{told}");
-    let touched = apo.get(&house, &format!("/calls/{read}/reach")).body;
-    assert!(touched.contains("read from it") && touched.contains(&task), "{touched}");
-    let stops = house.ok(&["flow", "from", "--tool", "files/read_file", "--since", "7d"]);
-    assert!(stops.contains("alcaide tool quarantine files read_file"), "{stops}");
-    house.run(&["flow", "from", "--tool", "read_file"]).refused(
-        2,
-        "ALC-CLI-0001",
-        &["fix: write `SERVER/TOOL`"],
-    );
-    let report = house.json(&["agent", "report", "bot", "--since", "1d"]);
-    assert_eq!((&report["name"], &report["used"]), (&Value::from("bot"), &serde_json::json!([])), "{report}");
-    assert!(house.ok(&["agent", "report", "bot"]).contains("it called nothing"));
-    assert!(apo.get(&house, "/agents/bot").body.contains("What its rights were used for"));
-    let asked_call = apo.get(&house, &format!("/calls/{}", CallId::from_bits(77))).body;
-    assert!(asked_call.contains("Influenced by untrusted sources"), "{asked_call}");
-    let (_, rest) = page.split_once("name=\"digest\" value=\"").unwrap();
-    let digest = &rest[..64];
-    // Another digest than the page showed is another question.
-    let other =
-        apo.post(&house, &format!("/approvals/{first}/approve"), &format!("&digest={}", "0".repeat(64)));
-    assert!(other.status == 409 && other.body.contains("ALC-CONSOLE-0003"), "{other:?}");
-    assert_eq!(
-        ana.post(&house, &format!("/approvals/{first}/approve"), &format!("&digest={digest}")).status,
-        403
-    );
-    let yes = apo.post(&house, &format!("/approvals/{first}/approve"), &format!("&digest={digest}"));
-    assert_eq!(yes.status, 303, "{yes:?}");
-    let twice = apo.post(&house, &format!("/approvals/{first}/approve"), &format!("&digest={digest}"));
-    assert!(twice.status == 409 && twice.body.contains("ALC-OFFICE-0022"), "{twice:?}");
-    assert_eq!(apo.post(&house, &format!("/approvals/{second}/deny"), "").status, 303);
-    let list = house.json(&["approval", "list"]);
-    let states: Vec<_> = list["items"].as_array().unwrap().iter().map(|one| one["state"].clone()).collect();
-    assert_eq!(states, ["denied", "approved"]);
-    let page = apo.get(&house, &format!("/calls/{}", CallId::from_bits(77))).body;
-    assert!(page.contains("given by <span") && page.contains("apo"), "{page}");
-}
-
 #[test]
 fn a_person_in_a_real_browser_sees_a_call_and_stops_an_agent() {
     if !std::path::Path::new("/usr/bin/chromium").exists() {
@@ -628,6 +444,9 @@ fn a_person_in_a_real_browser_sees_a_call_and_stops_an_agent() {
     ]);
     assert_eq!(seen["drawn"], drawn, "{seen}");
     assert_eq!(seen["edges"], serde_json::json!([true, true]), "an arc of the graph is not drawn: {seen}");
+    assert_eq!(seen["asks"], "Yes, this one call once");
+    assert!(seen["answered"].as_str().unwrap().starts_with("Answered with yes, all of them"), "{seen}");
+    assert!(house.ok(&["order", "list"]).contains("endorse 1 of its values"));
     assert_eq!(seen["killed"], "An order stopped it");
     assert!(seen["notice"].as_str().unwrap().starts_with("Stopped. "), "{seen}");
     assert_eq!(seen["wrong"], Value::Array(Vec::new()), "{seen:#}");

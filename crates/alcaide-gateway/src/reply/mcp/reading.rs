@@ -122,7 +122,7 @@ impl Reading {
             task: self.origin.who().credential().principal.task,
             call,
             route: self.server.route,
-            judged: self.judged.as_deref(),
+            judged: self.judged.as_ref(),
             texts: &texts,
             structured: result.filter(|_| structured.is_some()),
         };

@@ -48,6 +48,7 @@ pub(crate) struct Setup {
     layer: Option<Arc<dyn Layer>>,
     queue: Option<usize>,
     approval_wait: Duration,
+    ask_limits: AskLimits,
     origins: Vec<String>,
     unheard: bool,
     roots: Option<String>,
@@ -63,6 +64,7 @@ impl Setup {
             layer: None,
             queue: None,
             approval_wait: Duration::ZERO,
+            ask_limits: AskLimits { per_actor: 1_000, per_subject: 1_000 },
             origins: Vec::new(),
             unheard: false,
             roots: None,
@@ -141,6 +143,12 @@ impl Setup {
     /// How long a call waits for people; in other houses it does not.
     pub(crate) fn approval_wait(mut self, wait: Duration) -> Self {
         self.approval_wait = wait;
+        self
+    }
+
+    /// How many questions may be asked within an hour; in other houses more than any test asks.
+    pub(crate) fn ask_limits(mut self, per_actor: u32, per_subject: u32) -> Self {
+        self.ask_limits = AskLimits { per_actor, per_subject };
         self
     }
 
@@ -233,6 +241,7 @@ impl Setup {
             ways: Ways {
                 limits: self.limits,
                 approval_wait: self.approval_wait,
+                ask_limits: self.ask_limits,
                 origins: self.origins,
                 unheard: self.unheard,
                 roots: self.roots,

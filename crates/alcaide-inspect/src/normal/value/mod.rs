@@ -233,28 +233,37 @@ struct Scan<'t> {
 
 impl Scan<'_> {
     fn next(&mut self) -> Option<(usize, Match)> {
-        while let Some(c) = after(self.text, self.at) {
-            let start = self.at;
-            let free = !before(self.text, start).is_some_and(is_glue);
-            if (is_glue(c) || matches!(c, '.' | '-' | '+' | '%'))
-                && start >= self.addresses_from
-                && address::may_begin(self.text, start)
-            {
-                let run = address::address(self.text, start);
-                self.addresses_from = run.end.max(start + c.len_utf8());
-                if let Some((at, found)) = run.found {
-                    // What stands before the address in its run is a word like others.
-                    self.at = found.end;
-                    self.addresses_from = found.end;
-                    return Some((at, found));
-                }
+        loop {
+            self.at = past_prose(self.text, self.at);
+            let c = after(self.text, self.at)?;
+            if let Some(found) = self.step(c) {
+                return Some(found);
             }
-            if free && let Some(found) = self.figure(c, start) {
-                self.at = found.end;
-                return Some((start, found));
-            }
-            self.at = self.past(c, start);
         }
+    }
+
+    /// The value that is found where the scan stands, at `c`; where there is none, it moves on.
+    fn step(&mut self, c: char) -> Option<(usize, Match)> {
+        let start = self.at;
+        let free = !before(self.text, start).is_some_and(is_glue);
+        if (is_glue(c) || matches!(c, '.' | '-' | '+' | '%'))
+            && start >= self.addresses_from
+            && address::may_begin(self.text, start)
+        {
+            let run = address::address(self.text, start);
+            self.addresses_from = run.end.max(start + c.len_utf8());
+            if let Some((at, found)) = run.found {
+                // What stands before the address in its run is a word like others.
+                self.at = found.end;
+                self.addresses_from = found.end;
+                return Some((at, found));
+            }
+        }
+        if free && let Some(found) = self.figure(c, start) {
+            self.at = found.end;
+            return Some((start, found));
+        }
+        self.at = self.past(c, start);
         None
     }
 
@@ -298,6 +307,43 @@ impl Scan<'_> {
         at + rest.find(|c| !is_glue(c)).unwrap_or(rest.len())
     }
 }
+
+/// Where to look on behind white space and words that begin no value, whatever follows: most of a text is those.
+///
+/// A word of ASCII letters alone that white space, a comma or a quotation mark ends is no part of an address. It begins a
+/// date or a time only as one of [`WORDS_OF_TIME`], and an amount only before a space and a figure.
+fn past_prose(text: &str, from: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while let Some(first) = bytes.get(at) {
+        if first.is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        let letters = bytes.get(at..).unwrap_or_default();
+        let length = letters.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let (word, rest) = letters.split_at_checked(length).unwrap_or_default();
+        let figure_may_follow =
+            |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.') || !b.is_ascii();
+        let ends = match rest {
+            [] => true,
+            [b',' | b';' | b'"', ..] => true,
+            [space, rest @ ..] => space.is_ascii_whitespace() && !rest.first().is_some_and(figure_may_follow),
+        };
+        let of_time = |word: &[u8; 3]| WORDS_OF_TIME.iter().any(|time| word.eq_ignore_ascii_case(*time));
+        if length == 0 || !ends || word.first_chunk().is_some_and(of_time) {
+            break;
+        }
+        at += length;
+    }
+    at
+}
+
+/// How names of months and of times of day begin.
+const WORDS_OF_TIME: [&[u8; 3]; 21] = [
+    b"jan", b"jae", b"feb", b"mar", b"mae", b"mrz", b"apr", b"may", b"mai", b"jun", b"jul", b"aug", b"sep",
+    b"oct", b"okt", b"nov", b"dec", b"dez", b"noo", b"mid", b"mit",
+];
 
 #[cfg(test)]
 mod tests;

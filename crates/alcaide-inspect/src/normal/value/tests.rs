@@ -209,3 +209,86 @@ fn moments() {
     assert!(!value("2024-05-15T10:00Z").unwrap().covers(&asked));
     assert!(asked.covers(&value("2024-05-15").unwrap()) && asked.covers(&value("10:00").unwrap()));
 }
+
+/// Prose, and what comes near a value at its ends.
+const PARTS: &[&str] = &[
+    " ",
+    " ",
+    " ",
+    "\n",
+    ", ",
+    "; ",
+    "\" ",
+    ". ",
+    "-",
+    "'",
+    "@",
+    ":",
+    "://",
+    "/",
+    "(",
+    ") ",
+    "=",
+    "é",
+    "\u{200b}",
+    "\u{a0}",
+    "the ",
+    "order",
+    "see ",
+    "invoice",
+    "a",
+    "DE",
+    "de ",
+    "USD",
+    "usd ",
+    "EUR ",
+    "$",
+    "€",
+    "may",
+    "May ",
+    "Mar ",
+    "March ",
+    "sept",
+    "the 15th",
+    "15",
+    " 3",
+    "noon",
+    "Noon ",
+    "midnight",
+    "mitternacht",
+    "10:00",
+    "of ",
+    "localhost",
+    "x.com",
+    "www.",
+    "ann",
+    "+49 30 12345678",
+    "89 3704 0044 0532 0130 00",
+    "DE89 3704 0044 0532 0130 00",
+    "−5",
+    "-5",
+    ".5",
+    "1,000",
+    "kr ",
+    "zł ",
+];
+
+#[test]
+fn prose_is_passed_over_without_a_value_in_it() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..60_000 {
+        let mut text = String::new();
+        for _ in 0..8 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(PARTS[(seed >> 33) as usize % PARTS.len()]);
+        }
+        let mut scan = Scan { text: &text, at: 0, addresses_from: 0 };
+        let mut slowly = Vec::new();
+        while let Some(c) = after(scan.text, scan.at) {
+            if let Some((start, Match { end, values })) = scan.step(c) {
+                slowly.extend(values.into_iter().map(|value| Found { span: start..end, value }));
+            }
+        }
+        assert_eq!(values(&text), slowly, "{text:?}");
+    }
+}
