@@ -12,11 +12,15 @@
 //! Two forms of the normaliser ([`alcaide_inspect::normal`]): words bind by the exact one, what was read is found by the
 //! loose one, so that a mistake asks a question too many.
 
+mod bounds;
+mod channels;
 mod judge;
 mod said;
 mod seen;
 mod task;
 
+pub use bounds::{Size, SoFar, TARGETS_MAX};
+pub use channels::Channels;
 pub use judge::{Argument, Judgement, Leaf, Origin};
 pub use said::{Grade, SAID_BYTES_MAX, Said};
 pub use seen::{Seed, digests};

@@ -1,4 +1,5 @@
 //! Is the content safe? Text goes in, findings and edits come out: payment card numbers, e-mail addresses and secrets.
+//! Where does it lead? [`links`] gives every place that it names, links to, or makes a reader fetch.
 //! What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
 //!
 //! Text is Unicode with all escapes of its carrier (JSON, SSE) already undone. The engine opens nothing and reads
@@ -26,12 +27,15 @@
 //! ```
 
 mod assign;
+pub mod canary;
 mod card;
 mod check;
 mod close;
 mod email;
 mod engine;
 mod jwt;
+mod link;
+pub mod links;
 mod mask;
 pub mod normal;
 mod pem;

@@ -37,7 +37,7 @@ mod schema;
 mod slice;
 mod source;
 
-pub use ask::{Action, Ask, Context, Flow, Resource, UserWords};
+pub use ask::{Action, Ask, Context, Flow, Resource, SoFar, UserWords};
 pub use cases::{CaseContext, CaseError, CaseReport, CaseResult, Described};
 pub use compile::{Compiled, check};
 pub use explain::{

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{
     ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Effect, End, FindingCount,
-    FlowNote, Intent, ObligationKind, Offered, Outcome, Question, Refused, Settlement, Stage, Target, Usage,
-    WordsGrade,
+    FlowNote, Intent, ObligationKind, Offered, Outcome, Question, Refused, Settlement, SoFar, Stage, Target,
+    Usage, WordsGrade,
 };
 pub use digest::{Digest, DigestError};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};

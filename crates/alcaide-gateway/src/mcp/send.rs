@@ -19,6 +19,7 @@ use super::plan::{ServerPlan, ToolPlan};
 use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
+use crate::canary;
 use crate::flow::{Asked, Judged};
 use crate::gate::Shared;
 use crate::passage::{ChildForm, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
@@ -290,7 +291,7 @@ impl Letter {
 
 fn found(shared: &Shared, segments: &[Segment<'_>]) -> Vec<FoundText> {
     let texts = segments.iter().map(|segment| (&segment.span, &*segment.text, false));
-    body::found(&shared.engine, texts)
+    body::found(&shared.engine(), texts)
 }
 
 /// What a message is to a child process. The handshake is behind it: the question for it is answered from what it said.
@@ -354,6 +355,7 @@ async fn judge(
         tool: declared,
         reads: label.unwrap_or(Label::MISSING),
         arguments,
+        hosts: known.plan().hosts(),
         store: store_of(shared, server, declared),
     }))
 }
@@ -383,6 +385,13 @@ pub(crate) async fn send(
         None
     };
     reading.judged.clone_from(&judged);
+    let mut found = found;
+    if judged.is_some()
+        && let Some(canary) = shared.canary(known.plan(), known.who().credential().principal.task)
+    {
+        let span = args.clone().unwrap_or_default();
+        found.extend(canary::in_arguments(&canary, &arguments, span));
+    }
     let request = ReadRequest {
         action,
         kind,
@@ -457,7 +466,8 @@ pub(crate) async fn send(
         .map(ToOwned::to_owned);
     let lens = Lens {
         reader: Reader::Mcp(Arc::new(reading)),
-        engine: Arc::clone(&shared.engine),
+        canary: None,
+        engine: shared.engine(),
         demands,
         who: Arc::clone(who.verified()),
     };
