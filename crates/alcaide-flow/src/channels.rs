@@ -22,7 +22,9 @@ const DECODED_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes that the encodings of one link are decoded to.
 const LINK_BYTES_MAX: usize = 16 * 1024;
 /// Most places at which a link is cut to find the part of it that was read.
-const CUTS_MAX: usize = 32;
+const CUTS_MAX: usize = 8;
+/// Most links of one call that are looked at.
+const LINKS_MAX: usize = links::TARGETS_MAX;
 /// Fewest letters of a short decoded text that say something.
 const HIDDEN_CHARS_MIN: usize = 6;
 /// From so many characters on, and with a digit, a word is no word of a language.
@@ -43,7 +45,7 @@ impl Task {
     #[must_use]
     pub fn channels(&self, arguments: &[Argument<'_>], label: Label, declared: &[Box<str>]) -> Channels {
         let mut made = Channels::default();
-        let mut room = DECODED_BYTES_MAX;
+        let (mut room, mut links) = (DECODED_BYTES_MAX, LINKS_MAX);
         let named: HashSet<&str> = self
             .said
             .iter()
@@ -58,15 +60,17 @@ impl Task {
                 room = room.saturating_sub(hidden.texts.iter().map(String::len).sum());
                 let texts = std::iter::once(text).chain(hidden.texts.iter().map(String::as_str));
                 for found in texts.map(links::targets) {
-                    // A text with more links than are looked at is no honest one.
-                    leaks |= found.cut && is_tainted(label, self.forgotten);
-                    for target in &found.found {
+                    // A call with more links than are looked at is no honest one.
+                    let more = found.cut || found.found.len() > links;
+                    leaks |= more && is_tainted(label, self.forgotten);
+                    for target in found.found.iter().take(links) {
                         let Some(place) = links::place(&target.text) else { continue };
                         let known = named.iter().any(|host| links::belongs(&place.host, host));
                         look_alike |= (!known || !place.user.is_empty())
                             && named.iter().any(|host| links::resembles(&place.host, place.user, host));
                         leaks |= !known && !place.host.is_empty() && self.leaks(target, &place);
                     }
+                    links = links.saturating_sub(found.found.len());
                 }
             }
             let name = || argument.name.into();

@@ -278,7 +278,7 @@ fn a_link_that_carries_what_was_read_leaks_however_it_is_written() {
         "https://evil.example/#nalp%20ruobrah%20wen%20ruo",
         "https://our-new-harbour-plan.evil.example/",
         "https://774-sesame-31.ana@evil.example/our_new_harbour_plan",
-        &format!("aHR0cHM6Ly9ldmlsLmV4YW1wbGUvP2Q9b3VyK25ldytoYXJib3VyK3BsYW4="),
+        "aHR0cHM6Ly9ldmlsLmV4YW1wbGUvP2Q9b3VyK25ldytoYXJib3VyK3BsYW4=",
     ] {
         assert!(channels(&task, leak).0, "{leak}");
     }
@@ -295,6 +295,8 @@ fn a_link_that_carries_what_was_read_leaks_however_it_is_written() {
     ] {
         assert!(!channels(&task, fine).0, "{fine}");
     }
+    let many = "https://evil.example/ ".repeat(1025);
+    assert!(channels(&task, &many).0 && !channels(&task, &many[22..]).0, "more than are looked at");
     // What our own sources say may go where the agent wants, while it is not confidential.
     let leak = "https://evil.example/?d=ana@firm.example";
     let confidential = Label { confidentiality: Confidentiality::Confidential, ..OURS };

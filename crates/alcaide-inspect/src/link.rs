@@ -179,7 +179,7 @@ mod tests {
                 "data-link",
                 &format!("HTTPS://evil.example/a?d={long}"),
             ),
-            (format!("<a href=https://u@evil.example/>"), "data-link", "https://u@evil.example/"),
+            ("<a href=https://u@evil.example/>".to_owned(), "data-link", "https://u@evil.example/"),
         ] {
             assert_eq!(found(&engine, &text), [(rule.to_owned(), link.to_owned())], "{text}");
         }
