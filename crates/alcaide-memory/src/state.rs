@@ -80,6 +80,8 @@ pub(crate) struct State {
     pub(crate) revoked: HashMap<TokenId, Moment>,
     pub(crate) offers: HashMap<RouteId, Offers>,
     pub(crate) planted: HashMap<Digest, Planted>,
+    /// Routes that are quarantined: as many as are declared at most.
+    pub(crate) held: BTreeSet<RouteId>,
     /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
     pub(crate) forgot_tasks: bool,
     /// Whether a run was ever forgotten that had read something.
@@ -334,6 +336,12 @@ impl Memory {
     pub fn planted(&self) -> Vec<(Digest, Option<Vec<Digest>>)> {
         let all = |planted: &Planted| (!planted.full).then(|| planted.runs.iter().copied().collect());
         self.state().planted.iter().map(|(store, planted)| (*store, all(planted))).collect()
+    }
+
+    /// Whether nothing may be sent to this route any more.
+    #[must_use]
+    pub fn is_held(&self, route: RouteId) -> bool {
+        self.state().held.contains(&route)
     }
 
     /// Label of a task: the join of all that it has read; of an unknown task: missing.

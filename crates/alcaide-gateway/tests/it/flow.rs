@@ -8,7 +8,7 @@ use alcaide_inventory::fact::{Effect as FactEffect, Facts, OutputFact};
 use alcaide_inventory::id::TaskId;
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
-use alcaide_record::{Effect, Event, FlowNote, Issued, TokenKind, WordsGrade};
+use alcaide_record::{Effect, Event, FlowNote, Issued, OrderKind, TokenKind, WordsGrade};
 use alcaide_seal::random::SystemEntropy;
 use alcaide_seal::secret::SecretText;
 use alcaide_seal::words::WordsKey;
@@ -454,6 +454,25 @@ async fn a_planted_mark_stops_the_call_that_carries_it_however_it_is_written() {
     // The mark of one task is none of another's.
     let other = Agent::of(&house, "note what you like").await;
     assert!(!other.is_asked("note", json!({ "title": mark })).await);
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_source_that_is_quarantined_until_it_is_released() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "read my mail").await.listing().await;
+    assert!(agent.calls("read_mail", json!({})).await["error"].is_null());
+    let route = house.plan.routes.iter().find(|(name, _)| name.as_str() == "small").unwrap().1.id;
+    house.order(OrderKind::QuarantineSource { route }).await;
+    house.until("the quarantine", || house.memory.is_held(route)).await;
+    let answer = agent.calls("read_mail", json!({})).await;
+    assert_eq!(answer["error"]["data"]["code"], "ALC-GATE-0033", "{answer}");
+    let refused = house.refusals().await.pop().unwrap();
+    assert_eq!((refused.code.as_str(), refused.target.unwrap().route), ("ALC-GATE-0033", Some(route)));
+    house.order(OrderKind::ReleaseSource { route }).await;
+    house.until("the release", || !house.memory.is_held(route)).await;
+    assert!(agent.calls("read_mail", json!({})).await["error"].is_null());
     house.audit().await;
 }
 
