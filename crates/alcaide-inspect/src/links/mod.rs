@@ -81,9 +81,12 @@ pub fn targets(text: &str) -> Targets<'_> {
     plain(text, &mut out);
     let mut targets = out.targets;
     targets.found.sort_by_key(|target| (target.span.start, target.way));
-    // A place that two readers found alike is one.
+    // A place that two readers found is one, also where the later leaves out what stands before the host.
     targets.found.dedup_by(|later, first| {
-        later.text == first.text && first.span.start <= later.span.start && later.span.end <= first.span.end
+        let part = later.way == Way::Plain && first.text.ends_with(&*later.text);
+        (part || later.text == first.text)
+            && first.span.start <= later.span.start
+            && later.span.end <= first.span.end
     });
     targets
 }

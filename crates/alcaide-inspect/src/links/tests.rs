@@ -65,6 +65,7 @@ fn what_carries_its_content_and_what_is_a_program_is_told() {
 fn plain_places_are_found_once_and_those_of_links_are_told_as_such() {
     assert_eq!(ways("go to example.com/a, then https://b.example.").len(), 2);
     assert_eq!(ways("[a](https://x.example/b)"), [(Way::Link, "https://x.example/b".to_owned())]);
+    assert_eq!(ways("![a](//x.example/b)"), [(Way::Load, "//x.example/b".to_owned())]);
     assert_eq!(ways("<https://x.example/b>"), [(Way::Link, "https://x.example/b".to_owned())]);
 }
 
