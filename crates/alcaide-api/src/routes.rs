@@ -76,6 +76,9 @@ routes! {
     get "/api/v1/tools/{server}/{name}" Known tools::show, "one tool: what is accepted, what is offered, how they differ";
     post "/api/v1/tools/{server}/{name}/accept" Known tools::accept, "accept a tool in exactly one form";
     post "/api/v1/tools/{server}/{name}/quarantine" Known tools::quarantine, "take back that a tool was accepted";
+    get "/api/v1/sources/quarantined" Known tools::sources, "servers, services and models that are held back";
+    post "/api/v1/sources/{name}/quarantine" Known tools::hold, "hold back a server, a service or a model";
+    post "/api/v1/sources/{name}/release" Known tools::release, "let what was held back be used again";
     get "/api/v1/calls" Known activity::calls, "what was called, newest first";
     get "/api/v1/calls/{call}" Known activity::call, "one call";
     get "/api/v1/calls/{call}/reach" Known flow::of_call, "what the answer of a call touched";

@@ -1,6 +1,6 @@
 //! Tools: what servers offer, what is accepted of it.
 
-use alcaide_control::{OfficeError, ToolDetail, ToolFilter, ToolOrdered, ToolView};
+use alcaide_control::{HeldSource, OfficeError, OrderView, ToolDetail, ToolFilter, ToolOrdered, ToolView};
 use alcaide_inventory::Name;
 use axum::extract::State;
 use serde::Deserialize;
@@ -50,4 +50,27 @@ pub(crate) async fn quarantine(
     Path((server, name)): Path<(Name, String)>,
 ) -> Result<Json<ToolOrdered>, Answer> {
     Ok(Json(api.office.quarantine_tool(&by, &server, &name).await?))
+}
+
+pub(crate) async fn sources(
+    State(api): State<Api>,
+    Caller(by): Caller,
+) -> Result<Json<Vec<HeldSource>>, Answer> {
+    Ok(Json(api.office.quarantined_sources(&by).await?))
+}
+
+pub(crate) async fn hold(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(name): Path<Name>,
+) -> Result<Json<OrderView>, Answer> {
+    Ok(Json(api.office.quarantine_source(&by, &name).await?))
+}
+
+pub(crate) async fn release(
+    State(api): State<Api>,
+    Caller(by): Caller,
+    Path(name): Path<Name>,
+) -> Result<Json<OrderView>, Answer> {
+    Ok(Json(api.office.release_source(&by, &name).await?))
 }

@@ -66,6 +66,8 @@ routes! {
     get "/tools/{server}/{tool}" Known SEE, tools::show, "one tool, and what changed of it";
     post "/tools/{server}/{tool}/accept" Known Some(Operation::AcceptPin), tools::accept, "accept a tool as it is now";
     post "/tools/{server}/{tool}/quarantine" Known Some(Operation::QuarantineTool), tools::quarantine, "take back that a tool was accepted";
+    post "/sources/{server}/quarantine" Known Some(Operation::QuarantineSource), reach::hold, "hold back a server: nothing is sent to it any more";
+    post "/sources/{server}/release" Known Some(Operation::ReleaseSource), reach::release, "let a server that was held back be used again";
     get "/approvals" Known ACTIVITY, approvals::list, "questions of the gate";
     get "/approvals/{approval}" Known ACTIVITY, approvals::show, "one question";
     post "/approvals/{approval}/approve" Known Some(Operation::Approve), approvals::approve, "answer with yes";

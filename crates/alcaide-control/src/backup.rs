@@ -199,6 +199,8 @@ fn is_given_again(event: &Event) -> bool {
                 | OrderKind::Unkill { .. }
                 | OrderKind::Revoke { .. }
                 | OrderKind::Quarantine { .. }
+                | OrderKind::QuarantineSource { .. }
+                | OrderKind::ReleaseSource { .. }
         ),
         Event::Office(OfficeAct::CredentialRemoved { .. }) => true,
         _ => false,

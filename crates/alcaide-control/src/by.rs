@@ -110,6 +110,10 @@ pub enum Operation {
     AcceptPin,
     /// Take back that a tool was accepted.
     QuarantineTool,
+    /// Hold back a server, a service or a model: nothing is sent to it any more.
+    QuarantineSource,
+    /// Let what was held back be used again.
+    ReleaseSource,
     /// Answer a question of the gate with yes.
     Approve,
     /// Answer a question of the gate with no.
@@ -122,7 +126,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, for tests and for the page that explains roles.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Apply,
         Self::ApplyPolicies,
         Self::Rollback,
@@ -138,6 +142,8 @@ impl Operation {
         Self::Revoke,
         Self::AcceptPin,
         Self::QuarantineTool,
+        Self::QuarantineSource,
+        Self::ReleaseSource,
         Self::Approve,
         Self::Deny,
         Self::Backup,
@@ -156,6 +162,7 @@ impl Operation {
             | Self::CredentialRemove
             | Self::TaskForOthers
             | Self::Unkill
+            | Self::ReleaseSource
             | Self::Revoke
             | Self::Backup
             | Self::OpenLink => &[Administrator],
@@ -163,7 +170,9 @@ impl Operation {
             Self::See | Self::SeeActivity => &[Viewer, Approver, PolicyAuthor, Administrator, Auditor],
             // A person's token is minted for that person alone; the operator bootstraps.
             Self::OfficeTokenForOthers => &[],
-            Self::Kill | Self::AcceptPin | Self::QuarantineTool => &[Administrator, Approver],
+            Self::Kill | Self::AcceptPin | Self::QuarantineTool | Self::QuarantineSource => {
+                &[Administrator, Approver]
+            }
             Self::Approve | Self::Deny => &[Approver],
         }
     }
@@ -193,6 +202,8 @@ impl Operation {
             Self::Revoke => "revoke a token",
             Self::AcceptPin => "accept a tool as it is now",
             Self::QuarantineTool => "quarantine a tool",
+            Self::QuarantineSource => "quarantine a source",
+            Self::ReleaseSource => "release a source",
             Self::Approve => "approve a call",
             Self::Deny => "deny a call",
             Self::Backup => "make a backup",
@@ -218,7 +229,7 @@ mod tests {
         assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity]);
         assert_eq!(
             by_role(Role::Approver),
-            [See, SeeActivity, Kill, AcceptPin, QuarantineTool, Approve, Deny]
+            [See, SeeActivity, Kill, AcceptPin, QuarantineTool, QuarantineSource, Approve, Deny]
         );
         let administrator = by_role(Role::Administrator);
         assert_eq!(administrator.len(), Operation::ALL.len() - 3);

@@ -98,7 +98,7 @@ pub use tokens::{ClientCredentials, Exchange, Proof, TaskOrder};
 pub use tools::{DefinitionView, ToolDetail, ToolFilter, ToolOrdered, ToolState, ToolView};
 pub use view::{
     ActivityFilter, ActorState, AgentView, Applied, ApprovalState, ApprovalView, BackupReport, CallState,
-    CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, Kind, OrderView, Page, Paging,
-    PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What, YesView,
+    CallView, Change, CredentialView, Cursor, Enrolment, Fault, Granted, HeldSource, Kind, OrderView, Page,
+    Paging, PlanView, Preview, SecretView, UsageBy, UsageFilter, UsageView, What, YesView,
 };
 pub use visible::{is_hidden, visible, visible_line};

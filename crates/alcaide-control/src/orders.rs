@@ -1,18 +1,19 @@
 //! Orders: what the gates must know at once. Each is durable in the ledger before the call returns; its sequence is
 //! its ledger index. Giving one twice does no harm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alcaide_inventory::{Actor, HumanId, OrderId, Plan, TokenId};
+use alcaide_inventory::{Actor, HumanId, Name, OrderId, Plan, RouteId, TokenId};
 use alcaide_record::{Entry, Event, Order, OrderKind};
 use alcaide_store::rusqlite::OptionalExtension as _;
 
 use crate::by::{By, Operation};
 use crate::error::OfficeError;
 use crate::office::{Office, detached};
+use crate::query::source_orders;
 use crate::sql::actor_of;
-use crate::view::OrderView;
+use crate::view::{HeldSource, OrderView};
 
 impl Office {
     /// Stops an actor: nothing that it holds is good any more. Its owner and sponsor may do it too.
@@ -68,6 +69,71 @@ impl Office {
     pub async fn unkill(&self, by: &By, actor: Actor) -> Result<OrderView, OfficeError> {
         self.allow(by, Operation::Unkill).await?;
         self.give(by.human(), OrderKind::Unkill { actor }).await
+    }
+
+    /// Holds back a route — a server, a service or a model — at all gates: nothing is sent to it, and so nothing comes
+    /// from it, until it is released. Giving it twice does no harm.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`]; [`OfficeError::Unknown`]; else what store and ledger say.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn quarantine_source(&self, by: &By, name: &Name) -> Result<OrderView, OfficeError> {
+        self.allow(by, Operation::QuarantineSource).await?;
+        let route = self.route_of(name)?;
+        self.give(by.human(), OrderKind::QuarantineSource { route }).await
+    }
+
+    /// Lets a route be used again.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`]; [`OfficeError::Unknown`]; else what store and ledger say.
+    ///
+    /// # Cancel safety
+    /// Runs to its end even if dropped.
+    pub async fn release_source(&self, by: &By, name: &Name) -> Result<OrderView, OfficeError> {
+        self.allow(by, Operation::ReleaseSource).await?;
+        let route = self.route_of(name)?;
+        self.give(by.human(), OrderKind::ReleaseSource { route }).await
+    }
+
+    /// The routes that are held back, by name, with the orders that said so.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], or what the store says.
+    pub async fn quarantined_sources(&self, by: &By) -> Result<Vec<HeldSource>, OfficeError> {
+        self.allow(by, Operation::See).await?;
+        let plan = self.current();
+        let orders = self.0.store.read(source_orders).await?;
+        let mut held: BTreeMap<RouteId, OrderView> = BTreeMap::new();
+        for order in orders {
+            match order.order {
+                OrderKind::QuarantineSource { route } => {
+                    held.entry(route).or_insert(order);
+                }
+                OrderKind::ReleaseSource { route } => {
+                    held.remove(&route);
+                }
+                _ => {}
+            }
+        }
+        let named = |route: RouteId| plan.routes.iter().find(|(_, placed)| placed.id == route);
+        let mut all: Vec<HeldSource> = held
+            .into_iter()
+            .map(|(route, order)| HeldSource {
+                route,
+                name: named(route).map(|(name, _)| name.clone()),
+                order,
+            })
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn route_of(&self, name: &Name) -> Result<RouteId, OfficeError> {
+        let plan = self.current();
+        plan.routes.get(name).map(|placed| placed.id).ok_or_else(|| OfficeError::unknown("route", name))
     }
 
     /// Revokes one token and all that descend from it. The person on whose behalf it is may do it too.

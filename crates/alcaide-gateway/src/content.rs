@@ -66,8 +66,15 @@ pub struct Demands {
     pub reply_bytes: Option<u64>,
 }
 
-const CLASSES: [Class; 5] =
-    [Class::Card, Class::Personal, Class::Secret, Class::Uninspected, Class::ToolPoisoning];
+const CLASSES: [Class; 7] = [
+    Class::Card,
+    Class::Personal,
+    Class::Secret,
+    Class::Uninspected,
+    Class::ToolPoisoning,
+    Class::Link,
+    Class::Canary,
+];
 
 impl Demands {
     /// What these obligations demand. What this gate cannot do (tokenise, watermark) is not passed over: what would

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alcaide_flow::{Answer, Event, Field, Grade, Judgement, Said, Seed, Source, Task, Text};
+use alcaide_flow::{Answer, Channels, Event, Field, Grade, Judgement, Said, Seed, Source, Task, Text};
 use alcaide_identity::Credential;
 use alcaide_inspect::normal;
 use alcaide_inventory::fact::Facts;
@@ -25,7 +25,7 @@ use alcaide_inventory::id::{CallId, RouteId, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 use alcaide_ledger::{SHELF_TEXT_BYTES_MAX, Shelf};
 use alcaide_memory::Memory;
-use alcaide_record::{Digest, FlowNote, WordsGrade};
+use alcaide_record::{Digest, FlowNote, SoFar, WordsGrade};
 use alcaide_seal::digest::sha256;
 use alcaide_seal::envelope::EnvelopeError;
 use alcaide_seal::words::WordsKey;
@@ -69,6 +69,7 @@ const EVERYTHING: &[u8] = b"*";
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) judgement: Judgement,
+    pub(crate) channels: Channels,
     pub(crate) note: FlowNote,
     pub(crate) grade: WordsGrade,
     /// What it writes that strangers may have had a part in, as bytes for the shelf; and where to.
@@ -82,6 +83,11 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    /// Whether its answer carries a mark of the task.
+    pub(crate) fn marks(&self) -> bool {
+        self.facts.canary
+    }
+
     /// Where each argument comes from, as policies see it.
     pub(crate) fn provenance(&self) -> Vec<(&str, Provenance)> {
         self.judgement.origins.iter().map(|origin| (&*origin.name, origin.from)).collect()
@@ -94,6 +100,8 @@ impl Judged {
             unbound: &made.unbound,
             copied: &made.copied,
             carries: &made.carries,
+            leaks: &self.channels.leaks,
+            look_alikes: &self.channels.look_alikes,
             over: &made.over,
             in_scope: made.in_scope,
             reaches_out: made.reaches_out,
@@ -102,6 +110,19 @@ impl Judged {
             calls: made.calls,
             count_over: self.note.count_over,
             repeats: made.repeats,
+            targets: made.targets,
+            argument_bytes: made.argument_bytes,
+            so_far: {
+                let done = made.so_far;
+                alcaide_policy::SoFar {
+                    calls: done.calls,
+                    effects: done.effects,
+                    read_bytes: done.read_bytes,
+                    read_records: done.read_records,
+                    tainted_bytes: done.tainted_bytes,
+                    tainted_records: done.tainted_records,
+                }
+            },
             forgotten: made.forgotten,
         }
     }
@@ -118,6 +139,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) reads: Label,
     /// The bytes of its arguments.
     pub(crate) arguments: &'a [u8],
+    /// Hosts that owners named.
+    pub(crate) hosts: &'a [Box<str>],
     /// The store that it writes to and reads from.
     pub(crate) store: Digest,
 }
@@ -302,7 +325,7 @@ impl Flows {
         let tool = asked.tool.map(|tool| tool.id);
         let kept = self.kept(asked.task, asked.label);
         let writes = facts.effect.is_consequential() && asked.label.integrity == Integrity::Untrusted;
-        let (judgement, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
+        let (judgement, channels, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
             let held = self.open(&kept);
             let lost;
             let task = match &held.task {
@@ -313,7 +336,8 @@ impl Flows {
                 }
             };
             let written = if writes { task.writes(facts, arguments) } else { Vec::new() };
-            (task.judge(tool, facts, arguments, asked.label), task.grade(), written)
+            let channels = task.channels(arguments, asked.label, asked.hosts);
+            (task.judge(tool, facts, arguments, asked.label), channels, task.grade(), written)
         });
         let plants = (!written.is_empty()).then(|| {
             // More than the shelf takes is told as everything.
@@ -324,7 +348,7 @@ impl Flows {
             };
             (bytes, asked.store)
         });
-        let note = note(&judgement, schema, &kept);
+        let note = note((&judgement, &channels), schema, &kept);
         let grade = match grade {
             Some(Grade::Attested) => WordsGrade::Attested,
             Some(Grade::Asserted) => WordsGrade::Asserted,
@@ -332,6 +356,7 @@ impl Flows {
         };
         Judged {
             judgement,
+            channels,
             note,
             grade,
             plants,
@@ -348,7 +373,7 @@ impl Flows {
         let kept = self.kept(task, label);
         // Read as they were judged, so that the same call is known again.
         with_arguments(arguments, judged.schema.as_deref(), |arguments| {
-            self.step(&kept, Event::Called { tool: judged.tool, arguments, label });
+            self.step(&kept, Event::Called { tool: judged.tool, facts: &judged.facts, arguments, label });
         });
         if let Some((written, store)) = &judged.plants {
             self.planted().entry(*store).or_insert_with(|| Planted::Known(HashSet::new())).add(written);
@@ -394,7 +419,8 @@ impl Flows {
             label,
         };
         let resolves = resolves.into_iter().map(|text| text.into_owned().into_boxed_str()).collect();
-        self.put_off(kept, Unread { source, texts, resolves, judged: judged.map(Arc::clone) });
+        let size = read::size(judged.map(|judged| &*judged.facts), answered);
+        self.put_off(kept, Unread { source, texts, resolves, judged: judged.map(Arc::clone), size });
         raised.then_some(Label { integrity: Integrity::Untrusted, ..label })
     }
 
@@ -456,6 +482,7 @@ impl Flows {
             resolves: &fields,
             facts: judged.map(|judged| &*judged.facts),
             judged: judged.map(|judged| &judged.judgement),
+            size: unread.size,
         }));
         if cut && unread.source.label.integrity == Integrity::Untrusted {
             // Some of what strangers hide in it is not known here.
@@ -504,7 +531,11 @@ fn with_arguments<T>(
 }
 
 /// What the record says of a judgement: places, classes and calls.
-fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -> FlowNote {
+fn note(
+    (made, channels): (&Judgement, &Channels),
+    schema: Option<&ArgumentSchema>,
+    kept: &Mutex<Kept>,
+) -> FlowNote {
     let places = |names: &[Box<str>]| {
         let found =
             names.iter().filter_map(|name| made.origins.iter().position(|origin| origin.name == *name));
@@ -518,13 +549,17 @@ fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -
         .collect();
     sources.sort_unstable();
     sources.dedup();
+    let done = made.so_far;
     FlowNote {
+        argument_bytes: made.argument_bytes,
         calls: made.calls,
         carries: places(&made.carries),
         copied: places(&made.copied),
         count_over: made.calls_max.is_some_and(|most| made.calls >= most),
         forgotten: made.forgotten,
         in_scope: made.in_scope,
+        leaks: places(&channels.leaks),
+        look_alikes: places(&channels.look_alikes),
         names: made
             .origins
             .iter()
@@ -535,7 +570,16 @@ fn note(made: &Judgement, schema: Option<&ArgumentSchema>, kept: &Mutex<Kept>) -
         own_words: made.own_words,
         reaches_out: made.reaches_out,
         repeats: made.repeats,
+        so_far: SoFar {
+            calls: done.calls,
+            effects: done.effects,
+            read_bytes: done.read_bytes,
+            read_records: done.read_records,
+            tainted_bytes: done.tainted_bytes,
+            tainted_records: done.tainted_records,
+        },
         sources,
+        targets: made.targets,
         unbound: places(&made.unbound),
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use alcaide_identity::{TokenCache, Verifier};
 use alcaide_inspect::Engine;
+use alcaide_inspect::canary::Canary;
 use alcaide_inventory::Moment;
-use alcaide_inventory::id::{ApprovalId, CallId};
+use alcaide_inventory::id::{ApprovalId, CallId, TaskId};
 use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::Ledger;
 use alcaide_memory::{AskLimits, Memory};
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::attempt::Closer;
 use crate::broker::Broker;
+use crate::canary;
 use crate::flow::Flows;
 use crate::hush::Hush;
 use crate::lease::{self, PlanLease};
@@ -93,7 +95,6 @@ pub(crate) struct Shared {
     pub(crate) commitments: HmacKey,
     pub(crate) flows: Arc<Flows>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) engine: Arc<Engine>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
     /// Room for the bodies of all calls.
@@ -126,6 +127,17 @@ impl Shared {
             origins: &self.origins,
             calls_per_actor: self.limits.calls_per_actor(),
         }
+    }
+
+    /// What texts are looked at with: it knows the hosts that the plan in force names.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner);
+        plan.as_ref().map_or_else(|| Arc::new(Engine::builtin()), |plan| plan.engine())
+    }
+
+    /// The mark of a task, where the plan has one planted anywhere.
+    pub(crate) fn canary(&self, plan: &GatePlan, task: TaskId) -> Option<Canary> {
+        plan.plants_canaries().then(|| canary::of(&self.commitments, task)).flatten()
     }
 
     /// An id for a call.
@@ -190,7 +202,6 @@ impl Gate {
                 commitments: parts.commitments,
                 flows: Arc::new(flows),
                 entropy: Arc::clone(&parts.entropy),
-                engine: Arc::new(Engine::builtin()),
                 client: parts.client,
                 limits: parts.limits,
                 bodies: Room::new(parts.limits.bodies_bytes()),

@@ -8,6 +8,7 @@
 //! - [`passage`]: the stages of a call. [`reply`]: the stages of its answer. [`attempt`]: who writes the outcome.
 //! - [`llm`]: model APIs. [`mcp`]: tool servers. [`api`]: plain HTTP APIs. [`upstream`], [`link`]: connections. [`broker`]: credentials for upstreams.
 //! - [`lease`]: how long the gate goes on without hearing from the office.
+//! - [`canary`]: marks that are planted and looked for.
 //! - [`content`]: what was found in texts, and edits. [`refusal`]: codes, and how each protocol says no.
 
 pub mod api;
@@ -15,6 +16,7 @@ pub mod attempt;
 mod body;
 pub mod broker;
 mod budget;
+pub mod canary;
 pub mod content;
 pub mod flow;
 pub mod gate;

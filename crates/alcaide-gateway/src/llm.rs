@@ -149,7 +149,7 @@ fn read(
         .cloned()
         .ok_or_else(|| known.refuse(Refusal::of(refusal::UNKNOWN_MODEL, Stage::Known)))?;
     let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, !segment.sealed));
-    let found = body::found(&shared.engine, texts);
+    let found = body::found(&shared.engine(), texts);
     if known.who().actor().is_some_and(|actor| actor.user_turns == UserTurns::Trusted) {
         let turns = view
             .segments
@@ -204,7 +204,7 @@ impl Asked {
             return Err(Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided)
                 .saying(format!("the obligation `{unmet}` cannot be met")));
         }
-        let demands = Demands::of(obligations, &shared.engine);
+        let demands = Demands::of(obligations, &shared.engine());
         let request = decided.request();
         self.splices.extend(body::masked(request, &demands, Masking::Allowed)?);
         let own = decided.who().actor().map(|actor| actor.budgets.as_slice()).unwrap_or_default();
@@ -312,6 +312,7 @@ async fn attempts(
             plants: None,
         };
         let who = decided.who().clone();
+        let canary = shared.canary(&decided.common.plan, who.credential().principal.task);
         let recorded = decided.bind(freeze).await?.record().await?;
         match recorded.forward(Method::POST, headers.clone(), &shared.client).await {
             Ok((reply, back)) => {
@@ -329,8 +330,9 @@ async fn attempts(
                         price: asked.price(),
                         hide_usage: asked.hide_usage,
                     },
-                    engine: Arc::clone(&shared.engine),
-                    demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine)),
+                    canary: canary.clone(),
+                    engine: shared.engine(),
+                    demands: asked.demands.clone().unwrap_or_else(|| Demands::of(&[], &shared.engine())),
                     who: Arc::clone(who.verified()),
                 };
                 let released = reply.label(lens).release().await?;

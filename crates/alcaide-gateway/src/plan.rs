@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use alcaide_inspect::Engine;
+use alcaide_inspect::normal::exact;
 use alcaide_inventory::declare::{
     Binding, BudgetOver, BudgetUnit, DpopRule, Operation, Period, Price, Protocol, Route, Standing, UserTurns,
 };
@@ -186,6 +188,9 @@ pub struct GatePlan {
     servers: HashMap<Box<str>, Arc<ServerPlan>>,
     union: Union,
     effects: HashMap<ToolId, Effect>,
+    hosts: Vec<Box<str>>,
+    engine: Arc<Engine>,
+    canaries: bool,
 }
 
 impl GatePlan {
@@ -232,7 +237,24 @@ impl GatePlan {
                 }),
             );
         }
+        let mut hosts: Vec<Box<str>> = plan
+            .tools
+            .iter()
+            .flat_map(|tool| &tool.spec.facts.hosts)
+            .map(|host| exact(host).into_boxed_str())
+            .chain(
+                upstreams
+                    .values()
+                    .filter_map(|upstream| upstream.host())
+                    .map(|host| exact(host).into_boxed_str()),
+            )
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
         Ok(Self {
+            canaries: plan.tools.iter().any(|tool| tool.spec.facts.canary),
+            engine: Arc::new(Engine::with_hosts(hosts.clone())),
+            hosts,
             number: plan.number,
             digest: Digest(*sha256(&bytes).as_bytes()),
             policies,
@@ -243,6 +265,22 @@ impl GatePlan {
             effects: servers.values().flat_map(|server| server.effects()).collect(),
             servers,
         })
+    }
+
+    /// Whether some tool's answers carry marks of their tasks.
+    pub(crate) const fn plants_canaries(&self) -> bool {
+        self.canaries
+    }
+
+    /// What texts are looked at with.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine)
+    }
+
+    /// The hosts that owners named, in exact form: of upstreams, and those that tools reach.
+    #[must_use]
+    pub fn hosts(&self) -> &[Box<str>] {
+        &self.hosts
     }
 
     /// Who an actor is, if the plan knows it.

@@ -147,6 +147,10 @@ codes! {
         "the secret that the upstream's declaration names is not set or cannot be opened",
         "the caller's credential is never passed on in place of the upstream's",
         "`alcaide secret set NAME`";
+    QUARANTINED = "ALC-GATE-0034", 403, "quarantined",
+        "an order of the office holds back the server, service or model that the call goes to",
+        "what comes from there is not trusted for now, and nothing is sent to it",
+        "do without it, or ask an administrator to release it: `alcaide flow release NAME`";
     ORDERS_OLD = "ALC-GATE-0038", 503, "orders not known",
         "the gate has not heard of the newest orders for too long, or does not hear of them any more",
         "a kill may have been given that it does not know; then nothing passes that a kill would stop",

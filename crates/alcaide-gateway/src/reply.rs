@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use alcaide_identity::{Credential, Verified};
 use alcaide_inspect::Engine;
+use alcaide_inspect::canary::Canary;
 use alcaide_inventory::declare::Price;
 use alcaide_record::Usage as UsageRecord;
 use alcaide_serve::Body as ServeBody;
@@ -135,6 +136,8 @@ pub enum Reader {
 pub struct Lens {
     /// How it is read.
     pub reader: Reader,
+    /// The task's mark, where it is looked for: in what a model answers.
+    pub canary: Option<Canary>,
     /// Finds things in texts.
     pub engine: Arc<Engine>,
     /// What obligations demand.

@@ -107,6 +107,15 @@ impl UpstreamPlan {
         }
     }
 
+    /// Its host, where it has one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match &self.reach {
+            Reach::Http { authority, .. } => Some(authority.host()),
+            Reach::Child(_) => None,
+        }
+    }
+
     /// The URL of `path` (beginning with `/`, query included) below the base; of a tool server its one endpoint.
     ///
     /// # Errors

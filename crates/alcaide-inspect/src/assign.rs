@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<&str> {
-        let triggers = Triggers::of(crate::token::PREFIXES);
+        let triggers = Triggers::of(crate::token::PREFIXES, [].into());
         (0..text.len()).filter(|at| b":=".contains(&text.as_bytes()[*at])).find_map(|at| {
             let hit = judge(&triggers, View::new(text, true), at).unwrap()?;
             let Reach::End(end) = hit.reach else { unreachable!() };

@@ -8,8 +8,9 @@ use crate::rules::{self, Rule};
 use crate::stream::{self, Stream};
 use crate::trigger::Triggers;
 
-static BUILTIN: LazyLock<Arc<Plan>> =
-    LazyLock::new(|| Arc::new(Plan { triggers: Triggers::of(crate::token::PREFIXES), rules: rules::ALL }));
+static BUILTIN: LazyLock<Arc<Plan>> = LazyLock::new(|| {
+    Arc::new(Plan { triggers: Triggers::of(crate::token::PREFIXES, [].into()), rules: rules::ALL })
+});
 
 /// What an engine shares with its streams.
 pub(crate) struct Plan {
@@ -28,12 +29,21 @@ impl Engine {
         Self(Arc::clone(&BUILTIN))
     }
 
+    /// The same rules, for an owner who named hosts: links to them, and to hosts below them, are no findings. Names are in
+    /// exact form ([`crate::normal::exact`]).
+    #[must_use]
+    pub fn with_hosts(hosts: Vec<Box<str>>) -> Self {
+        let triggers = Triggers::of(crate::token::PREFIXES, hosts.into());
+        Self(Arc::new(Plan { triggers, rules: rules::ALL }))
+    }
+
     /// The rules, in a fixed order.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &'static Rule> + use<> {
         self.0.rules.iter().copied()
     }
 
-    /// All findings of a whole text, in the order of their spans, which do not overlap.
+    /// All findings of a whole text, in the order of their spans, which do not overlap, but for those of links: what stands
+    /// in a link is found by its own rule as well.
     ///
     /// The same as one [`Stream::push`] and a [`Stream::finish`], without the copy.
     #[must_use]

@@ -1,5 +1,7 @@
 //! Is the content safe? Text goes in, findings and edits come out: payment card numbers, e-mail addresses and secrets.
-//! Does a tool's definition try to steer whoever reads it? ([`poison`]). What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
+//! Does a tool's definition try to steer whoever reads it? [`poison`] tells.
+//! Where does it lead? [`links`] gives every place that it names, links to, or makes a reader fetch.
+//! What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
 //!
 //! Text is Unicode with all escapes of its carrier (JSON, SSE) already undone. The engine opens nothing and reads
 //! no clock. Data moves one way: bytes trip a trigger ([`Engine`] holds the tables), a rule looks at the text
@@ -26,12 +28,15 @@
 //! ```
 
 mod assign;
+pub mod canary;
 mod card;
 mod check;
 mod close;
 mod email;
 mod engine;
 mod jwt;
+mod link;
+pub mod links;
 mod mask;
 pub mod normal;
 mod pem;

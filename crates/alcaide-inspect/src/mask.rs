@@ -78,6 +78,8 @@ const fn bit(class: Class) -> u8 {
         Class::Secret => 4,
         Class::Uninspected => 8,
         Class::ToolPoisoning => 16,
+        Class::Link => 32,
+        Class::Canary => 64,
     }
 }
 

@@ -59,6 +59,10 @@ rules! {
         "JSON web token: a header that decodes to a JSON object with `alg`, and what follows it";
     PRIVATE_KEY = "private-key", Secret, Grave, "PEM block of a private key, with some of its body";
     CONNECTION = "connection-password", Secret, Grave, "password within the authority of a URL";
+    IMAGE_LINK = "image-link", Link, Warning,
+        "image, frame or style of a host that nobody named, whose place has room for data: whoever shows the text sends it";
+    DATA_LINK = "data-link", Link, Note,
+        "link to a host that nobody named with something before an `@`, or a part of 40 bytes or more";
     PASSWORD = "password", Secret, Grave, "value given to a key that names a password, if it is no filler";
     GENERIC = "api-secret", Secret, Grave,
         "value given to a key that names a secret or token, if it is long and random enough";

@@ -165,6 +165,8 @@ struct Walk {
     next: usize,
     /// End of the last span.
     covered: usize,
+    /// End of the last link, which covers nothing.
+    linked: usize,
     /// A span without an end.
     open: Option<Opened>,
 }
@@ -180,6 +182,7 @@ impl Walk {
     const fn shift(&mut self, cut: usize) {
         self.next = self.next.saturating_sub(cut);
         self.covered = self.covered.saturating_sub(cut);
+        self.linked = self.linked.saturating_sub(cut);
     }
 }
 
@@ -229,6 +232,15 @@ fn advance(
         walk.next = anchor + 1;
         let Some(hit) = hit else { continue };
         if hit.start < walk.covered && hit.rule.class == Class::Personal {
+            continue;
+        }
+        if let (Class::Link, Reach::End(end)) = (hit.rule.class, &hit.reach) {
+            // An image's own link is told once, as an image; what another rule covers is told there.
+            if hit.start >= walk.covered.max(walk.linked) {
+                let evidence = format!("{} characters", view.slice(hit.start, *end).chars().count()).into();
+                findings.push(finding(hit.rule, base + bytes(hit.start)..base + bytes(*end), evidence));
+                walk.linked = *end;
+            }
             continue;
         }
         let start = hit.start.max(walk.covered);

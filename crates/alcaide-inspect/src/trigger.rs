@@ -6,9 +6,9 @@
 
 use crate::token::Prefix;
 use crate::view::{Hit, Judged, View};
-use crate::{assign, card, email, url};
+use crate::{assign, card, email, link, url};
 
-/// The bucket of single bytes: digits, `@`, `:` and `=`.
+/// The bucket of single bytes: digits, `@`, `:`, `=` and `(`.
 const SINGLE: u8 = 0x80;
 /// Buckets for prefixes: all bits but the one above.
 const BUCKETS: usize = 7;
@@ -19,13 +19,15 @@ pub(crate) struct Triggers {
     second: [u8; 256],
     third: [u8; 256],
     prefixes: &'static [Prefix],
+    /// Hosts that links may lead to, in exact form.
+    pub(crate) hosts: Box<[Box<str>]>,
 }
 
 impl Triggers {
     /// Compiles the tables.
-    pub(crate) fn of(prefixes: &'static [Prefix]) -> Self {
-        let mut this = Self { first: [0; 256], second: [SINGLE; 256], third: [SINGLE; 256], prefixes };
-        for byte in b"0123456789@:=" {
+    pub(crate) fn of(prefixes: &'static [Prefix], hosts: Box<[Box<str>]>) -> Self {
+        let mut this = Self { first: [0; 256], second: [SINGLE; 256], third: [SINGLE; 256], prefixes, hosts };
+        for byte in b"0123456789@:=(" {
             set(&mut this.first, *byte, SINGLE);
         }
         for prefix in prefixes {
@@ -69,9 +71,16 @@ pub(crate) fn judge(triggers: &Triggers, view: View<'_>, at: usize) -> Judged<Op
         b'@' => email::judge(view, at),
         b':' => match url::judge(view, at)? {
             Some(hit) => Ok(Some(hit)),
-            None => assign::judge(triggers, view, at),
+            None => match assign::judge(triggers, view, at)? {
+                Some(hit) => Ok(Some(hit)),
+                None => link::judge(triggers, view, at),
+            },
         },
-        b'=' => assign::judge(triggers, view, at),
+        b'=' => match assign::judge(triggers, view, at)? {
+            Some(hit) => Ok(Some(hit)),
+            None => link::judge(triggers, view, at),
+        },
+        b'(' => link::judge(triggers, view, at),
         _ => triggers.judge_prefix(view, at),
     }
 }

@@ -122,6 +122,9 @@ pub struct Facts {
     /// Whom the call reaches.
     #[serde(default, skip_serializing_if = "is_external")]
     pub audience: Audience,
+    /// Hosts at which those are whom it reaches, and hosts below them: links to them are named by the owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// Whether a call only fetches what its arguments name, so that nothing but these arguments leaves.
     #[serde(default, skip_serializing_if = "is_false")]
     pub fetch: bool,
@@ -142,6 +145,9 @@ pub struct Facts {
     /// Most calls of one task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_max: Option<u32>,
+    /// Whether its answers carry a mark of the task, which is looked for in all that leaves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub canary: bool,
     /// Name of the store that it writes to or reads from: what was written there from untrusted data is untrusted when it
     /// is read back, in any task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,12 +187,14 @@ impl Default for Facts {
             clearance: internal(),
             outbound_if: Vec::new(),
             audience: Audience::default(),
+            hosts: Vec::new(),
             fetch: false,
             request_words: Vec::new(),
             resolves: Vec::new(),
             records: None,
             caps: Vec::new(),
             calls_max: None,
+            canary: false,
             store: None,
         }
     }

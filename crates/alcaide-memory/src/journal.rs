@@ -74,6 +74,12 @@ impl State {
                     known.epoch = known.epoch.max(*epoch);
                 }
                 OrderKind::Unkill { actor } => self.actors.entry(*actor).or_default().killed = false,
+                OrderKind::QuarantineSource { route } => {
+                    self.held.insert(*route);
+                }
+                OrderKind::ReleaseSource { route } => {
+                    self.held.remove(route);
+                }
                 OrderKind::Revoke { token } => self.revoke(*token, entry.at),
                 _ => {}
             },

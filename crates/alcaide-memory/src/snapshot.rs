@@ -18,8 +18,9 @@ use crate::question::{Kept, KeptRates, Questions};
 use crate::state::{ActorState, Applied, Endorsed, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
-pub const SNAPSHOT_VERSION: u32 = 2;
-/// Oldest version that is still read. Version 1 has no questions, and there were none when it was written.
+pub const SNAPSHOT_VERSION: u32 = 3;
+/// Oldest version that is still read. Version 1 has no questions and version 2 no quarantined routes, and there were none
+/// when they were written.
 const SNAPSHOT_VERSION_OLDEST: u32 = 1;
 
 /// A snapshot could not be read or written.
@@ -56,6 +57,8 @@ struct Form {
     offers: Vec<(RouteId, Newest, u32)>,
     #[serde(default)]
     planted: Vec<(Digest, Planted)>,
+    #[serde(default)]
+    held: BTreeSet<RouteId>,
     #[serde(default)]
     questions: Vec<Kept>,
     /// Absent in snapshots from before it was kept: then the hour begins anew.
@@ -129,6 +132,7 @@ impl Memory {
                     })
                     .collect(),
                 planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
+                held: state.held.clone(),
                 questions,
                 asked,
                 endorsed: state.endorsed.iter().map(|(task, all)| (*task, all.clone())).collect(),
@@ -180,6 +184,7 @@ impl Memory {
                 .collect(),
             planted: form.planted.into_iter().collect(),
             endorsed: form.endorsed.into_iter().collect(),
+            held: form.held,
             forgot_tasks: form.forgot_tasks.unwrap_or(many),
             forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },

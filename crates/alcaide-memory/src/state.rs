@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub(crate) offers: HashMap<RouteId, Offers>,
     pub(crate) planted: HashMap<Digest, Planted>,
     pub(crate) endorsed: HashMap<TaskId, Endorsed>,
+    /// Routes that are quarantined: as many as are declared at most.
+    pub(crate) held: BTreeSet<RouteId>,
     /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
     pub(crate) forgot_tasks: bool,
     /// Whether a run was ever forgotten that had read something.
@@ -347,6 +349,12 @@ impl Memory {
         let state = self.state();
         let all = state.endorsed.get(&task).into_iter().flatten();
         all.map(|(values, places)| (*values, places.iter().copied().collect())).collect()
+    }
+
+    /// Whether nothing may be sent to this route any more.
+    #[must_use]
+    pub fn is_held(&self, route: RouteId) -> bool {
+        self.state().held.contains(&route)
     }
 
     /// Label of a task: the join of all that it has read; of an unknown task: missing.

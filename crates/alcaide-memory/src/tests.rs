@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alcaide_inventory::declare::Period;
 use alcaide_inventory::id::{
-    AgentId, BudgetId, CallId, PolicyId, RunId, TaskId, TokenId, UnitId, UpstreamId,
+    AgentId, BudgetId, CallId, PolicyId, RouteId, RunId, TaskId, TokenId, UnitId, UpstreamId,
 };
 use alcaide_inventory::{Actor, Moment, PlanNumber};
 use alcaide_label::{Confidentiality, Integrity, Label};
@@ -195,6 +195,24 @@ fn a_kill_ends_every_token_from_before_it() {
     assert_eq!(memory.is_good(&[(agent(), 1)], token, &[]), Err(NotGood::Revoked));
     assert_eq!(memory.is_good(&[(agent(), 1)], TokenId::from_bits(6), &[token]), Err(NotGood::Revoked));
     assert_eq!(memory.is_good(&[(agent(), 1)], TokenId::from_bits(6), &[]), Ok(()));
+}
+
+#[test]
+fn a_quarantined_route_is_held_until_it_is_released_and_over_a_snapshot() {
+    let (memory, route) = (Memory::empty(), RouteId::from_bits(7));
+    let order = |order| {
+        Entry::new(NOW, Event::Order(Order { by: None, id: alcaide_inventory::OrderId::from_bits(1), order }))
+    };
+    assert!(!memory.is_held(route));
+    memory.apply(0, &order(OrderKind::QuarantineSource { route }));
+    memory.apply(1, &order(OrderKind::QuarantineSource { route: RouteId::from_bits(8) }));
+    memory.apply(2, &order(OrderKind::ReleaseSource { route: RouteId::from_bits(8) }));
+    let again = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [memory, again] {
+        assert!(memory.is_held(route) && !memory.is_held(RouteId::from_bits(8)));
+        memory.apply(3, &order(OrderKind::ReleaseSource { route }));
+        assert!(!memory.is_held(route));
+    }
 }
 
 #[test]

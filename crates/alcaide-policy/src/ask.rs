@@ -5,6 +5,7 @@
 use alcaide_finding::Class;
 use alcaide_inventory::{Actor, AgentId, HumanId, Moment, Principal, RouteId, Subject, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
+use serde::Deserialize;
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -187,6 +188,24 @@ impl UserWords {
     }
 }
 
+/// How much a task has done and read before a call.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoFar {
+    /// Calls of tools.
+    pub calls: u32,
+    /// Those of them that have an effect.
+    pub effects: u32,
+    /// Bytes of text that tools answered.
+    pub read_bytes: u64,
+    /// Records that they answered.
+    pub read_records: u64,
+    /// As `read_bytes`, of what is internal or above and was asked for after the task had read text of strangers.
+    pub tainted_bytes: u64,
+    /// As `read_records`, likewise.
+    pub tainted_records: u64,
+}
+
 /// Where a tool's arguments come from and what they do, by their names. The default says nothing against a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flow<'a> {
@@ -196,6 +215,10 @@ pub struct Flow<'a> {
     pub copied: &'a [Box<str>],
     /// Free texts with a link, an address or an account number that the user did not give.
     pub carries: &'a [Box<str>],
+    /// Arguments with a link to a host that nobody named, which carries what the task has read.
+    pub leaks: &'a [Box<str>],
+    /// Arguments with a host that wants to be taken for one that was named.
+    pub look_alikes: &'a [Box<str>],
     /// Numbers past the owner's cap that the user did not name.
     pub over: &'a [Box<str>],
     /// Whether the user's attested words ask for this tool.
@@ -212,6 +235,12 @@ pub struct Flow<'a> {
     pub count_over: bool,
     /// Calls with the very same arguments before this one.
     pub repeats: u32,
+    /// The most different values that one of its control arguments will have been given, this call counted.
+    pub targets: u32,
+    /// Bytes of what the arguments say.
+    pub argument_bytes: u64,
+    /// What the task has done and read before.
+    pub so_far: SoFar,
     /// Whether something that the task has read is not known any more.
     pub forgotten: bool,
 }

@@ -23,7 +23,7 @@ use alcaide_inventory::{Actor, HumanId, Moment, RouteId};
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 use serde::Deserialize;
 
-use crate::ask::{Action, Ask, Context, Flow, Resource, UserWords};
+use crate::ask::{Action, Ask, Context, Flow, Resource, SoFar, UserWords};
 use crate::compile::Compiled;
 use crate::explain::Explanation;
 use crate::fault::{line_column, one_line};
@@ -229,6 +229,8 @@ struct CaseFlow {
     unbound: Vec<Box<str>>,
     copied: Vec<Box<str>>,
     carries: Vec<Box<str>>,
+    leaks: Vec<Box<str>>,
+    look_alikes: Vec<Box<str>>,
     over: Vec<Box<str>>,
     in_scope: bool,
     reaches_out: bool,
@@ -237,6 +239,9 @@ struct CaseFlow {
     calls: u32,
     count_over: bool,
     repeats: u32,
+    targets: u32,
+    argument_bytes: u64,
+    so_far: SoFar,
     forgotten: bool,
 }
 
@@ -246,6 +251,8 @@ impl CaseFlow {
             unbound: &self.unbound,
             copied: &self.copied,
             carries: &self.carries,
+            leaks: &self.leaks,
+            look_alikes: &self.look_alikes,
             over: &self.over,
             in_scope: self.in_scope,
             reaches_out: self.reaches_out,
@@ -254,6 +261,9 @@ impl CaseFlow {
             calls: self.calls,
             count_over: self.count_over,
             repeats: self.repeats,
+            targets: self.targets,
+            argument_bytes: self.argument_bytes,
+            so_far: self.so_far,
             forgotten: self.forgotten,
         }
     }

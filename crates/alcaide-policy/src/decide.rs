@@ -16,7 +16,7 @@ use alcaide_inventory::{Actor, HumanId};
 use alcaide_label::{Integrity, Provenance};
 use cedar_policy_core::ast::{Context as CedarContext, Literal, Value};
 
-use crate::ask::{Ask, Flow, Resource};
+use crate::ask::{Ask, Flow, Resource, SoFar};
 use crate::compile::Compiled;
 use crate::expr::Reads;
 use crate::outcome::{
@@ -372,6 +372,8 @@ impl Key {
             unbound,
             copied,
             carries,
+            leaks,
+            look_alikes,
             over,
             in_scope,
             reaches_out,
@@ -380,16 +382,23 @@ impl Key {
             calls,
             count_over,
             repeats,
+            targets,
+            argument_bytes,
+            so_far,
             forgotten,
         } = flow;
-        for names in [unbound, copied, carries, over] {
+        let SoFar { calls: all, effects, read_bytes, read_records, tainted_bytes, tainted_records } = so_far;
+        for names in [unbound, copied, carries, leaks, look_alikes, over] {
             self.size(names.len());
             names.iter().for_each(|name| self.bytes(name.as_bytes()));
         }
         [in_scope, reaches_out, own_words, named, count_over, forgotten]
             .into_iter()
             .for_each(|flag| self.flag(*flag));
-        for count in [calls, repeats] {
+        for count in [calls, repeats, targets, all, effects] {
+            self.0.extend_from_slice(&count.to_be_bytes());
+        }
+        for count in [argument_bytes, read_bytes, read_records, tainted_bytes, tainted_records] {
             self.0.extend_from_slice(&count.to_be_bytes());
         }
     }
@@ -404,6 +413,8 @@ fn flow(flow: &Flow<'_>) -> Value {
             ("unbound", names(flow.unbound)),
             ("copied", names(flow.copied)),
             ("carries", names(flow.carries)),
+            ("leaks", names(flow.leaks)),
+            ("look_alikes", names(flow.look_alikes)),
             ("over", names(flow.over)),
             ("in_scope", Value::from(flow.in_scope)),
             ("reaches_out", Value::from(flow.reaches_out)),
@@ -412,10 +423,32 @@ fn flow(flow: &Flow<'_>) -> Value {
             ("calls", Value::from(i64::from(flow.calls))),
             ("count_over", Value::from(flow.count_over)),
             ("repeats", Value::from(i64::from(flow.repeats))),
+            ("targets", Value::from(i64::from(flow.targets))),
+            ("argument_bytes", long(flow.argument_bytes)),
+            ("so_far", so_far(flow.so_far)),
             ("forgotten", Value::from(flow.forgotten)),
         ],
         None,
     )
+}
+
+fn so_far(done: SoFar) -> Value {
+    Value::record(
+        [
+            ("calls", long(done.calls.into())),
+            ("effects", long(done.effects.into())),
+            ("read_bytes", long(done.read_bytes)),
+            ("read_records", long(done.read_records)),
+            ("tainted_bytes", long(done.tainted_bytes)),
+            ("tainted_records", long(done.tainted_records)),
+        ],
+        None,
+    )
+}
+
+/// A count; what is past all counting is the greatest.
+fn long(count: u64) -> Value {
+    Value::from(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// What policies see of the time, UTC.
@@ -436,8 +469,15 @@ impl Clock {
     }
 }
 
-const CLASSES: [Class; 5] =
-    [Class::Card, Class::Personal, Class::Secret, Class::Uninspected, Class::ToolPoisoning];
+const CLASSES: [Class; 7] = [
+    Class::Card,
+    Class::Personal,
+    Class::Secret,
+    Class::Uninspected,
+    Class::ToolPoisoning,
+    Class::Link,
+    Class::Canary,
+];
 
 const PROVENANCES: [(Provenance, &str); 9] = [
     (Provenance::UserAttested, "user_attested"),

@@ -25,16 +25,18 @@ pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const POLICIES_MAX: usize = 50_000;
 
 /// The shipped files: name and text.
-pub(crate) const SHIPPED: [(&str, &str); 5] = [
+pub(crate) const SHIPPED: [(&str, &str); 7] = [
     ("standing", include_str!("../default/standing.cedar")),
     ("tools", include_str!("../default/tools.cedar")),
     ("hosted", include_str!("../default/hosted.cedar")),
     ("methods", include_str!("../default/methods.cedar")),
-    (REPLACEABLE, include_str!("../default/flow.cedar")),
+    ("flow", include_str!("../default/flow.cedar")),
+    ("bounds", include_str!("../default/bounds.cedar")),
+    ("outputs", include_str!("../default/outputs.cedar")),
 ];
 
-/// The shipped file whose place a declared policy of the same name takes: how much is asked is the owner's to say.
-pub(crate) const REPLACEABLE: &str = "flow";
+/// The shipped files whose place a declared policy of the same name takes: how much is asked is the owner's to say.
+pub(crate) const REPLACEABLE: [&str; 3] = ["flow", "bounds", "outputs"];
 
 /// One policy, ready to be indexed.
 #[derive(Clone, Debug)]
@@ -108,7 +110,7 @@ impl Sources {
     pub(crate) fn of(plan: &Plan) -> Self {
         let mut sources = Self::default();
         for (name, text) in SHIPPED {
-            if name == REPLACEABLE && plan.policies.keys().any(|own| own.as_str() == REPLACEABLE) {
+            if REPLACEABLE.contains(&name) && plan.policies.keys().any(|own| own.as_str() == name) {
                 continue;
             }
             sources.read(File {

@@ -143,12 +143,33 @@ pub enum WordsGrade {
     None,
 }
 
+/// How much a task had done and read before a call.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoFar {
+    /// Calls of tools.
+    pub calls: u32,
+    /// Those of them that have an effect.
+    pub effects: u32,
+    /// Bytes of text that tools answered.
+    pub read_bytes: u64,
+    /// Records that they answered.
+    pub read_records: u64,
+    /// As `read_bytes`, of what is internal or above and was asked for after the task had read text of strangers.
+    pub tainted_bytes: u64,
+    /// As `read_records`, likewise.
+    pub tainted_records: u64,
+}
+
 /// Where the arguments of a tool's call come from and what they do, as policy was told. Arguments stand as places in the
 /// order of the names that were given; `names` are the names' own places in the order of the properties of the tool's
 /// accepted input schema, [`u16::MAX`] for one that is none of them.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowNote {
+    /// Bytes of what the arguments say. Absent, as all below that may be, in entries from before it was kept.
+    #[serde(default)]
+    pub argument_bytes: u64,
     /// Calls of the same tool in the task before this one.
     pub calls: u32,
     /// Free texts with something that the user did not give.
@@ -161,6 +182,12 @@ pub struct FlowNote {
     pub forgotten: bool,
     /// Whether the user's attested words ask for this tool.
     pub in_scope: bool,
+    /// Arguments with a link to a host that nobody named, which carries what the task has read.
+    #[serde(default)]
+    pub leaks: Vec<u16>,
+    /// Arguments with a host that wants to be taken for one that was named.
+    #[serde(default)]
+    pub look_alikes: Vec<u16>,
     /// Whether all arguments but the copied texts are bound, and the user's attested words name one of them.
     pub named: bool,
     /// The names that were given.
@@ -173,8 +200,14 @@ pub struct FlowNote {
     pub reaches_out: bool,
     /// Calls with the very same arguments before this one.
     pub repeats: u32,
+    /// What the task had done and read before.
+    #[serde(default)]
+    pub so_far: SoFar,
     /// The calls whose answers the arguments were read from, each once.
     pub sources: Vec<CallId>,
+    /// The most different values that one of its control arguments will have been given, this call counted.
+    #[serde(default)]
+    pub targets: u32,
     /// Control arguments that are bound to nothing.
     pub unbound: Vec<u16>,
 }

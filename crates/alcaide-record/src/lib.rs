@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use call::{
     ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Decisive, Effect, End,
     FindingCount, FlowNote, Intent, ObligationKind, OfferFinding, OfferPart, Offered, Outcome, Question,
-    Refused, Settlement, Stage, Target, Usage, WordsGrade,
+    Refused, Settlement, SoFar, Stage, Target, Usage, WordsGrade,
 };
 pub use digest::{Digest, DigestError};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};

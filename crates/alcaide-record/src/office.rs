@@ -1,7 +1,7 @@
 //! What the office leaves in the record: plans, orders, enrolments, tokens, acts.
 
 use alcaide_inventory::id::{
-    ApprovalId, CredentialId, HumanId, OrderId, RunId, SecretId, TaskId, TokenId, ToolId,
+    ApprovalId, CredentialId, HumanId, OrderId, RouteId, RunId, SecretId, TaskId, TokenId, ToolId,
 };
 use alcaide_inventory::{Actor, Moment, PlanNumber};
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,16 @@ pub enum OrderKind {
     Quarantine {
         /// The tool.
         tool: ToolId,
+    },
+    /// Nothing is sent to this route any more, and so nothing comes from it: a server, a service or a model.
+    QuarantineSource {
+        /// The route.
+        route: RouteId,
+    },
+    /// The route is used again.
+    ReleaseSource {
+        /// The route.
+        route: RouteId,
     },
     /// One token is not good any more.
     Revoke {

@@ -46,8 +46,8 @@ fn table(arguments: &[ArgumentOrigin]) -> Markup {
 
 const fn class(wrong: Wrong) -> &'static str {
     match wrong {
-        Wrong::Unbound | Wrong::Over => "bad",
-        Wrong::Carries | Wrong::Copied => "warn",
+        Wrong::Unbound | Wrong::Over | Wrong::Leaks => "bad",
+        Wrong::Carries | Wrong::Copied | Wrong::LookAlike => "warn",
     }
 }
 

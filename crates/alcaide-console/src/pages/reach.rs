@@ -6,11 +6,12 @@ use alcaide_control::{
 };
 use alcaide_inventory::{Actor, CallId, Moment};
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::Console;
-use crate::door::Visitor;
-use crate::page::{Fault, Page, form_token};
+use crate::door::{Sent, Visitor};
+use crate::page::{Fault, Page, form_token, see_other};
 use crate::pages::{After, agents, older, tools};
 use crate::words::{badge, far, id, target, verdict, word};
 
@@ -72,6 +73,8 @@ pub(crate) async fn of_tool(
     let of = console.office.reach_of_tool(visitor.by(), &tools::name(&server)?, &tool).await?;
     let reach = console.office.reach(visitor.by(), of, None, paging(&after)).await?;
     let (tool, at) = (&detail.tool, tools::address(&detail.tool));
+    let all = console.office.quarantined_sources(visitor.by()).await?;
+    let held = all.iter().any(|one| one.name.as_ref().is_some_and(|name| name.as_str() == server));
     let what = html! { "the answers of " a href=(at) { strong { (tools::name_of(tool)) } } };
     let stop = html! {
         @if tool.state == ToolState::Quarantined { p.quiet { "It is taken back: no agent is offered it." } }
@@ -82,8 +85,47 @@ pub(crate) async fn of_tool(
                 button.danger type="submit" { "Take it back: offer it to no agent" }
             }
         } @else { p.quiet { "An approver or an administrator can take it back." } }
+        (whole(&visitor.0, &server, held))
     };
     page(&console, &visitor.0, &format!("{at}/reach"), &reach, ("/tools", &what, &stop))
+}
+
+/// What is done about all that a server answers.
+fn whole(session: &Session, server: &str, held: bool) -> Markup {
+    html! {
+        @if held {
+            p { strong { "All of " (visible_line(server)) " is held back" } ": nothing is sent to it." }
+            @if session.by.may(Operation::ReleaseSource) {
+                form.answer method="post" action={ "/sources/" (server) "/release" } {
+                    (form_token(session))
+                    button type="submit" { "Release it: it is used again" }
+                }
+            } @else { p.quiet { "An administrator can release it." } }
+        } @else if session.by.may(Operation::QuarantineSource) {
+            form.answer method="post" action={ "/sources/" (server) "/quarantine" } {
+                (form_token(session))
+                button.danger type="submit" { "Hold back all of " (visible_line(server)) ": send nothing to it" }
+            }
+        }
+    }
+}
+
+pub(crate) async fn hold(
+    State(console): State<Console>,
+    Path(server): Path<String>,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    console.office.quarantine_source(sent.by(), &tools::name(&server)?).await?;
+    Ok(see_other("/tools"))
+}
+
+pub(crate) async fn release(
+    State(console): State<Console>,
+    Path(server): Path<String>,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    console.office.release_source(sent.by(), &tools::name(&server)?).await?;
+    Ok(see_other("/tools"))
 }
 
 fn paging(after: &After) -> Paging {

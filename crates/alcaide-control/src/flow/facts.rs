@@ -104,6 +104,8 @@ impl CallFacts {
         let all = [
             (&note.unbound, Wrong::Unbound),
             (&note.over, Wrong::Over),
+            (&note.leaks, Wrong::Leaks),
+            (&note.look_alikes, Wrong::LookAlike),
             (&note.carries, Wrong::Carries),
             (&note.copied, Wrong::Copied),
         ];

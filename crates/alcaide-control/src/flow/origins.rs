@@ -67,6 +67,10 @@ pub enum Wrong {
     Over,
     /// It holds an address, a link or an account number that the user did not give.
     Carries,
+    /// It has a link to a host that nobody named, which carries what the task has read.
+    Leaks,
+    /// It has a host that wants to be taken for one that was named.
+    LookAlike,
     /// A text that strangers wrote.
     Copied,
 }
@@ -79,6 +83,8 @@ impl Wrong {
             Self::Unbound => "decides what the call does, and the user did not choose it",
             Self::Over => "is past its cap, and the user did not name the number",
             Self::Carries => "carries an address, a link or an account number that the user did not give",
+            Self::Leaks => "has a link to a host that nobody named, which carries what the task has read",
+            Self::LookAlike => "leads to a host that looks like one that was named, and is another one",
             Self::Copied => "is text that strangers wrote",
         }
     }
@@ -264,6 +270,8 @@ fn told(noted: &Noted, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins
             let wrong = [
                 (&note.unbound, Wrong::Unbound),
                 (&note.over, Wrong::Over),
+                (&note.leaks, Wrong::Leaks),
+                (&note.look_alikes, Wrong::LookAlike),
                 (&note.carries, Wrong::Carries),
                 (&note.copied, Wrong::Copied),
             ];
@@ -349,6 +357,15 @@ fn whole(note: &FlowNote, words: WordsGrade) -> Vec<String> {
     }
     if note.repeats > 0 {
         all.push(format!("the very same call was made {} times before", note.repeats));
+    }
+    if note.targets > 1 {
+        all.push(format!("with it, calls of this tool will have gone to {} different targets", note.targets));
+    }
+    if note.so_far.tainted_bytes > 0 {
+        all.push(format!(
+            "since it read strangers' text the task has read {} records, {} bytes, of what is not public",
+            note.so_far.tainted_records, note.so_far.tainted_bytes
+        ));
     }
     all
 }

@@ -64,6 +64,14 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
             let server = "files".parse().unwrap();
             office.quarantine_tool(by, &server, "read_file").await.map(|_| ())
         }
+        Operation::QuarantineSource => {
+            let server = "files".parse().unwrap();
+            office.quarantine_source(by, &server).await.map(|_| ())
+        }
+        Operation::ReleaseSource => {
+            let server = "files".parse().unwrap();
+            office.release_source(by, &server).await.map(|_| ())
+        }
         Operation::Approve => office.approve(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Deny => office.deny(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Backup => office.backup(by, house.folder.path()).await.map(|_| ()),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use alcaide_flow::{Source, Task};
+use alcaide_flow::{Size, Source, Task};
 use alcaide_inventory::id::TaskId;
 use alcaide_label::Label;
 use alcaide_record::Digest;
@@ -81,6 +81,7 @@ pub(super) struct Unread {
     pub(super) texts: Vec<(Box<str>, Label)>,
     pub(super) resolves: Vec<Box<str>>,
     pub(super) judged: Option<Arc<Judged>>,
+    pub(super) size: Size,
 }
 
 impl Unread {

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use alcaide_flow::{Argument, Leaf};
+use alcaide_flow::{Argument, Leaf, Size};
 use alcaide_inspect::normal;
 use alcaide_inventory::fact::{Facts, OutputFact};
 use alcaide_label::Label;
 use alcaide_wire::json::{Kind, Value};
 
-use super::ArgumentSchema;
+use super::{Answered, ArgumentSchema};
 
 /// Most values of one call that are looked at; a call with more is judged by these and one that nobody knows.
 const LEAVES_MAX: usize = 10_000;
@@ -107,14 +107,7 @@ pub(super) fn record<'d, 'a>(
     structured: Value<'d, 'a>,
     said: &[Box<str>],
 ) -> Option<Value<'d, 'a>> {
-    let place = match &facts.records {
-        Some(pointer) => structured.pointer(pointer)?,
-        // A result that is no object is wrapped by the libraries of the field under this one name.
-        None if structured.kind() == Kind::Object && structured.len() == 1 => {
-            structured.get("result").unwrap_or(structured)
-        }
-        None => structured,
-    };
+    let place = records(facts, structured)?;
     match place.kind() {
         Kind::Object => Some(place),
         Kind::Array if place.len() == 1 => place.at(0),
@@ -130,6 +123,34 @@ pub(super) fn record<'d, 'a>(
             (exact.next().is_none() && place.len() <= RECORDS_MAX).then_some(first)
         }
         _ => None,
+    }
+}
+
+/// Where the record or the list of records of a result is.
+fn records<'d, 'a>(facts: &Facts, structured: Value<'d, 'a>) -> Option<Value<'d, 'a>> {
+    match &facts.records {
+        Some(pointer) => structured.pointer(pointer),
+        // A result that is no object is wrapped by the libraries of the field under this one name.
+        None if structured.kind() == Kind::Object && structured.len() == 1 => {
+            Some(structured.get("result").unwrap_or(structured))
+        }
+        None => Some(structured),
+    }
+}
+
+/// How much an answer brings. What is told as text and as structured content is told once.
+pub(super) fn size(facts: Option<&Facts>, answered: &Answered<'_>) -> Size {
+    let outer = answered.structured.map(Value::span).unwrap_or_default();
+    let (mut within, mut beside) = (0_usize, 0_usize);
+    for (span, text) in answered.texts {
+        let sum = if outer.start <= span.start && span.end <= outer.end { &mut within } else { &mut beside };
+        *sum = sum.saturating_add(text.len());
+    }
+    let place = facts.zip(answered.structured).and_then(|(facts, structured)| records(facts, structured));
+    let items = place.filter(|place| place.kind() == Kind::Array).map_or(1, Value::len);
+    Size {
+        bytes: u64::try_from(within.max(beside)).unwrap_or(u64::MAX),
+        records: u32::try_from(items).unwrap_or(u32::MAX),
     }
 }
 

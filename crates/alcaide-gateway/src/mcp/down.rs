@@ -44,7 +44,7 @@ pub(crate) async fn ask(reading: &Arc<Reading>, data: &Bytes) -> Option<(Bytes, 
         return None;
     };
     let texts = view.segments.iter().map(|segment| (&segment.span, &*segment.text, true));
-    let found = worked_here(data.len(), || body::found(&reading.shared.engine, texts)).await;
+    let found = worked_here(data.len(), || body::found(&reading.shared.engine(), texts)).await;
     let uninspected = view.opaque.iter().any(|part| part.kind != OpaqueKind::State);
     match passage(reading, data, view.method, found, uninspected, Edits::Allowed).await {
         Ok(passed) => {
@@ -77,7 +77,7 @@ pub(crate) async fn ask_within(
         .map_err(|error| broken(error.without_keys().to_string()))?;
     let found = worked_here(request.len(), || {
         let strings = content::strings(document.root());
-        body::found(&reading.shared.engine, strings.iter().map(|(span, text)| (span, &**text, false)))
+        body::found(&reading.shared.engine(), strings.iter().map(|(span, text)| (span, &**text, false)))
     })
     .await;
     let (bytes, mut attempt) = passage(reading, &request, method, found, false, Edits::None).await?;
@@ -207,7 +207,7 @@ pub(crate) fn obligations(
         let refusal = Refusal::of(refusal::CONTENT_BLOCKED, Stage::Decided);
         return Err(decided.refuse(refusal.saying(format!("the obligation `{unmet}` cannot be met"))));
     }
-    let demands = Demands::of(obligations, &shared.engine);
+    let demands = Demands::of(obligations, &shared.engine());
     let splices =
         body::masked(decided.request(), &demands, masking).map_err(|refusal| decided.refuse(refusal))?;
     Ok((demands, splices))

@@ -19,6 +19,7 @@ use super::plan::{ServerPlan, ToolPlan};
 use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
+use crate::canary;
 use crate::content::Demands;
 use crate::flow::{Asked, Judged};
 use crate::gate::Shared;
@@ -320,7 +321,7 @@ impl Letter {
 
 fn found(shared: &Shared, segments: &[Segment<'_>]) -> Vec<FoundText> {
     let texts = segments.iter().map(|segment| (&segment.span, &*segment.text, false));
-    body::found(&shared.engine, texts)
+    body::found(&shared.engine(), texts)
 }
 
 /// What a message is to a child process. The handshake is behind it: the question for it is answered from what it said.
@@ -384,6 +385,7 @@ async fn judge(
         tool: declared,
         reads: label.unwrap_or(Label::MISSING),
         arguments,
+        hosts: known.plan().hosts(),
         store: store_of(shared, server, declared),
     }))
 }
@@ -415,7 +417,7 @@ pub(crate) async fn decide(
     message: Message,
     wait: Wait,
 ) -> Result<Ready, Refusal> {
-    let Message { bytes, act, matter, found, uninspected } = message;
+    let Message { bytes, act, matter, mut found, uninspected } = message;
     let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
     let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
     let judged = if kind == ActionKind::CallTool {
@@ -423,6 +425,12 @@ pub(crate) async fn decide(
     } else {
         None
     };
+    if judged.is_some()
+        && let Some(canary) = shared.canary(known.plan(), known.who().credential().principal.task)
+    {
+        let span = args.clone().unwrap_or_default();
+        found.extend(canary::in_arguments(&canary, &arguments, span));
+    }
     let request = ReadRequest {
         action,
         kind,
@@ -520,7 +528,8 @@ pub(crate) async fn send(
         .map(ToOwned::to_owned);
     let lens = Lens {
         reader: Reader::Mcp(Arc::new(reading)),
-        engine: Arc::clone(&shared.engine),
+        canary: None,
+        engine: shared.engine(),
         demands,
         who: Arc::clone(who.verified()),
     };

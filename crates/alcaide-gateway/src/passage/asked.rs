@@ -60,7 +60,11 @@ impl Passage<Read> {
         let held = self.stage.who().credential();
         let now = self.common.closer.now();
         let may_act = self.common.may_act(held, now);
-        if let Err(refusal) = may_act.map_err(|why| why.refusal(Stage::Read)).and_then(|()| self.hears(now)) {
+        if let Err(refusal) = may_act
+            .map_err(|why| why.refusal(Stage::Read))
+            .and_then(|()| self.hears(now))
+            .and_then(|()| self.is_let())
+        {
             return Err(self.refuse(refusal));
         }
         let weighed = self.weigh(budget_used, &[], self.common.arrived);
@@ -149,7 +153,7 @@ impl Passage<Read> {
             Err(stopped) => return Some(stopped.refusal(Stage::Decided)),
             Ok(()) => {}
         }
-        if let Err(refusal) = self.hears(now) {
+        if let Err(refusal) = self.hears(now).and_then(|()| self.is_let()) {
             return Some(refusal);
         }
         if !shared.is_in_force(&self.common.plan) {

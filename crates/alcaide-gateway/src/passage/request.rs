@@ -265,6 +265,17 @@ impl Passage<Read> {
         self.common.closer.memory().hears(now, within).map_err(|why| lease::not_good(why, Stage::Read))
     }
 
+    /// Refuses what goes to a route that is quarantined. A farewell to it passes.
+    pub(super) fn is_let(&self) -> Result<(), Refusal> {
+        let route = self.stage.request.target.route.filter(|_| !self.common.parting);
+        match route {
+            Some(route) if self.common.closer.memory().is_held(route) => {
+                Err(Refusal::of(refusal::QUARANTINED, Stage::Read))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has
     /// said yes to exactly this.
     pub(super) fn weigh(&self, budget_used: u8, approvals: &[HumanId], now: Moment) -> Weighed {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{Labelled, Lens, REPLY_BYTES_MAX, Reader, Source, priced};
 use crate::attempt::{Attempt, Told};
+use crate::canary;
 use crate::content::count;
 use crate::lease;
 use crate::link::Answer;
@@ -197,7 +198,11 @@ pub(super) fn edits<'t>(
 ) -> Result<Vec<edit::Splice>, (End, Refusal)> {
     let mut splices = Vec::new();
     for (span, text, sealed) in texts {
-        let findings = lens.engine.scan(text);
+        let mut findings = lens.engine.scan(text);
+        if lens.canary.as_ref().is_some_and(|canary| canary.is_in(text)) {
+            // It stands for all of the text, and so goes first.
+            findings.insert(0, canary::finding(text));
+        }
         let mut hides = false;
         for finding in &findings {
             count(&mut attempt.told.findings, finding);

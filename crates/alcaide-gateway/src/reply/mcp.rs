@@ -447,6 +447,7 @@ impl Feed {
         let most = demands.reply_bytes.unwrap_or(u64::MAX);
         let lens = Lens {
             reader: Reader::Mcp(Arc::clone(&reading)),
+            canary: None,
             engine: Arc::clone(&self.lens.engine),
             demands,
             who: Arc::clone(&self.lens.who),

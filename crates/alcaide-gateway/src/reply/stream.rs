@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use alcaide_identity::{Credential, Verified};
+use alcaide_inspect::canary::{Canary, Watch};
 use alcaide_inspect::{Engine, Stream as TextStream};
 use alcaide_inventory::declare::Price;
 use alcaide_record::{End, FindingCount};
@@ -33,6 +34,7 @@ use super::json::reply_limits;
 use super::lane::{LANES_MAX, Lanes, Waiting, blocked};
 use super::{Lens, priced};
 use crate::attempt::Attempt;
+use crate::canary;
 use crate::content::{Demands, count, strings};
 use crate::link::Answer;
 use crate::metrics::{Open, What};
@@ -82,6 +84,9 @@ pub struct StreamBody {
 struct Look {
     operation: Operation,
     engine: Arc<Engine>,
+    /// The task's mark, where it is looked for, and the texts that it is looked for in.
+    canary: Option<Canary>,
+    marked: Vec<(Channel, Watch)>,
     demands: Demands,
     price: Price,
     /// Texts that wait for decisions, where anything is to be hidden or blocked.
@@ -125,6 +130,8 @@ impl StreamBody {
             look: Look {
                 operation,
                 engine: lens.engine,
+                canary: lens.canary,
+                marked: Vec::new(),
                 demands: lens.demands,
                 price,
                 lanes: Lanes::default(),
@@ -200,6 +207,9 @@ impl StreamBody {
         let unknown = read.unknown;
         let mut queued =
             Queued { event: shown, waiting: Vec::new(), splices: Vec::new(), probabilities, terminal };
+        for delta in &read.deltas {
+            self.look.mark(delta, findings)?;
+        }
         if self.look.demands.lets_all() {
             for delta in &read.deltas {
                 self.look.watch(delta, findings)?;
@@ -433,6 +443,28 @@ impl Body for StreamBody {
 }
 
 impl Look {
+    /// Looks for the task's mark. Letters of it may have gone when its end comes: where it must not pass, the answer ends.
+    fn mark(&mut self, delta: &Segment<'_>, findings: &mut Vec<FindingCount>) -> Result<(), Cut> {
+        let Some(canary) = self.canary.as_ref().filter(|_| !delta.repeats) else { return Ok(()) };
+        let at = match self.marked.iter().position(|(channel, _)| *channel == delta.channel) {
+            Some(at) => at,
+            None if self.marked.len() >= LANES_MAX => return Err(too_many()),
+            None => {
+                self.marked.push((delta.channel, canary.watch()));
+                self.marked.len() - 1
+            }
+        };
+        let ends = self.marked.get_mut(at).is_some_and(|(_, watch)| watch.push(&delta.text));
+        if ends {
+            let finding = canary::finding(&delta.text);
+            count(findings, &finding);
+            if self.demands.blocks(&finding) || self.demands.hides(&finding) {
+                return Err(Cut { end: End::ContentCut, code: refusal::REPLY_BLOCKED });
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at a text without holding it.
     fn watch(&mut self, delta: &Segment<'_>, findings: &mut Vec<FindingCount>) -> Result<(), Cut> {
         if delta.repeats {

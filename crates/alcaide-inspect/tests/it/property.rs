@@ -315,9 +315,9 @@ fn prose_is_decided_at_the_end_of_each_word() {
 fn rules_are_listed_once_each() {
     let engine = Engine::builtin();
     let mut ids: Vec<_> = engine.rules().map(|rule| rule.id.as_str()).collect();
-    assert_eq!(ids.len(), 21);
+    assert_eq!(ids.len(), 23);
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 21);
+    assert_eq!(ids.len(), 23);
     assert!(engine.rules().all(|rule| !rule.description.is_empty() && !rule.description.ends_with('.')));
 }

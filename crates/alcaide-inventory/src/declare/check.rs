@@ -24,6 +24,8 @@ pub struct Broken {
     pub fix: String,
 }
 
+/// Longest host (RFC 1035, section 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
 /// Longest word by which a user asks for a tool.
 const REQUEST_WORD_BYTES_MAX: usize = 64;
 /// Longest name of a tool, in bytes.
@@ -383,6 +385,19 @@ impl Check<'_> {
                 if !is_pointer(pointer) {
                     let why = format!("`{}` is not a JSON pointer (RFC 6901)", shown(pointer));
                     self.broken("tool", &place, why, "write a field such as `/id`");
+                }
+            }
+            for host in &facts.hosts {
+                let labels =
+                    |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+                if host.len() > HOST_BYTES_MAX || !host.split('.').all(labels) {
+                    let why = format!("`{}` is no host", shown(host));
+                    self.broken(
+                        "tool",
+                        &place,
+                        why,
+                        "write a name such as `bank.example`, without scheme and path",
+                    );
                 }
             }
             for word in &facts.request_words {

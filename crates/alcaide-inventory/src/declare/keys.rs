@@ -116,12 +116,14 @@ static TOOL: Shape = shape(&[
     ("clearance", Value),
     ("outbound_if", Value),
     ("audience", Value),
+    ("hosts", Value),
     ("fetch", Value),
     ("request_words", Value),
     ("resolves", Value),
     ("records", Value),
     ("caps", Of(&CAP)),
     ("calls_max", Value),
+    ("canary", Value),
     ("store", Value),
 ]);
 static CAP: Shape = shape(&[("argument", Value), ("most", Value)]);

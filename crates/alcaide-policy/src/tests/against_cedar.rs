@@ -14,7 +14,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::shade::Shadow;
-use crate::{Action, Flow, Outcome, UserWords};
+use crate::{Action, Flow, Outcome, SoFar, UserWords};
 
 fn a_policy() -> impl Strategy<Value = String> {
     let note = prop_oneof![
@@ -86,9 +86,13 @@ fn a_policy() -> impl Strategy<Value = String> {
         "context.flow.unbound.isEmpty()",
         "context.flow.copied.containsAny(context.flow.carries)",
         "context.flow.over.isEmpty()",
+        "context.flow.leaks.contains(\"to\") || context.flow.look_alikes.isEmpty()",
         "context.flow.in_scope && !context.flow.own_words && context.flow.named",
         "context.flow.reaches_out || context.flow.forgotten",
         "context.flow.calls > 1 || context.flow.repeats > 0 || context.flow.count_over",
+        "context.flow.targets > 1 || context.flow.argument_bytes > 0",
+        "context.flow.so_far.calls > 1 || context.flow.so_far.tainted_bytes > context.flow.so_far.read_records",
+        "context.flow.so_far.effects > 1 || context.flow.so_far.tainted_records > context.flow.so_far.read_bytes",
         "resource.audience == \"external\" && !resource.fetch",
         "context has args && context.args.amount > 100",
         "context.args.to == \"x\"",
@@ -141,21 +145,23 @@ struct Owned {
 /// What the engine of information flow said, owned.
 #[derive(Clone, Debug)]
 struct OwnedFlow {
-    names: [Vec<Box<str>>; 4],
+    names: [Vec<Box<str>>; 6],
     flags: [bool; 6],
-    counts: [u32; 2],
+    counts: [u32; 9],
 }
 
 impl OwnedFlow {
     fn view(&self) -> Flow<'_> {
-        let [unbound, copied, carries, over] = &self.names;
+        let [unbound, copied, carries, over, leaks, look_alikes] = &self.names;
         let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
-        let [calls, repeats] = self.counts;
+        let [calls, repeats, targets, bytes, all, effects, read, records, tainted] = self.counts;
         Flow {
             unbound,
             copied,
             carries,
             over,
+            leaks,
+            look_alikes,
             in_scope,
             reaches_out,
             own_words,
@@ -163,18 +169,33 @@ impl OwnedFlow {
             calls,
             count_over,
             repeats,
+            targets,
+            argument_bytes: bytes.into(),
+            so_far: SoFar {
+                calls: all,
+                effects,
+                read_bytes: read.into(),
+                read_records: records.into(),
+                tainted_bytes: tainted.into(),
+                tainted_records: tainted.into(),
+            },
             forgotten,
         }
     }
 
     fn json(&self) -> serde_json::Value {
-        let [unbound, copied, carries, over] = &self.names;
+        let [unbound, copied, carries, over, leaks, look_alikes] = &self.names;
         let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
+        let [calls, repeats, targets, bytes, all, effects, read, records, tainted] = self.counts;
         let set = |names: &[Box<str>]| names.iter().cloned().collect::<BTreeSet<_>>();
         serde_json::json!({
-            "unbound": set(unbound), "copied": set(copied), "carries": set(carries), "over": set(over),
+            "unbound": set(unbound), "copied": set(copied), "carries": set(carries), "over": set(over), "leaks": set(leaks), "look_alikes": set(look_alikes),
             "in_scope": in_scope, "reaches_out": reaches_out, "own_words": own_words, "named": named, "count_over": count_over,
-            "forgotten": forgotten, "calls": self.counts[0], "repeats": self.counts[1],
+            "forgotten": forgotten, "calls": calls, "repeats": repeats, "targets": targets, "argument_bytes": bytes,
+            "so_far": {
+                "calls": all, "effects": effects, "read_bytes": read, "read_records": records,
+                "tainted_bytes": tainted, "tainted_records": tainted,
+            },
         })
     }
 }
@@ -182,12 +203,9 @@ impl OwnedFlow {
 fn a_flow() -> impl Strategy<Value = OwnedFlow> {
     let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
     let flags = || prop::array::uniform6(any::<bool>());
-    let counts = prop::array::uniform2(0_u32..3);
-    ([names(), names(), names(), names()], flags(), counts).prop_map(|(names, flags, counts)| OwnedFlow {
-        names,
-        flags,
-        counts,
-    })
+    let counts = prop::array::uniform9(0_u32..3);
+    ([names(), names(), names(), names(), names(), names()], flags(), counts)
+        .prop_map(|(names, flags, counts)| OwnedFlow { names, flags, counts })
 }
 
 impl Owned {
@@ -342,7 +360,15 @@ fn json_of(asked: &Owned, plan: &Plan) -> serde_json::Value {
     let entity = |kind: &str, id: String| serde_json::json!({"__entity": {"type": format!("Alcaide::{kind}"), "id": id}});
     let count =
         |class: Class| asked.findings.iter().filter(|one| one.0 == class).map(|one| one.1).sum::<u32>();
-    let classes = [Class::Card, Class::Personal, Class::Secret, Class::Uninspected, Class::ToolPoisoning];
+    let classes = [
+        Class::Card,
+        Class::Personal,
+        Class::Secret,
+        Class::Uninspected,
+        Class::ToolPoisoning,
+        Class::Link,
+        Class::Canary,
+    ];
     let from = |class: Provenance| {
         let names: BTreeSet<&str> =
             asked.provenance.iter().filter(|one| one.1 == class).map(|one| one.0).collect();

@@ -178,6 +178,17 @@ pub fn insert_member(object: Value<'_, '_>, key: &str, value: &str) -> Option<Sp
     Some(Splice::new(at..at, text.into_bytes()))
 }
 
+/// Adds the JSON text `value` at the end of an array; absent if it is no array.
+#[must_use]
+pub fn append_item(array: Value<'_, '_>, value: &str) -> Option<Splice> {
+    if array.kind() != Kind::Array {
+        return None;
+    }
+    let at = array.span().end - 1;
+    let text = if array.is_empty() { value.to_owned() } else { format!(",{value}") };
+    Some(Splice::new(at..at, text.into_bytes()))
+}
+
 /// Sets the member `key` to the JSON text `value`, whether or not it is there; absent if `object` is no
 /// object.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Where data went: what one source touched.
 
-use alcaide_control::{CallView, Reach, ReachCall, ReachStore, ReachTask, Receiver};
-use alcaide_inventory::{CallId, Moment};
+use alcaide_control::{CallView, HeldSource, OrderView, Reach, ReachCall, ReachStore, ReachTask, Receiver};
+use alcaide_inventory::{CallId, Moment, Name};
 use clap::{Args, Subcommand};
 
 use super::activity::word;
@@ -20,6 +20,24 @@ pub(crate) enum Verb {
         after_help = "Example: alcaide flow from --tool mail/search_emails --since 24h\nBelow the tables stand the commands that stop it."
     )]
     From(Wanted),
+    /// Hold back a server, a service or a model: nothing is sent to it any more, until it is released
+    #[command(
+        after_help = "Example: alcaide flow quarantine mail\nWhat its answers touched: alcaide flow from --tool mail/TOOL"
+    )]
+    Quarantine(Held),
+    /// Let what was held back be used again
+    #[command(after_help = "Example: alcaide flow release mail")]
+    Release(Held),
+    /// List what is held back
+    #[command(after_help = "Example: alcaide flow quarantined")]
+    Quarantined,
+}
+
+/// `alcaide flow quarantine` and `alcaide flow release`.
+#[derive(Args, Debug)]
+pub(crate) struct Held {
+    /// Its name: that of its route
+    name: Name,
 }
 
 /// `alcaide flow from`.
@@ -70,8 +88,36 @@ pub(crate) fn back(seconds: Option<u64>) -> Option<String> {
 
 impl Verb {
     pub(crate) async fn run(self, desk: &Desk) -> Result<Exit, Failure> {
-        let Self::From(from) = self;
         let client = desk.client()?;
+        let from = match self {
+            Self::From(from) => from,
+            Self::Quarantine(Held { name }) => {
+                let done: OrderView =
+                    client.post_empty(&format!("/api/v1/sources/{name}/quarantine")).await?;
+                desk.out.show(&done, || format!("`{name}` is held back, by order {}\n", done.id))?;
+                return Ok(Exit::Clean);
+            }
+            Self::Release(Held { name }) => {
+                let done: OrderView = client.post_empty(&format!("/api/v1/sources/{name}/release")).await?;
+                desk.out.show(&done, || format!("`{name}` is used again, by order {}\n", done.id))?;
+                return Ok(Exit::Clean);
+            }
+            Self::Quarantined => {
+                let all: Vec<HeldSource> = client.get("/api/v1/sources/quarantined").await?;
+                let row = |one: &HeldSource| {
+                    vec![
+                        one.name.as_ref().map_or_else(|| one.route.to_string(), ToString::to_string),
+                        one.order.at.to_string(),
+                        one.order.id.to_string(),
+                    ]
+                };
+                let rows: Vec<_> = all.iter().map(row).collect();
+                desk.out.show(&all, || {
+                    desk.out.table(&["SOURCE", "SINCE", "ORDER"], &rows, "nothing is held back")
+                })?;
+                return Ok(Exit::Clean);
+            }
+        };
         let Source { call, tool, agent } = &from.source;
         let path = match (call, tool, agent) {
             (Some(call), _, _) => format!("/api/v1/calls/{call}"),
@@ -178,6 +224,7 @@ fn stops(tool: Option<&str>, reach: &Reach) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let own = if name.bytes().all(plain) && !name.starts_with('-') { name } else { "PIN" };
         all.push(format!("alcaide tool quarantine {} {own}", shown(server)));
+        all.push(format!("alcaide flow quarantine {}", shown(server)));
     }
     let mut agents: Vec<String> =
         reach.tasks.iter().filter_map(|task| Some(task.actor_name.as_ref()?.to_string())).collect();
@@ -198,10 +245,11 @@ mod tests {
             Reach { sources: 0, tasks: Vec::new(), receivers: Vec::new(), stores: Vec::new(), next: None };
         assert_eq!(
             stops(Some("mail/send_it"), &reach),
-            "To stop it:\n  alcaide tool quarantine mail send_it\n"
+            "To stop it:\n  alcaide tool quarantine mail send_it\n  alcaide flow quarantine mail\n"
         );
         for hostile in ["mail/x; rm -rf ~", "mail/$(id)", "mail/--yes", "mail/a b"] {
-            assert_eq!(stops(Some(hostile), &reach), "To stop it:\n  alcaide tool quarantine mail PIN\n");
+            let told = "To stop it:\n  alcaide tool quarantine mail PIN\n  alcaide flow quarantine mail\n";
+            assert_eq!(stops(Some(hostile), &reach), told);
         }
         assert_eq!(stops(None, &reach), "");
     }

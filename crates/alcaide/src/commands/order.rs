@@ -52,6 +52,8 @@ pub(crate) fn told(order: &OrderKind) -> String {
         OrderKind::Deny { approval } => format!("deny {approval}"),
         OrderKind::Kill { actor, .. } => format!("kill {actor}"),
         OrderKind::Quarantine { tool } => format!("quarantine tool {tool}"),
+        OrderKind::QuarantineSource { route } => format!("quarantine source {route}"),
+        OrderKind::ReleaseSource { route } => format!("release source {route}"),
         OrderKind::Revoke { token } => format!("revoke {token}"),
         OrderKind::Unkill { actor } => format!("unkill {actor}"),
         _ => "an order of a newer version".into(),

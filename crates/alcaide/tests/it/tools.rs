@@ -179,6 +179,17 @@ fn a_tool_is_looked_at_accepted_compared_and_quarantined() {
     let followed = house.ok(&["log", "follow", "--once", "--from", "0"]);
     assert!(followed.contains(&format!("of desk as {}\n", changed[0])), "{followed}");
     assert!(followed.contains("order    quarantine tool "), "{followed}");
+    // All of the server, until somebody releases it.
+    assert!(house.ok(&["flow", "quarantined"]).contains("nothing is held back"));
+    let told = house.ok(&["flow", "quarantine", "desk"]);
+    assert!(told.starts_with("`desk` is held back, by order ord_"), "{told}");
+    house.ok(&["flow", "quarantine", "desk"]);
+    let held = house.json(&["flow", "quarantined"]);
+    assert_eq!((held.as_array().unwrap().len(), held[0]["name"].as_str()), (1, Some("desk")), "{held}");
+    assert!(house.ok(&["order", "list"]).contains("quarantine source rte_"));
+    house.run(&["flow", "quarantine", "elsewhere"]).refused(1, "ALC-OFFICE-0004", &["`elsewhere`"]);
+    assert!(house.ok(&["flow", "release", "desk"]).starts_with("`desk` is used again, by order ord_"));
+    assert!(house.json(&["flow", "quarantined"]).as_array().unwrap().is_empty());
 }
 
 #[test]

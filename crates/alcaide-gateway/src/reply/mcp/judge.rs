@@ -13,6 +13,7 @@ use super::super::Lens;
 use super::super::json::{broken, edits, reply_limits};
 use super::{Reading, Shape, Uris};
 use crate::attempt::Attempt;
+use crate::canary;
 use crate::content::uninspected;
 use crate::mcp::{down, instructions, offer};
 use crate::refusal::{self, Refusal};
@@ -97,6 +98,10 @@ pub(super) async fn judge(
         None => ItemFate::Drop,
     };
     if let Some(result) = document.root().get("result") {
+        if reading.judged.as_ref().is_some_and(|judged| judged.marks()) {
+            let task = reading.origin.who().credential().principal.task;
+            splices.extend(canary::plant(result, &canary::mark(&reading.shared.commitments, task)));
+        }
         splices.extend(reshaped(reading, result, &told));
     }
     worked_here(long, || {

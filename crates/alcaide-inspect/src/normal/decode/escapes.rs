@@ -22,28 +22,58 @@ enum Piece {
 /// Percent-encoding (RFC 3986, section 2.1), `%uXXXX` of old scripts, and `+` for a space as forms have it.
 pub(super) fn percent(text: &str, out: &mut Out) {
     let mut plus = Vec::new();
-    unescape(
-        text,
-        b'%',
-        out,
-        |rest| {
-            if let Some(b'u' | b'U') = rest.get(1) {
-                return Some((6, Piece::Char(char::from_u32(hex(rest.get(2..6)?)?)?)));
-            }
-            Some((3, Piece::Byte(byte(rest.get(1..3)?)?)))
-        },
-        |text| {
-            if text.contains('+') {
-                plus.push(text.replace('+', " "));
-            }
-        },
-    );
+    unescape(text, b'%', out, percented, |text| {
+        if text.contains('+') {
+            plus.push(text.replace('+', " "));
+        }
+    });
     plus.iter().for_each(|text| out.give(text));
 }
 
 /// Character references of HTML: numbers, and all names of its table; the semicolon may lack where browsers let it.
 pub(super) fn references(text: &str, out: &mut Out) {
     unescape(text, b'&', out, reference, |_| ());
+}
+
+/// A whole text with its references undone.
+pub(crate) fn unreferenced(text: &str) -> String {
+    whole(text, b'&', reference)
+}
+
+/// A whole link with its percent-encoding undone, and a space where forms have `+`: what a server reads of it.
+#[must_use]
+pub fn unescaped(link: &str) -> String {
+    whole(&link.replace('+', " "), b'%', percented)
+}
+
+fn percented(rest: &[u8]) -> Option<(usize, Piece)> {
+    if let Some(b'u' | b'U') = rest.get(1) {
+        return Some((6, Piece::Char(char::from_u32(hex(rest.get(2..6)?)?)?)));
+    }
+    Some((3, Piece::Byte(byte(rest.get(1..3)?)?)))
+}
+
+/// A whole text with the escapes replaced that `read` knows.
+fn whole(text: &str, lead: u8, read: impl Fn(&[u8]) -> Option<(usize, Piece)>) -> String {
+    let bytes = text.as_bytes();
+    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut done = 0;
+    for at in memchr_iter(lead, bytes) {
+        if at < done {
+            continue;
+        }
+        let Some((length, piece)) = bytes.get(at..).and_then(&read) else { continue };
+        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+        match piece {
+            Piece::Byte(byte) => out.push(byte),
+            Piece::Char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Piece::Nothing => {}
+        }
+        done = at + length;
+    }
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn reference(rest: &[u8]) -> Option<(usize, Piece)> {

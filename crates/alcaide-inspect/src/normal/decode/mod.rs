@@ -11,6 +11,8 @@ use std::collections::HashSet;
 
 use super::chars::is_plain;
 use super::loose::unmasked;
+pub use escapes::unescaped;
+pub(crate) use escapes::unreferenced;
 
 /// What was found in a text's encodings.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use alcaide_inventory::Plan;
 use alcaide_inventory::id::ToolId;
 use alcaide_label::Provenance;
-use alcaide_policy::Flow;
+use alcaide_policy::{Flow, SoFar};
 use alcaide_record::Content;
 use serde_json::Value;
 
@@ -18,6 +18,8 @@ pub(in crate::commands::policy) struct Recalled {
     unbound: Vec<Box<str>>,
     copied: Vec<Box<str>>,
     carries: Vec<Box<str>>,
+    leaks: Vec<Box<str>>,
+    look_alikes: Vec<Box<str>>,
     over: Vec<Box<str>>,
     flow: Flow<'static>,
 }
@@ -55,6 +57,8 @@ impl Recalled {
             unbound: named(&note.unbound),
             copied: named(&note.copied),
             carries: named(&note.carries),
+            leaks: named(&note.leaks),
+            look_alikes: named(&note.look_alikes),
             over: named(&note.over),
             from: content.arguments.clone(),
             flow: Flow {
@@ -65,6 +69,9 @@ impl Recalled {
                 calls: note.calls,
                 count_over: note.count_over,
                 repeats: note.repeats,
+                targets: note.targets,
+                argument_bytes: note.argument_bytes,
+                so_far: so_far(note.so_far),
                 forgotten: note.forgotten,
                 ..Flow::default()
             },
@@ -83,9 +90,22 @@ impl Recalled {
             unbound: &self.unbound,
             copied: &self.copied,
             carries: &self.carries,
+            leaks: &self.leaks,
+            look_alikes: &self.look_alikes,
             over: &self.over,
             ..self.flow
         }
+    }
+}
+
+const fn so_far(noted: alcaide_record::SoFar) -> SoFar {
+    SoFar {
+        calls: noted.calls,
+        effects: noted.effects,
+        read_bytes: noted.read_bytes,
+        read_records: noted.read_records,
+        tainted_bytes: noted.tainted_bytes,
+        tainted_records: noted.tainted_records,
     }
 }
 
