@@ -13,6 +13,7 @@
 
 mod call;
 mod digest;
+mod offer;
 mod office;
 
 use alcaide_inventory::Moment;
@@ -20,10 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub use call::{
     ActionKind, Approver, Attempt, Chain, Content, Decided, DecisionKind, Decisive, Effect, End,
-    FindingCount, FlowNote, Intent, ObligationKind, OfferFinding, OfferPart, Offered, Outcome, Question,
-    Refused, Settlement, SoFar, Stage, Target, Usage, WordsGrade,
+    FindingCount, FlowNote, Intent, ObligationKind, Outcome, Question, Refused, Settlement, SoFar, Stage,
+    Target, Usage, WordsGrade,
 };
 pub use digest::{Digest, DigestError};
+pub use offer::{OfferFinding, OfferPart, Offered};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};
 
 /// Version of the event format; written into every entry.
