@@ -123,8 +123,10 @@ impl Gate {
 fn declarations(mock: u16, policies: usize) -> Value {
     let credential =
         json!({ "kind": "header", "header": "authorization", "prefix": "Bearer ", "secret": UPSTREAM_KEY });
-    let cedar: Vec<Value> = (0..policies)
-        .map(|at| json!({ "name": format!("bench-{at:04}"), "cedar": policy(at), "file": format!("bench-{at:04}.cedar") }))
+    let bench = (0..policies).map(|at| (format!("bench-{at:04}"), policy(at)));
+    let cedar: Vec<Value> = std::iter::once(("bounds".to_owned(), bounds()))
+        .chain(bench)
+        .map(|(name, cedar)| json!({ "cedar": cedar, "file": format!("{name}.cedar"), "name": name }))
         .collect();
     json!({
         "schema": 1,
@@ -150,6 +152,14 @@ fn declarations(mock: u16, policies: usize) -> Value {
         ],
         "tool": [{ "server": TOOL_SERVER, "name": "echo", "effect": "read" }],
         "policy": cedar,
+    })
+}
+
+/// The shipped bounds of a task with larger numbers of calls: here one task makes the same call a million times.
+fn bounds() -> String {
+    let shipped = include_str!("../../../crates/alcaide-policy/default/bounds.cedar");
+    ["repeats >= 1000", "repeats >= 100", "calls >= 5000"].iter().fold(shipped.to_owned(), |text, bound| {
+        text.replace(&format!("{bound} }}"), &format!("{bound}000000 }}"))
     })
 }
 

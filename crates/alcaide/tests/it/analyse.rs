@@ -73,7 +73,7 @@ fn what_is_shipped_is_proved_and_an_owners_replacement_is_shown_to_break_it() {
     assert_eq!(said.code, 0, "{said:?}");
     let told: Value = serde_json::from_str(&said.out).unwrap();
     let all = told["properties"].as_array().unwrap();
-    assert!(all.len() >= 13 && all.iter().all(|one| one["verdict"] == "proved"), "{told}");
+    assert!(all.len() >= 15 && all.iter().all(|one| one["verdict"] == "proved"), "{told}");
     assert!(all.iter().all(|one| one["scope"] == "always"), "{told}");
     assert!(told["questions"].as_u64().unwrap() > 8, "{told}");
 
