@@ -195,7 +195,11 @@ mod tests {
     #[test]
     fn each_policy_has_a_name_and_an_action_of_its_own_kind() {
         let declared = declarations(1, 50);
-        assert_eq!(declared["policy"].as_array().unwrap().len(), 50);
+        assert_eq!(declared["policy"].as_array().unwrap().len(), 51);
+        let large = bounds();
+        for bound in ["repeats >= 1000000000 }", "repeats >= 100000000 }", "calls >= 5000000000 }"] {
+            assert!(large.contains(bound), "{bound}");
+        }
         let texts: Vec<String> = (0..50).map(policy).collect();
         assert!(texts[9].contains("call_tool") && texts[9].contains("resource.effect"));
         assert!(texts.iter().enumerate().all(|(at, text)| text.contains(&format!("bench-{at:04}"))));
