@@ -155,11 +155,22 @@ fn declarations(mock: u16, policies: usize) -> Value {
     })
 }
 
-/// The shipped bounds of a task with larger numbers of calls: here one task makes the same call a million times.
+/// What is counted for the shipped bounds of a task, with the numbers that they ship with.
+const COUNTED: [&str; 5] = [
+    "context.flow.repeats >= 1000",
+    "context.flow.repeats >= 100",
+    "context.flow.so_far.calls >= 5000",
+    "context.flow.so_far.tainted_bytes >= 524288",
+    "context.flow.so_far.tainted_records >= 1000",
+];
+
+/// The shipped bounds of a task with larger numbers: here one task makes the same call a million times.
 fn bounds() -> String {
     let shipped = include_str!("../../../crates/alcaide-policy/default/bounds.cedar");
-    ["repeats >= 1000", "repeats >= 100", "calls >= 5000"].iter().fold(shipped.to_owned(), |text, bound| {
-        text.replace(&format!("{bound} }}"), &format!("{bound}000000 }}"))
+    COUNTED.iter().fold(shipped.to_owned(), |text, bound| {
+        [" ", ")"]
+            .iter()
+            .fold(text, |text, end| text.replace(&format!("{bound}{end}"), &format!("{bound}000000{end}")))
     })
 }
 
@@ -197,8 +208,12 @@ mod tests {
         let declared = declarations(1, 50);
         assert_eq!(declared["policy"].as_array().unwrap().len(), 51);
         let large = bounds();
-        for bound in ["repeats >= 1000000000 }", "repeats >= 100000000 }", "calls >= 5000000000 }"] {
-            assert!(large.contains(bound), "{bound}");
+        for bound in COUNTED {
+            assert!(large.contains(&format!("{bound}000000")), "{bound}");
+            assert!(
+                !large.contains(&format!("{bound} ")) && !large.contains(&format!("{bound})")),
+                "{bound}"
+            );
         }
         let texts: Vec<String> = (0..50).map(policy).collect();
         assert!(texts[9].contains("call_tool") && texts[9].contains("resource.effect"));
