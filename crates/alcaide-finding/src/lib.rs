@@ -73,6 +73,17 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class.
+    pub const ALL: [Self; 7] = [
+        Self::Card,
+        Self::Personal,
+        Self::Secret,
+        Self::Uninspected,
+        Self::ToolPoisoning,
+        Self::Link,
+        Self::Canary,
+    ];
+
     /// The word used in policy and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -11,9 +11,10 @@ use alcaide_inspect::canary::Canary;
 use alcaide_inventory::id::TaskId;
 use alcaide_seal::digest::HmacKey;
 use alcaide_wire::json::edit::{self, Splice};
-use alcaide_wire::json::{Document, Kind, Limits, Value};
+use alcaide_wire::json::{Document, Kind, Value};
 
 use crate::content::strings;
+use crate::flow::within;
 use crate::passage::FoundText;
 
 /// Letters of a mark: a hundred bits.
@@ -53,7 +54,7 @@ pub(crate) fn finding(text: &str) -> Finding {
 
 /// Looks for the mark in the JSON of a call's arguments: in each text, and in all of them together.
 pub(crate) fn in_arguments(canary: &Canary, arguments: &[u8], span: Range<usize>) -> Option<FoundText> {
-    let document = Document::parse(arguments, &Limits::default()).ok()?;
+    let document = Document::parse(arguments, &within(arguments)).ok()?;
     let all = values(document.root());
     let here = strings(document.root()).iter().any(|(_, text)| canary.is_in(text)) || canary.is_in(&all);
     here.then(|| found(span, &all))

@@ -66,16 +66,6 @@ pub struct Demands {
     pub reply_bytes: Option<u64>,
 }
 
-const CLASSES: [Class; 7] = [
-    Class::Card,
-    Class::Personal,
-    Class::Secret,
-    Class::Uninspected,
-    Class::ToolPoisoning,
-    Class::Link,
-    Class::Canary,
-];
-
 impl Demands {
     /// What these obligations demand. What this gate cannot do (tokenise, watermark) is not passed over: what would
     /// have to be turned into tokens is blocked, and [`Demands::unmet`] names the rest.
@@ -96,7 +86,7 @@ impl Demands {
                 _ => {}
             }
         }
-        for class in CLASSES {
+        for class in Class::ALL {
             let named = |what: &&str| {
                 *what == "all"
                     || *what == class.as_str()

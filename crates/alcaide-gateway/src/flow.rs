@@ -519,12 +519,17 @@ fn whole_label(facts: &Facts) -> Option<Label> {
     Some(Label { confidentiality: whole.confidentiality, integrity: whole.integrity })
 }
 
+/// Limits for what is a part of a message that was parsed as a whole: whatever an operator let in is looked at.
+pub(crate) fn within(bytes: &[u8]) -> Limits {
+    Limits { bytes: bytes.len(), ..Limits::default() }
+}
+
 fn with_arguments<T>(
     bytes: &[u8],
     schema: Option<&ArgumentSchema>,
     then: impl FnOnce(&[alcaide_flow::Argument<'_>]) -> T,
 ) -> T {
-    let document = Document::parse(bytes, &Limits::default());
+    let document = Document::parse(bytes, &within(bytes));
     let Ok(document) = &document else { return then(&[]) };
     let names: Vec<String> = document.root().entries().map(|entry| entry.key.into_owned()).collect();
     then(&read::arguments(document.root(), schema, &names))
@@ -581,5 +586,20 @@ fn note(
         sources,
         targets: made.targets,
         unbound: places(&made.unbound),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_longer_than_the_default_limit_are_looked_at() {
+        let text = "x".repeat(1 << 20);
+        let count = Limits::default().bytes / text.len() + 1;
+        let members: Vec<String> = (0..count).map(|at| format!("\"m{at}\":\"{text}\"")).collect();
+        let json = format!("{{{}}}", members.join(","));
+        assert!(Document::parse(json.as_bytes(), &Limits::default()).is_err());
+        assert_eq!(with_arguments(json.as_bytes(), None, |arguments| arguments.len()), count);
     }
 }

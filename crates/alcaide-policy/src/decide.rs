@@ -179,11 +179,11 @@ impl Compiled {
             put("task", Value::record([("trusted", trusted), ("confidentiality", rank)], None));
         }
         if reads.has(Reads::FINDINGS) {
-            let found = CLASSES.into_iter().filter(|class| count(ask, *class) > 0);
+            let found = Class::ALL.into_iter().filter(|class| count(ask, *class) > 0);
             put("findings", Value::set_of_lits(found.map(|class| Literal::from(class.as_str())), None));
         }
         if reads.has(Reads::FOUND) {
-            let counts = CLASSES.into_iter().map(|class| (class.as_str(), Value::from(count(ask, class))));
+            let counts = Class::ALL.into_iter().map(|class| (class.as_str(), Value::from(count(ask, class))));
             put("found", Value::record(counts, None));
         }
         if reads.has(Reads::APPROVED_BY) {
@@ -286,7 +286,7 @@ impl Compiled {
             key.byte(given.task.confidentiality.rank());
         }
         if reads.has(Reads::FINDINGS) || reads.has(Reads::FOUND) {
-            for class in CLASSES {
+            for class in Class::ALL {
                 key.0.extend_from_slice(&count(ask, class).to_be_bytes());
             }
         }
@@ -468,16 +468,6 @@ impl Clock {
         Self { unix_time, hour: unix_time.div_euclid(3_600).rem_euclid(24), weekday }
     }
 }
-
-const CLASSES: [Class; 7] = [
-    Class::Card,
-    Class::Personal,
-    Class::Secret,
-    Class::Uninspected,
-    Class::ToolPoisoning,
-    Class::Link,
-    Class::Canary,
-];
 
 const PROVENANCES: [(Provenance, &str); 9] = [
     (Provenance::UserAttested, "user_attested"),

@@ -16,9 +16,9 @@ use alcaide_record::{Decisive as DecisiveNote, Digest, Target};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::random::Entropy;
 use alcaide_seal::secret::SecretText;
-use alcaide_wire::json::{Document, Kind, Limits, Value};
+use alcaide_wire::json::{Document, Kind, Value};
 
-use super::{ArgumentSchema, Flows, Judged, lock};
+use super::{ArgumentSchema, Flows, Judged, lock, within};
 
 /// Most values of a call that are looked at for what people are shown.
 const LEAVES_MAX: usize = 10_000;
@@ -45,7 +45,7 @@ impl Shown {
 impl Judged {
     /// The values that decide what the call does, as people are shown them.
     pub(crate) fn decisive(&self, arguments: &[u8]) -> Decisive {
-        let document = Document::parse(arguments, &Limits::default());
+        let document = Document::parse(arguments, &within(arguments));
         let Ok(document) = &document else { return Decisive::default() };
         of(document.root(), &self.facts, self.schema.as_deref())
     }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn shown(facts: Facts, json: &str) -> Vec<(String, String, bool)> {
-        let document = Document::parse(json.as_bytes(), &Limits::default()).unwrap();
+        let document = Document::parse(json.as_bytes(), &within(json.as_bytes())).unwrap();
         let all = of(document.root(), &Arc::new(facts), None).values;
         all.into_iter().map(|one| (one.pointer, one.value, one.endorsable)).collect()
     }
