@@ -1,6 +1,7 @@
 //! Is the content safe? Text goes in, findings and edits come out: payment card numbers, e-mail addresses and secrets.
 //! Does a tool's definition try to steer whoever reads it? [`poison`] tells.
 //! Where does it lead? [`links`] gives every place that it names, links to, or makes a reader fetch.
+//! What stands for a text that is not shown? [`placeholder`] writes, reads and finds it.
 //! What does it say? [`normal`] gives the forms, hidden texts and values by which two texts are compared.
 //!
 //! Text is Unicode with all escapes of its carrier (JSON, SSE) already undone. The engine opens nothing and reads
@@ -40,6 +41,7 @@ pub mod links;
 mod mask;
 pub mod normal;
 mod pem;
+pub mod placeholder;
 pub mod poison;
 mod redactor;
 mod rules;
