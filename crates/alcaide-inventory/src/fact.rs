@@ -152,6 +152,13 @@ pub struct Facts {
     /// is read back, in any task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<Name>,
+    /// Places of a result, as JSON pointers (RFC 6901) into its structured content, `*` for every member or item, whose
+    /// texts are given as handles: the agent can hand them on and not read them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handle_output: Vec<String>,
+    /// Names of free-text arguments in which a handle is put back into the text that it stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes_handles: Vec<String>,
 }
 
 const fn internal() -> Confidentiality {
@@ -173,6 +180,19 @@ impl Facts {
     #[must_use]
     pub fn strictest() -> Self {
         Self { clearance: Confidentiality::Public, ..Self::default() }
+    }
+
+    /// Whether all of the part that a pointer names lies within what is given as handles.
+    #[must_use]
+    pub fn is_handled(&self, pointer: &str) -> bool {
+        let covers = |outer: &String| {
+            let mut steps = pointer.split('/').skip(1);
+            outer
+                .split('/')
+                .skip(1)
+                .all(|wanted| steps.next().is_some_and(|step| wanted == "*" || wanted == step))
+        };
+        self.handle_output.iter().any(covers)
     }
 }
 
@@ -196,6 +216,26 @@ impl Default for Facts {
             calls_max: None,
             canary: false,
             store: None,
+            handle_output: Vec::new(),
+            takes_handles: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_handled_where_it_lies_below_a_pointer() {
+        let facts = Facts { handle_output: vec!["/mails/*/body".into(), "/note".into()], ..Facts::default() };
+        for inside in ["/note", "/note/a", "/mails/*/body", "/mails/0/body", "/mails/0/body/1"] {
+            assert!(facts.is_handled(inside), "{inside}");
+        }
+        for outside in ["", "/", "/mails", "/mails/*", "/mails/0/from", "/notes", "/x/note"] {
+            assert!(!facts.is_handled(outside), "{outside}");
+        }
+        let all = Facts { handle_output: vec![String::new()], ..Facts::default() };
+        assert!(all.is_handled("") && all.is_handled("/a") && !Facts::default().is_handled("/a"));
     }
 }

@@ -381,6 +381,25 @@ impl Check<'_> {
                     self.broken("tool", &place, why, "write `` for the whole result, or `/a/b`");
                 }
             }
+            for pointer in &facts.handle_output {
+                if !is_pointer(pointer) {
+                    let why =
+                        format!("`{}` in `handle_output` is not a JSON pointer (RFC 6901)", shown(pointer));
+                    self.broken("tool", &place, why, "write a place such as `/body` or `/mails/*/body`");
+                }
+            }
+            for name in &facts.takes_handles {
+                if facts.control.contains(name) {
+                    let why = format!(
+                        "`{}` decides what the tool does, so it takes no text of strangers by handle",
+                        shown(name)
+                    );
+                    self.broken("tool", &place, why, "take it out of `takes_handles`");
+                } else if !facts.free_text.contains(name) {
+                    let why = format!("`{}` in `takes_handles` is not named as free text", shown(name));
+                    self.broken("tool", &place, why, "name it in `free_text` too, or take it out");
+                }
+            }
             for pointer in facts.resolves.iter().chain(&facts.records) {
                 if !is_pointer(pointer) {
                     let why = format!("`{}` is not a JSON pointer (RFC 6901)", shown(pointer));

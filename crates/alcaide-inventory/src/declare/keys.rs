@@ -125,6 +125,8 @@ static TOOL: Shape = shape(&[
     ("calls_max", Value),
     ("canary", Value),
     ("store", Value),
+    ("handle_output", Value),
+    ("takes_handles", Value),
 ]);
 static CAP: Shape = shape(&[("argument", Value), ("most", Value)]);
 static OUTPUT: Shape = shape(&[("pointer", Value), ("integrity", Value), ("confidentiality", Value)]);

@@ -316,6 +316,24 @@ fn every_case_breaks_its_rule_at_its_place() {
         ("pointer = \"/content/0/text\"", "pointer = \"content\"", "tool/files/read_file", "JSON pointer"),
         ("pointer = \"/content/0/text\"", "pointer = \"/a~2\"", "tool/files/read_file", "JSON pointer"),
         ("control = [\"path\"]", "idempotency_key = \"\"", "tool/files/read_file", "`idempotency_key`"),
+        (
+            "control = [\"path\"]",
+            "control = [\"path\"]\nfree_text = [\"path\"]\ntakes_handles = [\"path\"]",
+            "tool/files/read_file",
+            "`path` decides what the tool does, so it takes no text of strangers by handle",
+        ),
+        (
+            "control = [\"path\"]",
+            "takes_handles = [\"note\"]",
+            "tool/files/read_file",
+            "`note` in `takes_handles` is not named as free text",
+        ),
+        (
+            "control = [\"path\"]",
+            "handle_output = [\"body\"]",
+            "tool/files/read_file",
+            "`body` in `handle_output` is not a JSON pointer",
+        ),
         // budgets
         (
             "agent = \"invoice-bot\" }",
