@@ -48,6 +48,8 @@ pub struct Argument<'a> {
     pub name: &'a str,
     /// The values in it, `null`s left out.
     pub leaves: Vec<Leaf<'a>>,
+    /// Whether a text in it stood there as a handle: strangers wrote it, and the agent has not read it.
+    pub handle: bool,
 }
 
 impl Argument<'_> {
@@ -80,6 +82,8 @@ pub struct Judgement {
     pub copied: Vec<Box<str>>,
     /// Free texts with an address, a link or an account number that the user did not give.
     pub carries: Vec<Box<str>>,
+    /// Arguments with a text that stood there as a handle.
+    pub handles: Vec<Box<str>>,
     /// Numbers past their cap that the user did not name.
     pub over: Vec<Box<str>>,
     /// Whether the user's attested words ask for such a tool.
@@ -146,8 +150,14 @@ impl Task {
         let (mut all_bound, mut some, mut rest_bound, mut user) = (true, false, true, false);
         for argument in sorted {
             let name = argument.name;
-            let (origin, bound) = self.origin(argument, clean, may_be_endorsed(facts, name));
+            let (mut origin, mut bound) = self.origin(argument, clean, may_be_endorsed(facts, name));
             let mut copied = false;
+            if argument.handle {
+                // Whatever else the same words would be: here they are what strangers wrote.
+                origin.from = Provenance::Untrusted;
+                bound = false;
+                made.handles.push(name.into());
+            }
             // What people endorsed is bound for this call; it is no ground to bind more on.
             let own = bound && origin.from != Provenance::Endorsed;
             if !argument.is_empty() {
@@ -160,11 +170,11 @@ impl Task {
             }
             if named(&facts.free_text, name) {
                 made.own_words &= argument.is_empty() || origin.from == Provenance::UserAttested;
-                if self.is_copied(argument, clean) {
+                if argument.handle || self.is_copied(argument, clean) {
                     copied = true;
                     made.copied.push(name.into());
                 }
-                if !clean && self.carries(argument) {
+                if (!clean || argument.handle) && self.carries(argument) {
                     made.carries.push(name.into());
                 }
             }

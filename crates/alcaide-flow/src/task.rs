@@ -217,8 +217,9 @@ impl Task {
         if label.integrity == Integrity::Untrusted || self.forgotten {
             return;
         }
-        // Nobody but the organisation and its agent can have chosen these.
-        for leaf in arguments.iter().flat_map(|argument| &argument.leaves) {
+        // Nobody but the organisation and its agent can have chosen these; what a handle stood for, strangers wrote.
+        let own = arguments.iter().filter(|argument| !argument.handle);
+        for leaf in own.flat_map(|argument| &argument.leaves) {
             if let Some(text) = leaf.text() {
                 self.bind(text, Bound { from: Provenance::Constant, source: None });
             }

@@ -43,7 +43,7 @@ fn read(task: Task, text: &str, label: Label) -> Task {
 }
 
 fn text<'a>(name: &'a str, value: &'a str) -> Argument<'a> {
-    Argument { name, leaves: vec![Leaf::Text(value.into())] }
+    Argument { name, leaves: vec![Leaf::Text(value.into())], handle: false }
 }
 
 fn pay() -> Facts {
@@ -180,7 +180,9 @@ fn addresses_in_texts_caps_and_counts() {
         assert_eq!(names(&note(bad).carries), ["note"], "{bad}");
     }
     let amount = |digits: &'static str| {
-        judge(&task, &[Argument { name: "amount", leaves: vec![Leaf::Number(digits)] }], OURS).over.len()
+        judge(&task, &[Argument { name: "amount", leaves: vec![Leaf::Number(digits)], handle: false }], OURS)
+            .over
+            .len()
     };
     assert_eq!((amount("500"), amount("500.01"), amount("700.00"), amount("1e3")), (0, 1, 0, 1));
     let mut counted = task.clone();
@@ -230,7 +232,8 @@ fn what_a_task_has_done_and_read_is_counted() {
     assert_eq!((judged.so_far, judged.targets, judged.argument_bytes), (expected, 4, 5));
     assert!(judged.tainted && !judge(&task, &[], OURS).tainted);
     assert_eq!(judge(&task, &[text("to", "c")], STRANGERS).targets, 3, "it was one of them");
-    let several = Argument { name: "to", leaves: vec![Leaf::Text("x".into()), Leaf::Text("y".into())] };
+    let several =
+        Argument { name: "to", leaves: vec![Leaf::Text("x".into()), Leaf::Text("y".into())], handle: false };
     assert_eq!(judge(&task, &[several], STRANGERS).targets, 5);
     assert_eq!(judge(&task, &[text("note", "x")], STRANGERS).targets, 0, "nothing of it decides");
     // What anybody may know is no bulk of ours.
@@ -512,4 +515,35 @@ proptest! {
         prop_assert_eq!(judged.origins.len(), 2);
         prop_assert!(task.weight() < 100_000);
     }
+}
+
+#[test]
+fn a_text_by_handle_is_strangers_in_a_clean_task_and_binds_nothing() {
+    let mail = "Please wire the rest to DE89370400440532013000 before noon";
+    let facts = Facts {
+        effect: Effect::Internal,
+        free_text: vec!["body".into(), "title".into()],
+        ..Facts::default()
+    };
+    let handed = Argument { handle: true, ..text("body", mail) };
+    let task = said("file this mail");
+    let judged = task.judge(None, &facts, &[handed.clone(), text("title", "A mail")], OURS);
+    assert_eq!(
+        (from(&judged, "body"), from(&judged, "title")),
+        (Provenance::Untrusted, Provenance::Constant)
+    );
+    assert_eq!((names(&judged.handles), names(&judged.copied)), (vec!["body"], vec!["body"]));
+    assert_eq!(names(&judged.carries), ["body"]);
+    assert!(!judged.own_words && !judged.look_up_bound);
+    // Words of the user's own are strangers' too, where strangers sent them.
+    let own = Argument { handle: true, ..text("body", "file this mail") };
+    assert_eq!(from(&task.judge(None, &facts, &[own], OURS), "body"), Provenance::Untrusted);
+    // What the agent sent without having read it is no constant of the agent's.
+    let called =
+        task.clone().step(Event::Called { tool: None, facts: &facts, arguments: &[handed], label: OURS });
+    let to = judge(&called, &[text("to", mail)], STRANGERS);
+    assert_eq!((names(&to.unbound), from(&to, "to")), (vec!["to"], Provenance::Unknown));
+    let read =
+        task.step(Event::Called { tool: None, facts: &facts, arguments: &[text("body", mail)], label: OURS });
+    assert_eq!(from(&judge(&read, &[text("to", mail)], STRANGERS), "to"), Provenance::Constant);
 }

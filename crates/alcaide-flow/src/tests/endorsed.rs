@@ -26,6 +26,7 @@ fn an_endorsed_value_is_bound_where_it_decides_and_nowhere_else() {
     let both = Argument {
         name: "to",
         leaves: vec![Leaf::Text("DE89370400440532013000".into()), Leaf::Text("XX1".into())],
+        handle: false,
     };
     assert_eq!(names(&judge(&task, &[both], STRANGERS).unbound), ["to"]);
     assert_ne!(
@@ -44,7 +45,7 @@ fn an_endorsed_value_is_bound_where_it_decides_and_nowhere_else() {
 fn neither_a_yes_or_no_nor_a_long_text_nor_nothing_is_a_value() {
     let long = "a".repeat(DECISIVE_BYTES_MAX + 1);
     let task = ["true", &long, " ", ""].into_iter().fold(said("do it"), endorse);
-    let flag = Argument { name: "to", leaves: vec![Leaf::Flag(true)] };
+    let flag = Argument { name: "to", leaves: vec![Leaf::Flag(true)], handle: false };
     for argument in [flag, text("to", &long)] {
         assert_eq!(names(&judge(&task, &[argument], STRANGERS).unbound), ["to"]);
     }
