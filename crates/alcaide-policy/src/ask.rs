@@ -219,6 +219,8 @@ pub struct Flow<'a> {
     pub leaks: &'a [Box<str>],
     /// Arguments with a host that wants to be taken for one that was named.
     pub look_alikes: &'a [Box<str>],
+    /// Arguments with a text that stood there as a handle.
+    pub handles: &'a [Box<str>],
     /// Numbers past the owner's cap that the user did not name.
     pub over: &'a [Box<str>],
     /// Whether the user's attested words ask for this tool.

@@ -374,6 +374,7 @@ impl Key {
             carries,
             leaks,
             look_alikes,
+            handles,
             over,
             in_scope,
             reaches_out,
@@ -388,7 +389,7 @@ impl Key {
             forgotten,
         } = flow;
         let SoFar { calls: all, effects, read_bytes, read_records, tainted_bytes, tainted_records } = so_far;
-        for names in [unbound, copied, carries, leaks, look_alikes, over] {
+        for names in [unbound, copied, carries, leaks, look_alikes, handles, over] {
             self.size(names.len());
             names.iter().for_each(|name| self.bytes(name.as_bytes()));
         }
@@ -415,6 +416,7 @@ fn flow(flow: &Flow<'_>) -> Value {
             ("carries", names(flow.carries)),
             ("leaks", names(flow.leaks)),
             ("look_alikes", names(flow.look_alikes)),
+            ("handles", names(flow.handles)),
             ("over", names(flow.over)),
             ("in_scope", Value::from(flow.in_scope)),
             ("reaches_out", Value::from(flow.reaches_out)),

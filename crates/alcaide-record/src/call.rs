@@ -180,6 +180,9 @@ pub struct FlowNote {
     pub count_over: bool,
     /// Whether something that the task has read was not known any more.
     pub forgotten: bool,
+    /// Arguments in which handles stood: texts that a tool answered and the agent did not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<u16>,
     /// Whether the user's attested words ask for this tool.
     pub in_scope: bool,
     /// Arguments with a link to a host that nobody named, which carries what the task has read.

@@ -87,6 +87,7 @@ fn a_policy() -> impl Strategy<Value = String> {
         "context.flow.copied.containsAny(context.flow.carries)",
         "context.flow.over.isEmpty()",
         "context.flow.leaks.contains(\"to\") || context.flow.look_alikes.isEmpty()",
+        "context.flow.handles.isEmpty() || context.flow.copied.containsAll(context.flow.handles)",
         "context.flow.in_scope && !context.flow.own_words && context.flow.named",
         "context.flow.reaches_out || context.flow.forgotten",
         "context.flow.calls > 1 || context.flow.repeats > 0 || context.flow.count_over",
@@ -145,14 +146,14 @@ struct Owned {
 /// What the engine of information flow said, owned.
 #[derive(Clone, Debug)]
 struct OwnedFlow {
-    names: [Vec<Box<str>>; 6],
+    names: [Vec<Box<str>>; 7],
     flags: [bool; 6],
     counts: [u32; 9],
 }
 
 impl OwnedFlow {
     fn view(&self) -> Flow<'_> {
-        let [unbound, copied, carries, over, leaks, look_alikes] = &self.names;
+        let [unbound, copied, carries, over, leaks, look_alikes, handles] = &self.names;
         let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
         let [calls, repeats, targets, bytes, all, effects, read, records, tainted] = self.counts;
         Flow {
@@ -162,6 +163,7 @@ impl OwnedFlow {
             over,
             leaks,
             look_alikes,
+            handles,
             in_scope,
             reaches_out,
             own_words,
@@ -184,12 +186,13 @@ impl OwnedFlow {
     }
 
     fn json(&self) -> serde_json::Value {
-        let [unbound, copied, carries, over, leaks, look_alikes] = &self.names;
+        let [unbound, copied, carries, over, leaks, look_alikes, handles] = &self.names;
         let [in_scope, reaches_out, own_words, named, count_over, forgotten] = self.flags;
         let [calls, repeats, targets, bytes, all, effects, read, records, tainted] = self.counts;
         let set = |names: &[Box<str>]| names.iter().cloned().collect::<BTreeSet<_>>();
         serde_json::json!({
             "unbound": set(unbound), "copied": set(copied), "carries": set(carries), "over": set(over), "leaks": set(leaks), "look_alikes": set(look_alikes),
+            "handles": set(handles),
             "in_scope": in_scope, "reaches_out": reaches_out, "own_words": own_words, "named": named, "count_over": count_over,
             "forgotten": forgotten, "calls": calls, "repeats": repeats, "targets": targets, "argument_bytes": bytes,
             "so_far": {
@@ -204,7 +207,7 @@ fn a_flow() -> impl Strategy<Value = OwnedFlow> {
     let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
     let flags = || prop::array::uniform6(any::<bool>());
     let counts = prop::array::uniform9(0_u32..3);
-    ([names(), names(), names(), names(), names(), names()], flags(), counts)
+    ([names(), names(), names(), names(), names(), names(), names()], flags(), counts)
         .prop_map(|(names, flags, counts)| OwnedFlow { names, flags, counts })
 }
 

@@ -125,6 +125,7 @@ fn each_forbid_that_is_taken_out_shows_as_a_call() {
         ("scope", "unasked-after-strangers"),
         ("copied", "strangers-text-leaves"),
         ("carries", "strangers-text-leaves"),
+        ("handles", "handle-leaves"),
         ("cap", "over-cap"),
         ("clearance", "above-clearance"),
         ("api", "api-after-strangers"),

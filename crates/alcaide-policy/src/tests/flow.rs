@@ -53,6 +53,7 @@ fn each_fact_by_itself_asks_the_owner() {
         (STRANGERS, Flow { in_scope: false, ..good }, "scope"),
         (STRANGERS, Flow { copied: &to, ..good }, "copied"),
         (STRANGERS, Flow { carries: &to, ..good }, "carries"),
+        (Label::CLEAN, Flow { handles: &to, ..good }, "handles"),
         (Label::CLEAN, Flow { over: &to, ..good }, "cap"),
         (Label::CLEAN, Flow { count_over: true, ..good }, "count"),
         (Label { integrity: Integrity::Trusted, ..confidential }, good, "clearance"),
@@ -120,7 +121,7 @@ fn histories() -> impl Strategy<Value = [u32; 7]> {
 
 fn done(counts: [u32; 7], lists: &Lists, in_scope: bool) -> Flow<'_> {
     let [few, many, calls, targets, bytes, records, arguments] = counts;
-    let [unbound, copied, carries, over, leaks, look_alikes] = lists;
+    let [unbound, copied, carries, over, leaks, look_alikes, handles] = lists;
     Flow {
         unbound,
         copied,
@@ -128,6 +129,7 @@ fn done(counts: [u32; 7], lists: &Lists, in_scope: bool) -> Flow<'_> {
         over,
         leaks,
         look_alikes,
+        handles,
         in_scope,
         repeats: few.max(many),
         targets,
@@ -215,15 +217,19 @@ fn strict(word: &str) -> u8 {
     }
 }
 
-type Lists = [Vec<Box<str>>; 6];
+type Lists = [Vec<Box<str>>; 7];
 
 /// Everything that a stranger's data can change of a call.
 fn facts() -> Vec<(u8, Lists, bool)> {
     let mut all = Vec::new();
-    for bits in 0_u16..1024 {
+    for bits in 0_u16..2048 {
         let names = |bit: u16| if bits & (1 << bit) == 0 { Vec::new() } else { names("to") };
         let level = u8::try_from(bits >> 1 & 3).unwrap();
-        all.push((level, [names(3), names(4), names(5), names(6), names(7), names(8)], bits & 1 << 9 != 0));
+        all.push((
+            level,
+            [names(3), names(4), names(5), names(6), names(7), names(8), names(10)],
+            bits & 1 << 9 != 0,
+        ));
     }
     all
 }
@@ -232,16 +238,25 @@ fn facts() -> Vec<(u8, Lists, bool)> {
 fn one_more_untrusted_label_never_allows_more() {
     let compiled = compiled(&[]);
     for (level, lists, in_scope) in facts() {
-        let [unbound, copied, carries, over, leaks, look_alikes] = &lists;
+        let [unbound, copied, carries, over, leaks, look_alikes, handles] = &lists;
         let confidentiality = LEVELS[usize::from(level)];
-        let with = |integrity, names: [&[Box<str>]; 6]| {
-            let [unbound, copied, carries, over, leaks, look_alikes] = names;
-            let flow =
-                Flow { unbound, copied, carries, over, leaks, look_alikes, in_scope, ..Flow::default() };
+        let with = |integrity, names: [&[Box<str>]; 7]| {
+            let [unbound, copied, carries, over, leaks, look_alikes, handles] = names;
+            let flow = Flow {
+                unbound,
+                copied,
+                carries,
+                over,
+                leaks,
+                look_alikes,
+                handles,
+                in_scope,
+                ..Flow::default()
+            };
             let task = Label { confidentiality, integrity };
             strict(outcome(&compiled, POST_INVOICE, task, flow).0)
         };
-        let all: [&[Box<str>]; 6] = [unbound, copied, carries, over, leaks, look_alikes];
+        let all: [&[Box<str>]; 7] = [unbound, copied, carries, over, leaks, look_alikes, handles];
         let clean = with(Integrity::Trusted, all);
         let tainted = with(Integrity::Untrusted, all);
         assert!(tainted >= clean, "{level} {lists:?} {in_scope}");
