@@ -96,7 +96,12 @@ impl Definition {
     #[must_use]
     pub fn lacks(&self, facts: &Facts) -> Vec<String> {
         let known = self.arguments();
-        let named = facts.control.iter().chain(&facts.free_text).chain(&facts.idempotency_key);
+        let named = facts
+            .control
+            .iter()
+            .chain(&facts.free_text)
+            .chain(&facts.idempotency_key)
+            .chain(&facts.takes_handles);
         named.filter(|name| !known.contains(&name.as_str())).cloned().collect()
     }
 }

@@ -14,7 +14,8 @@
 //! | `arguments` | what decides, what is text, what does no harm |
 //! | `output` | trust in the answer, and ids that may decide later calls |
 //!
-//! Left out: `audience` and `store`. Only an owner knows whom a server serves, and what a store is. Pure.
+//! Left out: `audience`, `store` and handles. Only an owner knows whom a server serves, what a store is, and what agents need
+//! not read. Pure.
 
 mod arguments;
 mod effect;

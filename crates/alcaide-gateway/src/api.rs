@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use alcaide_inspect::placeholder;
 use alcaide_label::Label;
 use alcaide_policy::Action;
 use alcaide_record::{ActionKind, Stage, Target, Usage};
@@ -179,6 +180,11 @@ fn look(
         _ => Looked { uninspected: true, ..Looked::default() },
     };
     looked.found.extend(plain(target));
+    let handle = |text: &str| placeholder::find(text).next().is_some();
+    if target.iter().any(|text| handle(text)) || handle(&String::from_utf8_lossy(bytes)) {
+        let why = "the request carries a handle, and operations of plain APIs take none";
+        return Err(known.refuse(Refusal::of(refusal::HANDLE_MISPLACED, Stage::Known).saying(why)));
+    }
     if let Some(canary) = shared.canary(known.plan(), known.who().credential().principal.task) {
         let body = String::from_utf8_lossy(bytes);
         let here = canary.is_in(&body) || canary.is_in(&target.concat());

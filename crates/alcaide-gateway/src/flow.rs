@@ -35,6 +35,7 @@ use kept::{Kept, Table, Unread, lock};
 use planted::Planted;
 pub use schema::ArgumentSchema;
 
+use crate::mcp::handle::PutBack;
 use crate::mcp::plan::ToolPlan;
 
 /// Most different words that one task is heard to say.
@@ -88,6 +89,11 @@ impl Judged {
         self.facts.canary
     }
 
+    /// Places of its answer whose texts are given by handle, as pointers; none where all of it is given as it is.
+    pub(crate) fn handled(&self) -> &[String] {
+        &self.facts.handle_output
+    }
+
     /// Where each argument comes from, as policies see it.
     pub(crate) fn provenance(&self) -> Vec<(&str, Provenance)> {
         self.judgement.origins.iter().map(|origin| (&*origin.name, origin.from)).collect()
@@ -102,6 +108,7 @@ impl Judged {
             carries: &made.carries,
             leaks: &self.channels.leaks,
             look_alikes: &self.channels.look_alikes,
+            handles: &made.handles,
             over: &made.over,
             in_scope: made.in_scope,
             reaches_out: made.reaches_out,
@@ -139,6 +146,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) reads: Label,
     /// The bytes of its arguments.
     pub(crate) arguments: &'a [u8],
+    /// Handles that were put back into them.
+    pub(crate) handles: Option<&'a PutBack>,
     /// Hosts that owners named.
     pub(crate) hosts: &'a [Box<str>],
     /// The store that it writes to and reads from.
@@ -324,8 +333,10 @@ impl Flows {
         let schema = asked.tool.map(|tool| &*tool.schema);
         let tool = asked.tool.map(|tool| tool.id);
         let kept = self.kept(asked.task, asked.label);
-        let writes = facts.effect.is_consequential() && asked.label.integrity == Integrity::Untrusted;
-        let (judgement, channels, grade, written) = with_arguments(asked.arguments, schema, |arguments| {
+        let tainted = asked.label.integrity == Integrity::Untrusted;
+        let writes = facts.effect.is_consequential() && tainted;
+        let back = asked.handles.map(|back| &*back.arguments).unwrap_or_default();
+        let judged = with_arguments(asked.arguments, (schema, back), |arguments| {
             let held = self.open(&kept);
             let lost;
             let task = match &held.task {
@@ -335,10 +346,17 @@ impl Flows {
                     &lost
                 }
             };
-            let written = if writes { task.writes(facts, arguments) } else { Vec::new() };
+            let written = if writes {
+                task.writes(facts, arguments)
+            } else {
+                // A text that the agent has not read is strangers' wherever it goes, whatever the task has read.
+                let handed: Vec<_> = arguments.iter().filter(|argument| argument.handle).cloned().collect();
+                if handed.is_empty() { Vec::new() } else { task.writes(facts, &handed) }
+            };
             let channels = task.channels(arguments, asked.label, asked.hosts);
             (task.judge(tool, facts, arguments, asked.label), channels, task.grade(), written)
         });
+        let (judgement, channels, grade, written) = judged;
         let plants = (!written.is_empty()).then(|| {
             // More than the shelf takes is told as everything.
             let bytes = if written.len() > WRITTEN_MAX {
@@ -348,7 +366,8 @@ impl Flows {
             };
             (bytes, asked.store)
         });
-        let note = note((&judgement, &channels), schema, &kept);
+        let handed = asked.handles.map(|back| &*back.calls).unwrap_or_default();
+        let note = note((&judgement, &channels), (schema, handed), &kept);
         let grade = match grade {
             Some(Grade::Attested) => WordsGrade::Attested,
             Some(Grade::Asserted) => WordsGrade::Asserted,
@@ -372,7 +391,8 @@ impl Flows {
     pub(crate) fn called(&self, task: TaskId, label: Label, judged: &Judged, arguments: &[u8]) {
         let kept = self.kept(task, label);
         // Read as they were judged, so that the same call is known again.
-        with_arguments(arguments, judged.schema.as_deref(), |arguments| {
+        let handles = &*judged.judgement.handles;
+        with_arguments(arguments, (judged.schema.as_deref(), handles), |arguments| {
             self.step(&kept, Event::Called { tool: judged.tool, facts: &judged.facts, arguments, label });
         });
         if let Some((written, store)) = &judged.plants {
@@ -526,19 +546,19 @@ pub(crate) fn within(bytes: &[u8]) -> Limits {
 
 fn with_arguments<T>(
     bytes: &[u8],
-    schema: Option<&ArgumentSchema>,
+    (schema, handles): (Option<&ArgumentSchema>, &[Box<str>]),
     then: impl FnOnce(&[alcaide_flow::Argument<'_>]) -> T,
 ) -> T {
     let document = Document::parse(bytes, &within(bytes));
     let Ok(document) = &document else { return then(&[]) };
     let names: Vec<String> = document.root().entries().map(|entry| entry.key.into_owned()).collect();
-    then(&read::arguments(document.root(), schema, &names))
+    then(&read::arguments(document.root(), (schema, handles), &names))
 }
 
 /// What the record says of a judgement: places, classes and calls.
 fn note(
     (made, channels): (&Judgement, &Channels),
-    schema: Option<&ArgumentSchema>,
+    (schema, handed): (Option<&ArgumentSchema>, &[CallId]),
     kept: &Mutex<Kept>,
 ) -> FlowNote {
     let places = |names: &[Box<str>]| {
@@ -551,6 +571,7 @@ fn note(
         .origins
         .iter()
         .filter_map(|origin| Some(held.task.as_ref()?.source(origin.source?)?.call))
+        .chain(handed.iter().copied())
         .collect();
     sources.sort_unstable();
     sources.dedup();
@@ -562,6 +583,7 @@ fn note(
         copied: places(&made.copied),
         count_over: made.calls_max.is_some_and(|most| made.calls >= most),
         forgotten: made.forgotten,
+        handles: places(&made.handles),
         in_scope: made.in_scope,
         leaks: places(&channels.leaks),
         look_alikes: places(&channels.look_alikes),
@@ -600,6 +622,6 @@ mod tests {
         let members: Vec<String> = (0..count).map(|at| format!("\"m{at}\":\"{text}\"")).collect();
         let json = format!("{{{}}}", members.join(","));
         assert!(Document::parse(json.as_bytes(), &Limits::default()).is_err());
-        assert_eq!(with_arguments(json.as_bytes(), None, |arguments| arguments.len()), count);
+        assert_eq!(with_arguments(json.as_bytes(), (None, &[]), |arguments| arguments.len()), count);
     }
 }

@@ -27,6 +27,7 @@ use crate::attempt::Closer;
 use crate::broker::Broker;
 use crate::canary;
 use crate::flow::Flows;
+use crate::handles::Handles;
 use crate::hush::Hush;
 use crate::lease::{self, PlanLease};
 use crate::link::HttpClient;
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Broker,
     pub(crate) commitments: HmacKey,
     pub(crate) flows: Arc<Flows>,
+    pub(crate) handles: Handles,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
@@ -201,6 +203,7 @@ impl Gate {
                 broker: parts.broker,
                 commitments: parts.commitments,
                 flows: Arc::new(flows),
+                handles: Handles::new(),
                 entropy: Arc::clone(&parts.entropy),
                 client: parts.client,
                 limits: parts.limits,

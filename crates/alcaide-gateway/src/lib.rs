@@ -20,6 +20,7 @@ pub mod canary;
 pub mod content;
 pub mod flow;
 pub mod gate;
+mod handles;
 mod hush;
 pub mod leaf;
 pub mod lease;

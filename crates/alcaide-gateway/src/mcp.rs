@@ -13,6 +13,7 @@
 //! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
+//! | [`handle`] | handles in a message, put back into the texts that they stand for |
 //! | [`head`], [`refuse`], [`retry`] | HTTP heads, how no is said, how a call comes again |
 
 mod aside;
@@ -20,6 +21,7 @@ mod batch;
 pub(crate) mod down;
 pub(crate) mod ending;
 mod era;
+pub(crate) mod handle;
 mod head;
 pub(crate) mod instructions;
 pub(crate) mod kept;
@@ -41,7 +43,7 @@ use std::sync::Arc;
 use alcaide_record::Stage;
 use alcaide_serve::Body;
 use alcaide_wire::json::{Document, Kind, Limits};
-use alcaide_wire::jsonrpc::{Id, Message};
+use alcaide_wire::jsonrpc::{Id, Message, code};
 use alcaide_wire::mcp::{
     Accept, CallView, Era, HeaderMismatch, HttpFault, Method, ResultView, Revision, check_headers,
     header_name, unsupported_version,
@@ -56,6 +58,7 @@ use crate::passage::{Arrived, Known, Origin, Passage};
 use crate::refusal::{self, Refusal};
 use crate::worked::worked_here;
 
+use handle::PutBack;
 use plan::ServerPlan;
 pub(crate) use reach::LISTEN;
 use refuse::Denied;
@@ -91,6 +94,8 @@ pub(crate) struct Inbound<'m> {
     pub(crate) document: &'m Document<'m>,
     pub(crate) view: CallView<'m>,
     pub(crate) era: Era,
+    /// Handles that were put back: the bytes are those with the texts in them.
+    pub(crate) handles: Option<PutBack>,
 }
 
 /// A refusal of a caller of whose message nothing is known.
@@ -237,10 +242,38 @@ async fn one(
         }
         caller.session = Some((session, name));
     }
-    let inbound = Inbound { bytes, document, view, era };
-    if &*inbound.view.word == listed::METHOD {
+    if &*view.word == listed::METHOD {
+        let inbound = Inbound { bytes, document, view, era, handles: None };
         return listed::plan(shared, known, caller, server, inbound).await;
     }
+    let put_back = worked_here(bytes.len(), || {
+        handle::put_back(shared, &known, server.as_ref(), (bytes, document), &view)
+    });
+    let put_back = put_back.await.map_err(|refusal| Denied::of(refusal, id.as_ref()))?;
+    let Some((filled, back)) = put_back else {
+        let inbound = Inbound { bytes, document, view, era, handles: None };
+        return onward(shared, known, caller, server, inbound).await;
+    };
+    // From here on it is the message with the texts in it.
+    let limits = Limits { bytes: shared.limits.body_bytes(), ..Limits::default() };
+    let document = worked_here(filled.len(), || Document::parse(&filled, &limits))
+        .await
+        .map_err(|error| not_understood(code::PARSE_ERROR, id.as_ref(), error.to_string()))?;
+    let view = worked_here(filled.len(), || CallView::read(&document))
+        .await
+        .map_err(|error| not_understood(error.code(), id.as_ref(), error.to_string()))?;
+    let inbound = Inbound { bytes: &filled, document: &document, view, era, handles: Some(back) };
+    onward(shared, known, caller, server, inbound).await
+}
+
+/// A message to the server that it goes to.
+async fn onward(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    caller: Caller<'_>,
+    server: Option<Arc<ServerPlan>>,
+    inbound: Inbound<'_>,
+) -> Result<Response<Body>, Denied> {
     match server {
         // Apart: each function on the way here moves all that it waits for.
         Some(server) => Box::pin(reach::call(shared, known, caller, &server, inbound)).await,
@@ -291,6 +324,7 @@ async fn answer(
         let refusal = Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(error.to_string());
         Denied::from(known.refuse(refusal)).coded(error.code())
     })?;
+    handle::none_in(&known, bytes, document)?;
     caller.session = Some((session, name));
     reach::answer(shared, known, caller, &server, bytes, &view, method).await
 }

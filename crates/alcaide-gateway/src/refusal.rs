@@ -151,6 +151,18 @@ codes! {
         "an order of the office holds back the server, service or model that the call goes to",
         "what comes from there is not trusted for now, and nothing is sent to it",
         "do without it, or ask an administrator to release it: `alcaide flow release NAME`";
+    HANDLE_LOST = "ALC-GATE-0035", 403, "handle not known",
+        "the call carries a handle that this gate did not give in this task, or whose text is gone",
+        "a handle is good in its own task alone, and its text lies in memory: a restart or want of room loses it",
+        "read again what the handle stood for, and send the new handle exactly as it was given";
+    HANDLE_MISPLACED = "ALC-GATE-0036", 403, "handle where none is taken",
+        "the call carries a handle in a place that is not declared to take one",
+        "a handle stands for a text of strangers; it goes only where the owner of a tool said that such a text may go, and decides nothing",
+        "put it into a free-text argument that the tool's `takes_handles` names, by itself or within a sentence, or leave it out";
+    HANDLE_ANSWER = "ALC-GATE-0037", 502, "answer cannot be given by handle",
+        "the answer has something other than text at a place whose text is given by handle",
+        "what cannot be replaced would be read, so nothing of the answer is released",
+        "the call had its effect; let the owner point `handle_output` at fields that hold texts, or lists of them";
     ORDERS_OLD = "ALC-GATE-0038", 503, "orders not known",
         "the gate has not heard of the newest orders for too long, or does not hear of them any more",
         "a kill may have been given that it does not know; then nothing passes that a kill would stop",
@@ -175,6 +187,10 @@ codes! {
         "a policy blocks content of a class that was found in the answer",
         "what must not come in is stopped here",
         "the call had its effect; the answer is withheld";
+    HANDLES_FULL = "ALC-GATE-0044", 503, "no room for handles",
+        "a text that is to be given by handle is longer than one may be, or the task has as many as are kept",
+        "what is not kept cannot be handed on, and what is not replaced would be read",
+        "the call had its effect; ask for fewer or shorter texts at a time, or go on in a new task";
 }
 
 /// Whose doing it was.

@@ -11,13 +11,16 @@ use crate::bench::table::{self, Bar};
 /// Refusals of the gate that are decisions: content blocked, a person asked, a person's no, a question that is over, no
 /// question more in this hour, a source quarantined, an answer blocked. Any other code of the gate's own says that it could not do what it was asked, and an attack that
 /// fails for that has not been stopped by anything.
-const DECISIONS: [&str; 7] = [
+const DECISIONS: [&str; 10] = [
     "ALC-GATE-0021",
     "ALC-GATE-0022",
     "ALC-GATE-0026",
     "ALC-GATE-0027",
     "ALC-GATE-0033",
     "ALC-GATE-0034",
+    "ALC-GATE-0035",
+    "ALC-GATE-0036",
+    "ALC-GATE-0037",
     "ALC-GATE-0043",
 ];
 

@@ -47,7 +47,7 @@ fn table(arguments: &[ArgumentOrigin]) -> Markup {
 const fn class(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Unbound | Wrong::Over | Wrong::Leaks => "bad",
-        Wrong::Carries | Wrong::Copied | Wrong::LookAlike => "warn",
+        Wrong::Carries | Wrong::Copied | Wrong::Handle | Wrong::LookAlike => "warn",
     }
 }
 

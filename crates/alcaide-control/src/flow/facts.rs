@@ -108,6 +108,7 @@ impl CallFacts {
             (&note.look_alikes, Wrong::LookAlike),
             (&note.carries, Wrong::Carries),
             (&note.copied, Wrong::Copied),
+            (&note.handles, Wrong::Handle),
         ];
         all.into_iter().filter(|(places, _)| !places.is_empty()).map(|(_, wrong)| wrong).collect()
     }

@@ -73,6 +73,8 @@ pub enum Wrong {
     LookAlike,
     /// A text that strangers wrote.
     Copied,
+    /// A text that strangers wrote, and that the agent has not read: it stood there as a handle.
+    Handle,
 }
 
 impl Wrong {
@@ -86,6 +88,7 @@ impl Wrong {
             Self::Leaks => "has a link to a host that nobody named, which carries what the task has read",
             Self::LookAlike => "leads to a host that looks like one that was named, and is another one",
             Self::Copied => "is text that strangers wrote",
+            Self::Handle => "stood there as a handle: strangers wrote it, and the agent has not read it",
         }
     }
 }
@@ -274,6 +277,7 @@ fn told(noted: &Noted, sources: Vec<SourceView>, plan: Option<&Plan>) -> Origins
                 (&note.look_alikes, Wrong::LookAlike),
                 (&note.carries, Wrong::Carries),
                 (&note.copied, Wrong::Copied),
+                (&note.handles, Wrong::Handle),
             ];
             let is = |all: &[u16]| all.iter().any(|one| usize::from(*one) == at);
             let wrong = wrong.into_iter().filter(|(all, _)| is(all)).map(|(_, wrong)| wrong).collect();

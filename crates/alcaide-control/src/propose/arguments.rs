@@ -58,7 +58,12 @@ pub(super) fn fill(said: &Definition, read: &mut Read, facts: &mut Facts, reason
                 if read.effect.is_consequential() {
                     facts.free_text.push((*name).into());
                 }
-                "is free text, by its name".into()
+                if read.effect == Effect::Internal {
+                    "is free text, by its name; `takes_handles` may name it where agents need not read what goes there"
+                        .into()
+                } else {
+                    "is free text, by its name".into()
+                }
             }
             Role::Amount => {
                 let minor = has_word(name, &["cent", "penny", "minor"]);

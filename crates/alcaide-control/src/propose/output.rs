@@ -33,6 +33,11 @@ pub(super) fn fill(
         None if read.known => Confidentiality::Internal,
         None => Confidentiality::Confidential,
     };
+    if integrity == Integrity::Untrusted && read.effect == Effect::Read && !gives_no_text(said) {
+        let why =
+            "where agents hand its texts on and need not read them, name their places in `handle_output`";
+        reasons.push(Reason::new("output", why.into()));
+    }
     facts.output.push(OutputFact { pointer: String::new(), integrity, confidentiality });
     if read.known && matches!(read.effect, Effect::Read | Effect::Internal | Effect::Outbound) {
         resolves(said, read, wanted, facts, reasons);

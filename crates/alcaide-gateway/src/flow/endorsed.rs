@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use alcaide_flow::{Decisive, Event, decides, may_be_endorsed};
+use alcaide_flow::{DECISIVE_BYTES_MAX, Decisive, Event, decides, may_be_endorsed};
 use alcaide_inventory::fact::Facts;
 use alcaide_inventory::id::TaskId;
 use alcaide_ledger::Shelf;
@@ -47,7 +47,7 @@ impl Judged {
     pub(crate) fn decisive(&self, arguments: &[u8]) -> Decisive {
         let document = Document::parse(arguments, &within(arguments));
         let Ok(document) = &document else { return Decisive::default() };
-        of(document.root(), &self.facts, self.schema.as_deref())
+        of(document.root(), (&self.facts, self.schema.as_deref()), &self.judgement.handles)
     }
 }
 
@@ -113,11 +113,29 @@ impl Flows {
     }
 }
 
-/// The values of the arguments that decide, in the order in which they stand in the call.
-fn of(root: Value<'_, '_>, facts: &Arc<Facts>, schema: Option<&ArgumentSchema>) -> Decisive {
+/// The values of the arguments that decide, in the order in which they stand in the call; among them, whole, the texts that
+/// stood there as handles, which nobody but the tool would see else.
+fn of(
+    root: Value<'_, '_>,
+    (facts, schema): (&Arc<Facts>, Option<&ArgumentSchema>),
+    handles: &[Box<str>],
+) -> Decisive {
     let mut shown = Decisive::default();
     let mut left = LEAVES_MAX;
-    for entry in root.entries().filter(|entry| decides(facts, &entry.key)) {
+    for entry in root.entries() {
+        if let Some(text) = entry.value.as_str().filter(|_| handles.iter().any(|name| **name == *entry.key)) {
+            let (pointer, mut rest) = (escaped("", &entry.key), &*text);
+            while !rest.is_empty() {
+                let (piece, after) =
+                    rest.split_at_checked(rest.floor_char_boundary(DECISIVE_BYTES_MAX)).unwrap_or((rest, ""));
+                shown.push(&pointer, piece, false);
+                rest = after;
+            }
+            continue;
+        }
+        if !decides(facts, &entry.key) {
+            continue;
+        }
         let endorsable = may_be_endorsed(facts, &entry.key);
         let fixes = |text: &str| schema.is_some_and(|schema| schema.fixes(&entry.key, text));
         let mut open = vec![(escaped("", &entry.key), entry.value)];
@@ -169,7 +187,7 @@ mod tests {
 
     fn shown(facts: Facts, json: &str) -> Vec<(String, String, bool)> {
         let document = Document::parse(json.as_bytes(), &within(json.as_bytes())).unwrap();
-        let all = of(document.root(), &Arc::new(facts), None).values;
+        let all = of(document.root(), (&Arc::new(facts), None), &["by".into()]).values;
         all.into_iter().map(|one| (one.pointer, one.value, one.endorsable)).collect()
     }
 
@@ -200,5 +218,11 @@ mod tests {
             ]
         );
         assert_eq!(shown(Facts::default(), r#"{"x":"y"}"#), [value("/x", "y", false)]);
+        // A text that stood there as a handle is shown whole, in pieces.
+        let long = "ä".repeat(DECISIVE_BYTES_MAX / 2 + 1);
+        let facts = Facts { free_text: vec!["by".into(), "note".into()], ..Facts::default() };
+        let json = format!(r#"{{"by":"{long}","note":"hello"}}"#);
+        let first = "ä".repeat(DECISIVE_BYTES_MAX / 2);
+        assert_eq!(shown(facts, &json), [value("/by", &first, false), value("/by", "ä", false)]);
     }
 }

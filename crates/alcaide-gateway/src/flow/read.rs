@@ -19,7 +19,7 @@ const RECORDS_MAX: usize = 1_000;
 /// The arguments of a call: the members of an object.
 pub(super) fn arguments<'a, 'd>(
     root: Value<'d, 'a>,
-    schema: Option<&ArgumentSchema>,
+    (schema, handles): (Option<&ArgumentSchema>, &[Box<str>]),
     names: &'d [String],
 ) -> Vec<Argument<'d>>
 where
@@ -32,7 +32,7 @@ where
             let mut leaves = Vec::new();
             let fixes = |text: &str| schema.is_some_and(|schema| schema.fixes(name, text));
             walk(entry.value, &fixes, &mut leaves, &mut left);
-            Argument { name, leaves }
+            Argument { name, leaves, handle: handles.iter().any(|handle| **handle == **name) }
         })
         .collect()
 }
@@ -78,7 +78,10 @@ fn walk<'a, 'd>(
 /// The labels of the parts of a structured result that have one of their own, with their bytes: the innermost last.
 pub(super) fn parts(facts: &Facts, structured: Value<'_, '_>) -> Vec<(Range<usize>, Label)> {
     let mut found = Vec::new();
-    for fact in facts.output.iter().filter(|fact| !fact.pointer.is_empty()) {
+    // Where handles stand, there is nothing of who can write the texts behind them.
+    let read =
+        facts.output.iter().filter(|fact| !fact.pointer.is_empty() && !facts.is_handled(&fact.pointer));
+    for fact in read {
         let steps: Vec<&str> = fact.pointer.split('/').skip(1).collect();
         matching(structured, &steps, fact, &mut found);
     }

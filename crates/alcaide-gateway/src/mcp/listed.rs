@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::json;
 
+use super::handle::{self, PutBack};
 use super::plan::ServerPlan;
 use super::refuse::Denied;
 use super::send::{Letter, decide};
@@ -100,7 +101,29 @@ async fn call(
     let parsed = worked_here(bytes.len(), || Document::parse(&bytes, &limits)).await;
     let document = parsed.map_err(|error| known.refuse(not_understood(error.to_string())))?;
     let view = worked_here(bytes.len(), || CallView::read(&document)).await;
-    let mut view = view.map_err(|error| known.refuse(not_understood(error.to_string())))?;
+    let view = view.map_err(|error| known.refuse(not_understood(error.to_string())))?;
+    let put_back =
+        worked_here(bytes.len(), || handle::put_back(shared, &known, server, (&bytes, &document), &view));
+    let Some((filled, back)) = put_back.await? else {
+        let ready = judged(shared, known, (origin, server), (&bytes, &document, view), None);
+        return ready.await;
+    };
+    let parsed = worked_here(filled.len(), || Document::parse(&filled, &limits)).await;
+    let document = parsed.map_err(|error| known.refuse(not_understood(error.to_string())))?;
+    let view = worked_here(filled.len(), || CallView::read(&document)).await;
+    let view = view.map_err(|error| known.refuse(not_understood(error.to_string())))?;
+    judged(shared, known, (origin, server), (&filled, &document, view), Some(back)).await
+}
+
+/// The call with the texts in it that its handles stand for.
+async fn judged(
+    shared: &Arc<Shared>,
+    known: Passage<Known>,
+    (origin, server): (&Origin, Option<&Arc<ServerPlan>>),
+    (bytes, document, mut view): (&Bytes, &Document<'_>, CallView<'_>),
+    handles: Option<PutBack>,
+) -> Result<(), Refusal> {
+    let not_understood = |why: String| Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known).saying(why);
     let named = view.target.as_ref().map(|target| target.text.clone()).unwrap_or_default();
     let server = match server {
         Some(server) => Arc::clone(server),
@@ -115,8 +138,9 @@ async fn call(
             Arc::clone(server)
         }
     };
-    let letter = Letter::of_call(shared, &server, &bytes, &document, &view, Vec::new(), (None, None));
-    let letter = letter.map_err(|refusal| known.refuse(refusal))?;
+    let letter = Letter::of_call(shared, &server, bytes, document, &view, Vec::new(), (None, None));
+    let mut letter = letter.map_err(|refusal| known.refuse(refusal))?;
+    letter.handles = handles;
     let ready = decide(shared, known, &server, letter.into_matter(), Wait::NotAtAll).await?;
     drop(ready);
     Ok(())

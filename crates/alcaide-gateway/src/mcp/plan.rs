@@ -8,7 +8,7 @@ use alcaide_inventory::fact::{Effect, Facts};
 use alcaide_inventory::id::{RouteId, ToolId};
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_inventory::{Name, Plan};
-use alcaide_label::Label;
+use alcaide_label::{Integrity, Label};
 use alcaide_record::Digest;
 use alcaide_seal::digest::sha256;
 use alcaide_wire::json::{Document, Limits};
@@ -26,7 +26,8 @@ pub struct ToolPlan {
     pub pin: Option<Digest>,
     /// What a call does.
     pub effect: Effect,
-    /// What reading its result makes of a task: the join over all that is declared of its parts.
+    /// What reading its result makes of a task: the join over all that is declared of its parts. Who can write what is
+    /// given by handle does not count, since the task does not read it.
     pub label: Label,
     /// Arguments that headers repeat, by the schema that was accepted.
     pub headers: ParamHeaders,
@@ -155,14 +156,15 @@ fn label_of(facts: &Facts) -> Label {
     let whole = facts.output.iter().any(|part| part.pointer.is_empty());
     let start = if whole { Label::CLEAN } else { Label::MISSING };
     facts.output.iter().fold(start, |label, part| {
-        label.join(Label { confidentiality: part.confidentiality, integrity: part.integrity })
+        let read = if facts.is_handled(&part.pointer) { Integrity::Trusted } else { part.integrity };
+        label.join(Label { confidentiality: part.confidentiality, integrity: read })
     })
 }
 
 #[cfg(test)]
 mod tests {
     use alcaide_inventory::fact::OutputFact;
-    use alcaide_label::{Confidentiality, Integrity};
+    use alcaide_label::Confidentiality;
 
     use super::*;
 
@@ -181,6 +183,16 @@ mod tests {
         let mail = part("/body", Integrity::Untrusted, Confidentiality::Public);
         let facts = Facts { output: vec![trusted, mail.clone()], ..Facts::default() };
         assert_eq!(label_of(&facts), Label { integrity: Integrity::Untrusted, ..internal });
-        assert_eq!(label_of(&Facts { output: vec![mail], ..Facts::default() }), Label::MISSING);
+        assert_eq!(label_of(&Facts { output: vec![mail.clone()], ..Facts::default() }), Label::MISSING);
+        // What is given by handle is not read; how confidential it is counts all the same.
+        let handled = vec!["/body".to_owned()];
+        let secret = OutputFact { confidentiality: Confidentiality::Restricted, ..mail.clone() };
+        let facts =
+            Facts { handle_output: handled.clone(), output: vec![secret, facts.output[0].clone()], ..facts };
+        let restricted = Label { confidentiality: Confidentiality::Restricted, ..internal };
+        assert_eq!(label_of(&facts), restricted);
+        // Without a word of the rest, the rest is strangers'.
+        let facts = Facts { output: vec![mail], handle_output: handled, ..Facts::default() };
+        assert_eq!(label_of(&facts), Label::MISSING);
     }
 }

@@ -318,7 +318,7 @@ async fn pass(
     link: Link,
     mut splices: Vec<Splice>,
 ) -> Result<Passed, Refusal> {
-    let Inbound { bytes, document, mut view, era } = inbound;
+    let Inbound { bytes, document, mut view, era, handles } = inbound;
     let place = super::seal::Place { server: Some(server.route), ..caller.place };
     let addressed = view.target.as_ref().map(|target| &*target.text).unwrap_or_default();
     let state_of = format!("{}/{addressed}", view.word);
@@ -357,7 +357,8 @@ async fn pass(
     // Its texts are searched.
     let letter =
         worked_here(bytes.len(), || Letter::of_call(shared, server, bytes, document, &view, splices, to));
-    let letter = letter.await.map_err(|refusal| known.refuse(refusal))?;
+    let mut letter = letter.await.map_err(|refusal| known.refuse(refusal))?;
+    letter.handles = handles;
     // A stream that answers `initialize` is read to its end, because the session's revision stands in it.
     let opens = era == Era::Handshake && view.method == Method::Initialize;
     let gather = opens || caller.answers == Answers::Whole;

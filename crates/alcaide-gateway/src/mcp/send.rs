@@ -15,6 +15,7 @@ use alcaide_wire::mcp::{
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+use super::handle::PutBack;
 use super::plan::{ServerPlan, ToolPlan};
 use super::{down, head, instructions, offer, retry};
 use crate::body::{self, FoundText, Masking};
@@ -48,6 +49,8 @@ pub(crate) struct Letter {
     /// HTTP method and head.
     pub(crate) verb: http::Method,
     pub(crate) headers: HeaderMap,
+    /// Handles that were put back.
+    pub(crate) handles: Option<PutBack>,
 }
 
 /// What of a letter is decided on.
@@ -57,6 +60,7 @@ pub(crate) struct Message {
     matter: Matter,
     found: Vec<FoundText>,
     uninspected: bool,
+    handles: Option<PutBack>,
 }
 
 /// What of a letter is needed to send it.
@@ -165,9 +169,7 @@ impl Act {
     fn tool(shared: &Shared, server: &ServerPlan, view: &CallView<'_>, name: &str) -> Self {
         let target = target(shared, server, name);
         let declared = server.tool(name);
-        let newest = shared.closer.memory().offer(server.route, target.name);
-        let changed =
-            declared.and_then(|tool| tool.pin).zip(newest).is_some_and(|(pin, newest)| pin != newest);
+        let changed = declared.is_some_and(|tool| has_changed(shared, server, tool, target.name));
         Self {
             action: Action::CallTool,
             kind: ActionKind::CallTool,
@@ -184,6 +186,17 @@ impl Act {
             declared: declared.filter(|_| !changed).cloned(),
         }
     }
+}
+
+/// A declared tool, where its definition is the accepted one: what is declared of it says nothing of another.
+pub(super) fn accepted<'s>(shared: &Shared, server: &'s ServerPlan, name: &str) -> Option<&'s ToolPlan> {
+    let named = offer::commitment(shared, server, name);
+    server.tool(name).filter(|tool| !has_changed(shared, server, tool, named))
+}
+
+fn has_changed(shared: &Shared, server: &ServerPlan, tool: &ToolPlan, named: Digest) -> bool {
+    let newest = shared.closer.memory().offer(server.route, named);
+    tool.pin.zip(newest).is_some_and(|(pin, newest)| pin != newest)
 }
 
 /// What of a call acts: all of its parameters, but what the protocol itself keeps in `_meta` and what differs in a retry,
@@ -234,8 +247,8 @@ fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {
 
 impl Letter {
     fn apart(self) -> (Message, Outside) {
-        let Self { bytes, act, matter, found, uninspected, splices, verb, headers } = self;
-        (Message { bytes, act, matter, found, uninspected }, Outside { splices, verb, headers })
+        let Self { bytes, act, matter, found, uninspected, splices, verb, headers, handles } = self;
+        (Message { bytes, act, matter, found, uninspected, handles }, Outside { splices, verb, headers })
     }
 
     /// What of it is decided on.
@@ -273,6 +286,7 @@ impl Letter {
             splices,
             verb: http::Method::POST,
             headers: head::to_server(session, &mirrored),
+            handles: None,
         })
     }
 
@@ -295,6 +309,7 @@ impl Letter {
             splices: Vec::new(),
             verb: http::Method::POST,
             headers: head::to_server(session, &[version]),
+            handles: None,
         }
     }
 
@@ -315,6 +330,7 @@ impl Letter {
             splices: Vec::new(),
             verb,
             headers,
+            handles: None,
         }
     }
 }
@@ -375,6 +391,7 @@ async fn judge(
     server: &ServerPlan,
     declared: Option<&ToolPlan>,
     (label, arguments): (Option<Label>, &[u8]),
+    handles: Option<&PutBack>,
 ) -> Arc<Judged> {
     let (memory, credential) = (shared.closer.memory(), known.who().credential());
     shared.flows.hear(memory, shared.closer.ledger().shelf(), credential).await;
@@ -385,6 +402,7 @@ async fn judge(
         tool: declared,
         reads: label.unwrap_or(Label::MISSING),
         arguments,
+        handles,
         hosts: known.plan().hosts(),
         store: store_of(shared, server, declared),
     }))
@@ -417,11 +435,11 @@ pub(crate) async fn decide(
     message: Message,
     wait: Wait,
 ) -> Result<Ready, Refusal> {
-    let Message { bytes, act, matter, mut found, uninspected } = message;
+    let Message { bytes, act, matter, mut found, uninspected, handles } = message;
     let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
     let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
     let judged = if kind == ActionKind::CallTool {
-        Some(judge(shared, &known, server, declared.as_ref(), (label, &arguments)).await)
+        Some(judge(shared, &known, server, declared.as_ref(), (label, &arguments), handles.as_ref()).await)
     } else {
         None
     };
@@ -475,12 +493,12 @@ pub(crate) async fn send(
     let server = Arc::clone(&reading.server);
     reading.call = Some(known.call());
     let (message, Outside { splices, verb, headers }) = letter.apart();
-    let (bytes, label) = (message.bytes.clone(), message.act.label);
+    let (bytes, label, filled) = (message.bytes.clone(), message.act.label, message.handles.is_some());
     let ready = decide(shared, known, &server, message, Wait::ForPeople).await?;
     let Ready { decided, demands, judged, judged_under, arguments, own } = ready;
     reading.judged.clone_from(&judged);
     let (budgets, meter) = budget::asks(own.iter(), &Usage::default());
-    let edited = !splices.is_empty();
+    let edited = filled || !splices.is_empty();
     let bytes = worked_here(bytes.len(), || edit::apply(&bytes, splices)).await.map_err(|error| {
         decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
     })?;

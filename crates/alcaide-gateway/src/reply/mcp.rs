@@ -5,6 +5,7 @@
 //! stream. Comments, unknown fields and events of other types do not pass; the id of an event, by which a stream is taken
 //! up again, is searched like its message. The gate keeps an open stream alive by comments of its own.
 
+mod handled;
 mod judge;
 mod life;
 mod reading;
@@ -32,7 +33,9 @@ use tokio::time::Instant;
 use self::life::Life;
 pub(crate) use self::reading::{Channel, Reading, Shape, Uris};
 use super::json::{broken, collect, edits, end, reply_limits};
-use super::{Labelled, Lens, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers};
+use super::{
+    Labelled, Lens, PASSED_NAMES, Reader, Released, ReleasedBody, Reply, Source, is_type, released_headers,
+};
 use crate::attempt::Attempt;
 use crate::link::Answer;
 use crate::mcp::refuse::error_of;
@@ -61,6 +64,10 @@ pub(super) async fn release(labelled: Labelled, reading: Arc<Reading>) -> Result
     let mut attempt = raw.attempt;
     let status = head.status;
     let mut headers = released_headers(&head.headers);
+    if reading.handled().is_some() {
+        // What a server writes into ids is its own choice, too.
+        PASSED_NAMES.iter().for_each(|name| drop(headers.remove(*name)));
+    }
     if head.headers.contains_key(header::CONTENT_ENCODING) {
         let refusal = Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound).because("the answer is compressed");
         return Err(end(attempt, End::UpstreamBroken, refusal));
@@ -401,6 +408,9 @@ impl Feed {
             EventMessage::Priming => {
                 self.life.heard();
                 self.resumable = true;
+                if self.reading.handled().is_some() {
+                    return Ok(None);
+                }
                 return Ok(Some(Piece::Event(event.raw().clone())));
             }
             EventMessage::Nothing | EventMessage::Foreign => return Ok(None),
@@ -433,6 +443,9 @@ impl Feed {
             let judged = judge::judge(&self.reading, &self.lens, attempt, data).await?;
             return Ok(Some(if self.reading.gather {
                 Piece::Result(judged)
+            } else if self.reading.handled().is_some() {
+                // Without its id, which is the server's to choose.
+                Piece::Last(SseFrame::unnamed(&judged).write())
             } else if judged == *data {
                 Piece::Last(event.raw().clone())
             } else {
@@ -480,6 +493,10 @@ impl Feed {
         document: &Document<'_>,
     ) -> Result<Option<Piece>, Cut> {
         let Some(attempt) = self.attempt.as_mut() else { return Ok(None) };
+        if self.reading.handled().is_some() {
+            // It could tell, beside the answer, what the answer does not.
+            return Ok(None);
+        }
         let view = worked_here(data.len(), || CallView::read(document))
             .await
             .map_err(|error| Cut::from(broken(&error)))?;

@@ -2,12 +2,13 @@
 //! user said is not.
 
 mod endorse;
+mod handles;
 mod listed;
 
 use std::collections::BTreeMap;
 
 use alcaide_inventory::PlanNumber;
-use alcaide_inventory::fact::{Effect as FactEffect, Facts, OutputFact};
+use alcaide_inventory::fact::{Audience, Effect as FactEffect, Facts, OutputFact};
 use alcaide_inventory::id::TaskId;
 use alcaide_inventory::plan::PlacedTool;
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::super::Lens;
 use super::super::json::{broken, edits, reply_limits};
+use super::handled::hidden;
 use super::{Reading, Shape, Uris};
 use crate::attempt::Attempt;
 use crate::canary;
@@ -29,6 +30,8 @@ pub(super) async fn judge(
     attempt: &mut Attempt,
     bytes: &Bytes,
 ) -> Result<Bytes, (End, Refusal)> {
+    // From here on it is the answer without the texts that are given by handle.
+    let bytes = &worked_here(bytes.len(), || hidden(reading, bytes)).await?;
     let long = bytes.len();
     let document = worked_here(long, || Document::parse(bytes, &reply_limits())).await;
     let document = document.map_err(|error| broken(&error.without_keys()))?;

@@ -129,6 +129,12 @@ impl Reading {
         self.shared.flows.answered(self.origin.closer().memory(), &answered)
     }
 
+    /// Places of the answer whose texts are given by handle; nothing where it is given as it is.
+    pub(crate) fn handled(&self) -> Option<&[String]> {
+        let pointers = self.judged.as_ref().map(|judged| judged.handled())?;
+        (!pointers.is_empty()).then_some(pointers)
+    }
+
     /// The task is about to read something that cannot be read here.
     pub(super) fn cannot_tell(&self) {
         self.shared.flows.forget(self.origin.who().credential().principal.task);

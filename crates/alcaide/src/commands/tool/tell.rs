@@ -81,7 +81,12 @@ pub(super) fn detail(detail: &ToolDetail, color: bool) -> String {
         None => field("effect", "not declared"),
         Some(facts) => {
             field("effect", facts.effect.as_str());
-            for (label, names) in [("control", &facts.control), ("free text", &facts.free_text)] {
+            for (label, names) in [
+                ("control", &facts.control),
+                ("free text", &facts.free_text),
+                ("by handle", &facts.handle_output),
+                ("handles", &facts.takes_handles),
+            ] {
                 if !names.is_empty() {
                     field(label, &visible_line(&names.join(", ")));
                 }

@@ -20,6 +20,7 @@ pub(in crate::commands::policy) struct Recalled {
     carries: Vec<Box<str>>,
     leaks: Vec<Box<str>>,
     look_alikes: Vec<Box<str>>,
+    handles: Vec<Box<str>>,
     over: Vec<Box<str>>,
     flow: Flow<'static>,
 }
@@ -59,6 +60,7 @@ impl Recalled {
             carries: named(&note.carries),
             leaks: named(&note.leaks),
             look_alikes: named(&note.look_alikes),
+            handles: named(&note.handles),
             over: named(&note.over),
             from: content.arguments.clone(),
             flow: Flow {
@@ -92,6 +94,7 @@ impl Recalled {
             carries: &self.carries,
             leaks: &self.leaks,
             look_alikes: &self.look_alikes,
+            handles: &self.handles,
             over: &self.over,
             ..self.flow
         }
@@ -131,6 +134,7 @@ mod tests {
             names: vec![0, 2, u16::MAX],
             unbound: vec![1, 2],
             copied: vec![7],
+            handles: vec![2],
             in_scope: true,
             ..FlowNote::default()
         };
@@ -155,6 +159,7 @@ mod tests {
         );
         let flow = recalled.flow();
         assert_eq!(flow.unbound, [Box::from("to"), Box::from("argument 3")]);
+        assert_eq!(flow.handles, [Box::from("argument 3")]);
         assert!(flow.copied.is_empty() && flow.in_scope && !flow.named);
         assert!(Recalled::of(&plan, Some(tool), None).provenance().is_empty());
     }
