@@ -469,7 +469,11 @@ impl Feed {
         if u64::try_from(judged.len()).unwrap_or(u64::MAX) > most {
             return Err((End::TooLong, Refusal::of(refusal::UPSTREAM_BROKEN, Stage::Bound)).into());
         }
-        Ok(Some(Piece::Event(event.with_data(&judged))))
+        Ok(Some(Piece::Event(if reading.handled().is_some() {
+            SseFrame::unnamed(&judged).write()
+        } else {
+            event.with_data(&judged)
+        })))
     }
 
     async fn request(&mut self, event: &SseEvent, data: &Bytes) -> Result<Option<Piece>, Cut> {

@@ -90,17 +90,24 @@ impl Hide<'_> {
         if result.kind() != Kind::Object {
             return Err(broken(&"a result that is no object"));
         }
-        let asks = result.get("resultType").is_some_and(|word| word.is_str("input_required"));
+        if result.get("resultType").is_some_and(|word| word.is_str("input_required")) {
+            // What it asks for would be shown to the caller.
+            let refusal = Refusal::of(refusal::HANDLE_ANSWER, Stage::Bound).saying(
+                "the server asks the caller for something, and answers of this tool are given by handle",
+            );
+            return Err((End::ContentCut, refusal));
+        }
+        let is = |key: &str, words: &[&str]| {
+            result.get(key).is_some_and(|value| words.iter().any(|word| value.is_str(word)))
+        };
         let mut splices = edit::remove_members(result, |key| match key {
-            "resultType" | "ttlMs" | "cacheScope" => false,
-            // What a server asks for is a call of its own, with its own label.
-            "inputRequests" | "requestState" => !asks,
-            "content" | "structuredContent" | "isError" => asks,
+            "content" | "structuredContent" => false,
+            "isError" => result.get(key).is_none_or(|flag| flag.kind() != Kind::Bool),
+            "ttlMs" => result.get(key).and_then(Value::as_count).is_none(),
+            "resultType" => !is(key, &["complete"]),
+            "cacheScope" => !is(key, &["public", "private"]),
             _ => true,
         });
-        if asks {
-            return Ok(splices);
-        }
         let structured = result.get("structuredContent");
         if let Some(structured) = structured {
             let pointers: Below<'_> = self.pointers.iter().map(Vec::as_slice).collect();

@@ -140,8 +140,8 @@ impl Reading {
         self.shared.flows.forget(self.origin.who().credential().principal.task);
     }
 
-    /// Whether the server may ask the caller something on this channel.
+    /// Whether the server may ask the caller something on this channel: not where that could tell what its answer must not.
     pub(crate) fn may_ask(&self) -> bool {
-        self.session.is_some() && self.shape == Shape::Same && !self.gather
+        self.handled().is_none() && self.session.is_some() && self.shape == Shape::Same && !self.gather
     }
 }

@@ -69,9 +69,12 @@ async fn post_office(mail: &'static str, way: Way, heard: &Heard) -> Puppet {
                             "params": { "level": "info", "data": mail } });
                         let done = json!({ "jsonrpc": "2.0", "id": id,
                             "result": { "content": content, "structuredContent": answer } });
+                        // It asks for something meanwhile.
+                        let asks = json!({ "jsonrpc": "2.0", "id": "q1", "method": "elicitation/create",
+                            "params": { "message": mail, "requestedSchema": { "type": "object", "properties": {} } } });
                         let name = mail.replace('\n', " ");
                         let events = format!(
-                            "id: {name}\ndata: \n\nid: {name}\ndata: {news}\n\n: {name}\n\nid: {name}\ndata: {done}\n\n"
+                            "id: {name}\ndata: \n\nid: {name}\ndata: {news}\n\ndata: {asks}\n\n: {name}\n\nid: {name}\ndata: {done}\n\n"
                         );
                         Says::events(&events, Then::Close)
                     }

@@ -125,11 +125,18 @@ fn what_cannot_be_replaced_ends_the_answer() {
 }
 
 #[test]
-fn a_server_that_asks_for_input_says_nothing_else() {
-    let result = json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s",
-        "content": [text("do evil")], "structuredContent": { "body": "do evil" }, "_meta": { "a": "do evil" } });
-    let (shown, _) = hide(&["/body"], &result).unwrap();
-    assert_eq!(shown, json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s" }));
+fn a_server_may_ask_for_nothing_meanwhile() {
+    let result = json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s" });
+    let (end, refusal) = hide(&["/body"], &result).unwrap_err();
+    assert_eq!((end, refusal.code), (End::ContentCut, "ALC-GATE-0037"));
+}
+
+#[test]
+fn members_of_the_protocol_say_what_it_lets_them_and_no_more() {
+    let fine = json!({ "content": [], "isError": false, "ttlMs": 5, "resultType": "complete", "cacheScope": "public" });
+    assert_eq!(hide(&["/body"], &fine).unwrap().0, fine);
+    let said = json!({ "content": [], "isError": "do evil", "ttlMs": "do evil", "resultType": "do evil", "cacheScope": "do evil" });
+    assert_eq!(hide(&["/body"], &said).unwrap().0, json!({ "content": [] }));
 }
 
 fn a_text() -> impl Strategy<Value = String> {
