@@ -7,6 +7,7 @@
 
 mod endorsed;
 mod kept;
+mod note;
 mod planted;
 mod read;
 mod schema;
@@ -25,13 +26,14 @@ use alcaide_inventory::id::{CallId, RouteId, TaskId, ToolId};
 use alcaide_label::{Integrity, Label, Provenance};
 use alcaide_ledger::{SHELF_TEXT_BYTES_MAX, Shelf};
 use alcaide_memory::Memory;
-use alcaide_record::{Digest, FlowNote, SoFar, WordsGrade};
+use alcaide_record::{Digest, FlowNote, WordsGrade};
 use alcaide_seal::digest::sha256;
 use alcaide_seal::envelope::EnvelopeError;
 use alcaide_seal::words::WordsKey;
 use alcaide_wire::json::{Document, Limits, Value};
 
 use kept::{Kept, Table, Unread, lock};
+use note::note;
 use planted::Planted;
 pub use schema::ArgumentSchema;
 
@@ -553,62 +555,6 @@ fn with_arguments<T>(
     let Ok(document) = &document else { return then(&[]) };
     let names: Vec<String> = document.root().entries().map(|entry| entry.key.into_owned()).collect();
     then(&read::arguments(document.root(), (schema, handles), &names))
-}
-
-/// What the record says of a judgement: places, classes and calls.
-fn note(
-    (made, channels): (&Judgement, &Channels),
-    (schema, handed): (Option<&ArgumentSchema>, &[CallId]),
-    kept: &Mutex<Kept>,
-) -> FlowNote {
-    let places = |names: &[Box<str>]| {
-        let found =
-            names.iter().filter_map(|name| made.origins.iter().position(|origin| origin.name == *name));
-        found.filter_map(|at| u16::try_from(at).ok()).collect::<Vec<u16>>()
-    };
-    let held = lock(kept);
-    let mut sources: Vec<CallId> = made
-        .origins
-        .iter()
-        .filter_map(|origin| Some(held.task.as_ref()?.source(origin.source?)?.call))
-        .chain(handed.iter().copied())
-        .collect();
-    sources.sort_unstable();
-    sources.dedup();
-    let done = made.so_far;
-    FlowNote {
-        argument_bytes: made.argument_bytes,
-        calls: made.calls,
-        carries: places(&made.carries),
-        copied: places(&made.copied),
-        count_over: made.calls_max.is_some_and(|most| made.calls >= most),
-        forgotten: made.forgotten,
-        handles: places(&made.handles),
-        in_scope: made.in_scope,
-        leaks: places(&channels.leaks),
-        look_alikes: places(&channels.look_alikes),
-        names: made
-            .origins
-            .iter()
-            .map(|origin| schema.map_or(u16::MAX, |schema| schema.place(&origin.name)))
-            .collect(),
-        over: places(&made.over),
-        named: made.named,
-        own_words: made.own_words,
-        reaches_out: made.reaches_out,
-        repeats: made.repeats,
-        so_far: SoFar {
-            calls: done.calls,
-            effects: done.effects,
-            read_bytes: done.read_bytes,
-            read_records: done.read_records,
-            tainted_bytes: done.tainted_bytes,
-            tainted_records: done.tainted_records,
-        },
-        sources,
-        targets: made.targets,
-        unbound: places(&made.unbound),
-    }
 }
 
 #[cfg(test)]
