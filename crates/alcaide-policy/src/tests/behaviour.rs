@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use alcaide_finding::Class;
 use alcaide_inventory::declare::Standing;
 use alcaide_inventory::{Actor, HumanId, Moment, WorkloadId};
@@ -5,7 +7,8 @@ use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 
 use super::*;
 use crate::{
-    Action, Approver, CODE_FORBIDDEN, CODE_NOT_PERMITTED, CODE_UNCLEAR, CODE_UNKNOWN, Outcome, Verdict,
+    Action, Approver, CODE_FORBIDDEN, CODE_NOT_PERMITTED, CODE_UNCLEAR, CODE_UNKNOWN, Flow, Outcome, SoFar,
+    Verdict,
 };
 
 fn word(compiled: &Compiled, ask: &Ask<'_>) -> &'static str {
@@ -21,6 +24,19 @@ fn it_is_shared_by_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Compiled>();
     shared::<Decision>();
+}
+
+#[test]
+fn a_decision_is_found_again_until_a_count_reaches_what_a_policy_asks_about() {
+    let compiled = compiled(&[]);
+    let decided = |repeats, read_bytes| {
+        let so_far = SoFar { calls: repeats, read_bytes, ..SoFar::default() };
+        let flow = Flow { repeats, calls: repeats, so_far, in_scope: true, ..Flow::default() };
+        compiled.decide(&with(post(agent(INVOICE_BOT)), Context { flow, ..Context::default() }))
+    };
+    assert!(Arc::ptr_eq(&decided(0, 0), &decided(3, 1 << 30)));
+    assert!(!Arc::ptr_eq(&decided(3, 0), &decided(5, 0)));
+    assert_eq!((decided(3, 0).outcome.as_str(), decided(5, 0).outcome.as_str()), ("allow", "ask"));
 }
 
 #[test]
