@@ -136,6 +136,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "killed" => "Stopped. Every token that it held is dead, and open answers were cut.",
         "unkilled" => "It may act again, with new tokens.",
         "accepted" => "Accepted as it is now.",
+        "declared" => "Declared. It holds for the next call.",
         "approved" => "Answered with yes. The agent may send exactly this call once.",
         "denied" => "Answered with no.",
         "all-approved" => {

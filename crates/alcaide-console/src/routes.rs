@@ -62,8 +62,11 @@ routes! {
     post "/agents/{agent}/kill" Known Some(Operation::Kill), agents::kill, "stop an agent";
     get "/agents/{agent}/unkill" Known SEE, agents::unkill_ask, "whether to let an agent act again";
     post "/agents/{agent}/unkill" Known Some(Operation::Unkill), agents::unkill, "let a stopped agent act again";
+    post "/agents/{agent}/task" Known Some(Operation::Task), begin::begin, "begin a task: words typed here are attested";
     get "/tools" Known SEE, tools::list, "tools and their pins";
     get "/tools/{server}/{tool}" Known SEE, tools::show, "one tool, and what changed of it";
+    get "/tools/{server}/{tool}/facts" Known SEE, facts::show, "what its owner declares about a tool";
+    post "/tools/{server}/{tool}/facts" Known Some(Operation::Apply), facts::declare, "declare facts about a tool";
     post "/tools/{server}/{tool}/accept" Known Some(Operation::AcceptPin), tools::accept, "accept a tool as it is now";
     post "/tools/{server}/{tool}/quarantine" Known Some(Operation::QuarantineTool), tools::quarantine, "take back that a tool was accepted";
     post "/sources/{server}/quarantine" Known Some(Operation::QuarantineSource), reach::hold, "hold back a server: nothing is sent to it any more";

@@ -96,6 +96,8 @@ pub enum Operation {
     Enrol,
     /// Remove a client credential.
     CredentialRemove,
+    /// Start a task of one's own in the console.
+    Task,
     /// Start a task for another person. Each person may start tasks of their own.
     TaskForOthers,
     /// Mint an office token for another person.
@@ -126,7 +128,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, for tests and for the page that explains roles.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Apply,
         Self::ApplyPolicies,
         Self::Rollback,
@@ -135,6 +137,7 @@ impl Operation {
         Self::SecretChange,
         Self::Enrol,
         Self::CredentialRemove,
+        Self::Task,
         Self::TaskForOthers,
         Self::OfficeTokenForOthers,
         Self::Kill,
@@ -167,7 +170,9 @@ impl Operation {
             | Self::Backup
             | Self::OpenLink => &[Administrator],
             Self::ApplyPolicies => &[Administrator, PolicyAuthor],
-            Self::See | Self::SeeActivity => &[Viewer, Approver, PolicyAuthor, Administrator, Auditor],
+            Self::Task | Self::See | Self::SeeActivity => {
+                &[Viewer, Approver, PolicyAuthor, Administrator, Auditor]
+            }
             // A person's token is minted for that person alone; the operator bootstraps.
             Self::OfficeTokenForOthers => &[],
             Self::Kill | Self::AcceptPin | Self::QuarantineTool | Self::QuarantineSource => {
@@ -195,6 +200,7 @@ impl Operation {
             Self::SecretChange => "change upstream secrets",
             Self::Enrol => "open an enrolment",
             Self::CredentialRemove => "remove a credential",
+            Self::Task => "start a task of one's own",
             Self::TaskForOthers => "start a task for somebody else",
             Self::OfficeTokenForOthers => "mint an office token for somebody else",
             Self::Kill => "stop an actor",
@@ -224,12 +230,12 @@ mod tests {
     fn the_table_is_what_the_design_says() {
         let by_role = |role| Operation::ALL.into_iter().filter(|op| with(role).may(*op)).collect::<Vec<_>>();
         use Operation::*;
-        assert_eq!(by_role(Role::Viewer), [See, SeeActivity]);
-        assert_eq!(by_role(Role::Auditor), [See, SeeActivity]);
-        assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity]);
+        assert_eq!(by_role(Role::Viewer), [See, SeeActivity, Task]);
+        assert_eq!(by_role(Role::Auditor), [See, SeeActivity, Task]);
+        assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity, Task]);
         assert_eq!(
             by_role(Role::Approver),
-            [See, SeeActivity, Kill, AcceptPin, QuarantineTool, QuarantineSource, Approve, Deny]
+            [See, SeeActivity, Task, Kill, AcceptPin, QuarantineTool, QuarantineSource, Approve, Deny]
         );
         let administrator = by_role(Role::Administrator);
         assert_eq!(administrator.len(), Operation::ALL.len() - 3);

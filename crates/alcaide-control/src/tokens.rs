@@ -16,7 +16,9 @@ use alcaide_identity::{
     Verified, narrow,
 };
 use alcaide_inventory::declare::{DpopRule, Grant, Role};
-use alcaide_inventory::{Actor, CredentialId, HumanId, Moment, Principal, RunId, TaskId, TokenId, UnitId};
+use alcaide_inventory::{
+    Actor, AgentId, CredentialId, HumanId, Moment, Principal, RunId, TaskId, TokenId, UnitId,
+};
 use alcaide_record::{Event, Issued, TokenKind};
 use alcaide_seal::digest::{Sha256Digest, sha256};
 use alcaide_seal::words::WORDS_BYTES_MAX;
@@ -276,6 +278,27 @@ impl Office {
             client_id: by.human().map_or_else(|| "operator".to_owned(), |human| human.to_string()),
         };
         self.grant(request, parent, (of, commitment)).await
+    }
+
+    /// A token for one task that a person begins in the console, where they typed what they want in their own words: these are
+    /// attested. It lives as long as a task's token can; the agent's program is given it by hand.
+    ///
+    /// # Errors
+    /// [`OfficeError::Forbidden`], [`OfficeError::Request`] if nobody is behind it, and as [`Office::task_token`].
+    pub async fn begin_task(&self, by: &By, agent: AgentId, words: &str) -> Result<Granted, OfficeError> {
+        self.allow(by, Operation::Task).await?;
+        let nobody = OfficeError::Request { why: "a task is begun on a person's behalf" };
+        let order = TaskOrder {
+            actor: Actor::Agent(agent),
+            subject: by.human().ok_or(nobody)?,
+            words: (!words.is_empty()).then(|| SecretText::copy_of(words)),
+            run: None,
+            life: TOKEN_LIFE_MAX,
+            bind_to: None,
+            scope: None,
+            task: None,
+        };
+        self.task_token(by, order).await
     }
 
     /// Puts a person's words on the shelf, sealed for the gate; durable when it returns. The same words are sealed once, as

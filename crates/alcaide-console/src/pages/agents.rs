@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use crate::Console;
 use crate::door::{Sent, Visitor};
 use crate::page::{Fault, Page, form_token, see_other};
-use crate::pages::{After, activity, report};
+use crate::pages::{After, activity, begin, report};
 use crate::words::{badge, facts, far, id, money, number, when};
 
 /// Calls that an agent's page shows.
@@ -89,6 +89,7 @@ pub(crate) async fn show(
     let body = html! {
         p.lead { "One agent: whether it may act, who answers for it, and what it did." }
         (standing(&agent, &visitor.0))
+        (begin::form(&agent, &visitor.0))
         section.card {
             h2 { "Who answers for it, what it may" }
             (facts([

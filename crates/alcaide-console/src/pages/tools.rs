@@ -21,7 +21,7 @@ pub(crate) async fn list(State(console): State<Console>, visitor: Visitor) -> Re
     let body = html! {
         p.lead { "A tool's name, description, schemas and annotations are pinned when somebody accepts them. What is new or changed is not offered to agents until it is accepted." }
         @if tools.is_empty() {
-            p.empty { "No server has offered a tool yet, and none is declared. When an agent first lists a server's tools, they stand here; a tool is declared with " code { "alcaide tool declare" } "." }
+            p.empty { "No server has offered a tool yet, and none is declared. When an agent first lists a server's tools, they stand here; a tool can be declared before that with " code { "alcaide tool declare" } "." }
         } @else {
             @if waiting == 0 { section.card.good { h2 { "Nothing waits to be accepted" } } }
             @else { section.card.warn { h2 { @if waiting == 1 { "One tool waits" } @else { (waiting) " tools wait" } " to be accepted" } p { "Look at what each is, then accept it or leave it." } } }
@@ -96,6 +96,7 @@ pub(crate) async fn show(
             (facts([
                 ("state", Some(state(tool.state))),
                 ("effect", Some(html! { (word(&tool.effect)) @if tool.id.is_none() { " – nobody has declared it, so the gravest is assumed" } })),
+                ("facts", tool.name.as_ref().map(|_| html! { a href={ (address(tool)) "/facts" } { @if tool.id.is_some() { "what its owner declared" } @else { "declare what it does" } } })),
                 ("accepted pin", tool.accepted.as_ref().map(|pin| html! { code.long { (pin) } })),
                 ("offered pin", tool.offered.as_ref().map(|pin| html! { code.long { (pin) } })),
                 ("its reach", tool.id.map(|_| html! { a href={ (address(tool)) "/reach" } { "what its answers touched" } })),
@@ -117,7 +118,7 @@ fn answers(tool: &ToolView, session: &Session) -> Markup {
     html! {
         @if let Some(pin) = open {
             @if tool.id.is_none() {
-                p.quiet { "It can be accepted once its owner has declared what a call does: " code { "alcaide tool declare" } "." }
+                p.quiet { "It can be accepted once its owner has " a href={ (here) "/facts" } { "declared what a call does" } "." }
             } @else if !session.by.may(Operation::AcceptPin) {
                 p.quiet { "An approver or an administrator can accept it." }
             } @else {

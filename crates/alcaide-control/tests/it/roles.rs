@@ -37,6 +37,10 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
         Operation::SecretChange => office.secret_set(by, name(), SecretText::copy_of("")).await.map(|_| ()),
         Operation::Enrol => office.enrolment_open(by, bot).await.map(|_| ()),
         Operation::CredentialRemove => office.credential_remove(by, CredentialId::from_bits(1)).await,
+        Operation::Task => match bot {
+            Actor::Agent(agent) => office.begin_task(by, agent, "x").await.map(|_| ()),
+            _ => unreachable!("the bot is an agent"),
+        },
         Operation::TaskForOthers => {
             let order = TaskOrder {
                 actor: bot,

@@ -9,6 +9,8 @@ use alcaide_console::routes::ROUTES;
 use alcaide_inventory::declare::Role;
 use alcaide_serve::Door;
 use alcaide_testkit::{ModelServer, Script, node, python};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use questions::asked;
@@ -212,6 +214,64 @@ fn each_role_does_in_the_console_what_the_table_says() {
     assert!(late.status == 409 && late.body.contains("ALC-OFFICE-0003"), "{late:?}");
     let denied = house.ok(&["log", "follow", "--once", "--from", "0"]);
     assert!(denied.matches("denied   ALC-OFFICE-0001, to vic").count() >= 5, "{denied}");
+}
+
+/// A value as it stands in a form.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[test]
+fn a_task_is_begun_with_words_that_are_typed() {
+    let house = furnished();
+    let vic = Guest::named(&house, "vic");
+    let page = vic.get(&house, "/agents/bot").body;
+    assert!(page.contains("Begin a task for it"), "{page}");
+    let words = "Pay <b>7 EUR</b> to Zoë";
+    let begun = vic.post(&house, "/agents/bot/task", &format!("&words={}", escaped(words)));
+    assert_eq!(begun.status, 200, "{begun:?}");
+    assert!(begun.body.contains("Pay &lt;b&gt;7 EUR&lt;/b&gt; to Zoë"), "{begun:?}");
+    let (_, rest) = begun.body.split_once("aria-label=\"Credential of the task\">").unwrap();
+    let token = rest.split_once('<').unwrap().0;
+    let claims = token.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let (_, task) = begun.body.split_once("/tasks/").unwrap();
+    assert_eq!(claims["txn"].as_str(), task.split_once('"').map(|(task, _)| task), "{claims}");
+    // It names words by a digest; the record has the same commitment for the same words only.
+    let issued = house.ok(&["log", "follow", "--once", "--from", "0", "--json"]);
+    assert!(!issued.contains("Zoë") && !begun.head.contains("Zoë"), "{issued}");
+    assert!(claims.to_string().matches("Zoë").count() == 0, "{claims}");
+    // Who is not known cannot, and a stopped agent gets none.
+    let ana = Guest::named(&house, "ana");
+    assert_eq!(ana.post(&house, "/agents/bot/kill", "").status, 303);
+    let late = vic.post(&house, "/agents/bot/task", "&words=x");
+    assert!(matches!(late.status, 403 | 409), "{late:?}");
+    assert!(!vic.get(&house, "/agents/bot").body.contains("Begin a task for it"));
+}
+
+#[test]
+fn facts_of_a_tool_are_declared_by_a_form() {
+    let house = furnished();
+    let tool = tool_of(&house);
+    let ana = Guest::named(&house, "ana");
+    let page = ana.get(&house, &format!("/tools/{tool}/facts")).body;
+    assert!(page.contains("It is declared") && page.contains("effect = &quot;read&quot;"), "{page}");
+    let send = |text: &str| {
+        let fields = format!("&declared=yes&facts={}", escaped(text));
+        ana.post(&house, &format!("/tools/{tool}/facts"), &fields)
+    };
+    let text =
+        "schema = 1\r\n[[tool]]\r\nserver = \"files\"\r\nname = \"read_file\"\r\neffect = \"outbound\"\r\n";
+    let done = send(text);
+    let place = format!("/tools/{tool}?done=declared");
+    assert_eq!((done.status, done.header("location")), (303, Some(place.as_str())), "{done:?}");
+    assert_eq!(house.json(&["export"])["tools"][0]["effect"], "outbound");
+    let before = house.json(&["export"]);
+    for wrong in ["effect = \"sideways\"", "schema = 1\n", &text.replace("read_file", "other")] {
+        let told = send(wrong);
+        assert!(told.status == 400 && told.body.contains("ALC-OFFICE-0002"), "{wrong}: {told:?}");
+    }
+    assert_eq!(house.json(&["export"]), before);
 }
 
 #[test]
