@@ -208,6 +208,7 @@ fn read(
         args: looked.args,
         uninspected: looked.uninspected,
         tool_changed: false,
+        claim: None,
         judged: None,
     })
 }

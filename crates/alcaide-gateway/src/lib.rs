@@ -21,6 +21,7 @@ pub mod content;
 pub mod flow;
 pub mod gate;
 mod hush;
+pub mod labels;
 pub mod leaf;
 pub mod lease;
 pub mod link;

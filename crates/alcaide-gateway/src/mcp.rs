@@ -8,14 +8,14 @@
 //! | [`union`] | all servers as one |
 //! | [`batch`] | several messages in one body |
 //! | [`listed`] | calls that an agent is about to make, judged before it makes them |
-//! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
+//! | [`send`] | one message through the passage, with what [`peer`]s say of it; [`aside`] one of the gate's own, [`down`] one of a server's |
 //! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
 //! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
 //! | [`seal`], [`state`] | what callers carry, what the gate holds meanwhile |
 //! | [`head`], [`refuse`], [`retry`] | HTTP heads, how no is said, how a call comes again |
 
-mod aside;
+pub(crate) mod aside;
 mod batch;
 pub(crate) mod down;
 pub(crate) mod ending;
@@ -25,6 +25,7 @@ pub(crate) mod instructions;
 pub(crate) mod kept;
 mod listed;
 pub(crate) mod offer;
+mod peer;
 pub mod plan;
 mod reach;
 pub(crate) mod refuse;
