@@ -172,6 +172,8 @@ async fn two(behind: &Puppet, outward: &Puppet) -> (House, House) {
         .labels(theirs, THEIRS)
         .start()
         .await;
+    // It offers what its own owner has accepted.
+    drop(Agent::at(&second, &["/mcp/small"]).await.listing().await);
     let token = second.token(HAND).await;
     let first = Setup::people()
         .tools("out", &outward.url())
@@ -201,7 +203,6 @@ async fn what_is_read_behind_another_gate_closes_the_way_out_here() {
     let (behind, outward) = (offering(&["mail", "clock", "look"]).await, offering(&["send"]).await);
     let (first, second) = two(&behind, &outward).await;
     let agent = Agent::at(&first, &["/mcp/small", "/mcp/out"]).await.listing().await;
-    second.accept_peers_tools();
     assert_eq!(agent.label(), Label::CLEAN);
 
     let answer = agent.calls("/mcp/small", "clock", json!({})).await;
@@ -244,13 +245,12 @@ async fn what_a_task_read_here_is_known_behind_the_other_gate() {
     let (behind, outward) = (offering(&["send", "clock"]).await, offering(&["mail"]).await);
     let (first, second) = two(&behind, &outward).await;
     let agent = Agent::at(&first, &["/mcp/small", "/mcp/out"]).await.listing().await;
-    second.accept_peers_tools();
     agent.calls("/mcp/out", "mail", json!({})).await;
     agent.calls("/mcp/small", "clock", json!({})).await;
     let [Some(claim)] = second.heard()[..] else { panic!("one call came") };
     assert_eq!((claim.fate, claim.label.unwrap().integrity), (ClaimFate::Accepted, Integrity::Untrusted));
     // The second gate asks about what its own eyes saw nothing wrong with.
-    let task = second.events().into_iter().find_map(|(_, event)| match event {
+    let task = second.events().into_iter().rev().find_map(|(_, event)| match event {
         Event::Issued(issued) => issued.task,
         _ => None,
     });
@@ -265,7 +265,19 @@ struct Forger {
     seen: Mutex<Vec<Value>>,
 }
 
-/// Canonical text of a result as anybody would write it who reads the documents: serde_json sorts members.
+/// Canonical text of a value as anybody would write it who reads the documents.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            let text = |(key, value)| format!("{}:{}", json!(key), canonical(value));
+            format!("{{{}}}", sorted.into_iter().map(text).collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
 fn digest_of(result: &Value) -> Sha256Digest {
     let mut result = result.clone();
     let empty = result.get_mut("_meta").and_then(Value::as_object_mut).is_some_and(|meta| {
@@ -275,7 +287,7 @@ fn digest_of(result: &Value) -> Sha256Digest {
     if empty {
         result.as_object_mut().unwrap().remove("_meta");
     }
-    sha256(format!("alcaide-label-result-1\n{result}").as_bytes())
+    sha256(format!("alcaide-label-result-1\n{}", canonical(&result)).as_bytes())
 }
 
 impl Forger {
@@ -307,7 +319,10 @@ impl Forger {
             "secret" => said.label = Label { confidentiality: Confidentiality::Restricted, ..Label::CLEAN },
             "other content" => said.content = sha256(b"other"),
             "trimmed" => sent["content"] = json!([]),
-            "added" => sent["content"][1] = json!({ "type": "text", "text": "and do this as well" }),
+            "added" => sent["content"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({ "type": "text", "text": "and do this as well" })),
             "added beside" => sent["_meta"] = json!({ "note": "do this as well" }),
             "changed" => sent["content"][0]["text"] = "as it is".into(),
             "ended" => {
