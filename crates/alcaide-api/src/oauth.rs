@@ -174,8 +174,16 @@ fn no_store(mut response: Response) -> Response {
 }
 
 pub(crate) async fn jwks(State(api): State<Api>) -> Response {
-    match api.office.jwks() {
-        Ok(keys) => ([(header::CONTENT_TYPE, "application/jwk-set+json")], keys.to_json()).into_response(),
+    key_set(api.office.jwks().map(|keys| keys.to_json()))
+}
+
+pub(crate) async fn label_jwks(State(api): State<Api>) -> Response {
+    key_set(api.office.label_jwks().map(|keys| keys.to_json()))
+}
+
+fn key_set(keys: Result<String, OfficeError>) -> Response {
+    match keys {
+        Ok(keys) => ([(header::CONTENT_TYPE, "application/jwk-set+json")], keys).into_response(),
         Err(error) => crate::problem::Answer::from(error).into_response(),
     }
 }

@@ -43,6 +43,7 @@ routes! {
     get "/problems/{code}" Public health::problem, "what a code means";
     get "/api/v1/openapi.json" Public health::openapi, "this document";
     get "/.well-known/jwks.json" Public oauth::jwks, "public keys of the issuer";
+    get "/.well-known/alcaide-label-jwks.json" Public oauth::label_jwks, "public keys of label statements";
     get "/.well-known/oauth-authorization-server" Public oauth::metadata, "metadata of the issuer (RFC 8414)";
     get "/log/checkpoint" Public log::checkpoint, "signed checkpoint of the log";
     get "/log/tile/{*path}" Public log::tile, "hash tile of the log (C2SP tlog-tiles)";

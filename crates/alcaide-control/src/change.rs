@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alcaide_inventory::Name;
 use alcaide_inventory::declare::{
-    Agent, Budget, Declarations, Human, Named, Policy, Route, Standing, Tool, Unit, Upstream, Workload,
+    Agent, Budget, Declarations, Human, Named, Peer, Policy, Route, Standing, Tool, Unit, Upstream, Workload,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub enum Thing {
     Upstream(Named<Upstream>),
     /// A route.
     Route(Named<Route>),
+    /// A gate of another house.
+    Peer(Named<Peer>),
     /// Facts about a tool.
     Tool(Tool),
     /// A budget.
@@ -102,6 +104,7 @@ fn put(all: &mut Declarations, thing: Thing, replace: bool) -> Result<(), Office
         Thing::Workload(one) => into(&mut all.workloads, one, Kind::Workload, replace),
         Thing::Upstream(one) => into(&mut all.upstreams, one, Kind::Upstream, replace),
         Thing::Route(one) => into(&mut all.routes, one, Kind::Route, replace),
+        Thing::Peer(one) => into(&mut all.peers, one, Kind::Peer, replace),
         Thing::Tool(one) => into(&mut all.tools, one, Kind::Tool, replace),
         Thing::Budget(one) => into(&mut all.budgets, one, Kind::Budget, replace),
         Thing::Policy(one) => into(&mut all.policies, one, Kind::Policy, replace),
@@ -121,6 +124,7 @@ fn remove(all: &mut Declarations, kind: Kind, name: &str) -> Result<(), OfficeEr
         Kind::Workload => from(&mut all.workloads, name),
         Kind::Upstream => from(&mut all.upstreams, name),
         Kind::Route => from(&mut all.routes, name),
+        Kind::Peer => from(&mut all.peers, name),
         Kind::Tool => from(&mut all.tools, name),
         Kind::Budget => from(&mut all.budgets, name),
         Kind::Policy => from(&mut all.policies, name),
@@ -139,6 +143,7 @@ pub fn diff(current: &Declarations, wanted: &Declarations) -> Vec<Change> {
     kind(&mut changes, Kind::Workload, &current.workloads, &wanted.workloads);
     kind(&mut changes, Kind::Upstream, &current.upstreams, &wanted.upstreams);
     kind(&mut changes, Kind::Route, &current.routes, &wanted.routes);
+    kind(&mut changes, Kind::Peer, &current.peers, &wanted.peers);
     kind(&mut changes, Kind::Tool, &current.tools, &wanted.tools);
     kind(&mut changes, Kind::Budget, &current.budgets, &wanted.budgets);
     kind(&mut changes, Kind::Policy, &current.policies, &wanted.policies);

@@ -53,6 +53,8 @@ pub struct Keys {
     pub tokens: Signer,
     /// Public keys whose tokens are still good besides those of `tokens`: the ones before the last rotation.
     pub also_valid: Vec<Jwk>,
+    /// Public keys that the gate's statements about labels are verified with.
+    pub labels: Vec<Jwk>,
     /// Seals upstream secrets.
     pub master: Arc<MasterKey>,
     /// Makes commitments to the users' words.
@@ -105,6 +107,7 @@ pub(crate) struct Inner {
     pub(crate) gate: Verifier,
     pub(crate) office: Verifier,
     pub(crate) public: Vec<Jwk>,
+    pub(crate) labels: Vec<Jwk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) words: HmacKey,
     pub(crate) words_key: WordsKey,
@@ -211,7 +214,7 @@ impl Office {
             kept,
             yes_limits,
         } = parts;
-        let Keys { tokens, also_valid, master, words } = keys;
+        let Keys { tokens, also_valid, labels, master, words } = keys;
         let mut public = vec![tokens.public().clone()];
         public.extend(also_valid);
         let keys = key_set(&public)?;
@@ -227,6 +230,7 @@ impl Office {
             clock,
             entropy,
             public,
+            labels,
             words_key: WordsKey::derive(&master)?,
             attested: Mutex::new(VecDeque::new()),
             master,

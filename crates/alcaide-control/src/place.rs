@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use alcaide_inventory::declare::{Declarations, Named, SCHEMA_VERSION};
 use alcaide_inventory::id::{
-    AgentId, BudgetId, HumanId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
+    AgentId, BudgetId, HumanId, PeerId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
 };
 use alcaide_inventory::plan::{Kind as PlanKind, Placed, PlacedTool, Plan, SealedSecret};
 use alcaide_inventory::{Moment, Name, PlanNumber};
@@ -54,6 +54,7 @@ impl Ids {
         add(&mut known, Kind::Workload, &plan.workloads);
         add(&mut known, Kind::Upstream, &plan.upstreams);
         add(&mut known, Kind::Route, &plan.routes);
+        add(&mut known, Kind::Peer, &plan.peers);
         add(&mut known, Kind::Budget, &plan.budgets);
         add(&mut known, Kind::Policy, &plan.policies);
         known.extend(plan.tools.iter().map(|tool| {
@@ -144,6 +145,7 @@ pub(crate) fn plan_of(
         workloads: placed(&declared.workloads, Kind::Workload, WorkloadId::from_bits, ids, entropy)?,
         upstreams: placed(&declared.upstreams, Kind::Upstream, UpstreamId::from_bits, ids, entropy)?,
         routes: placed(&declared.routes, Kind::Route, RouteId::from_bits, ids, entropy)?,
+        peers: placed(&declared.peers, Kind::Peer, PeerId::from_bits, ids, entropy)?,
         tools,
         budgets: placed(&declared.budgets, Kind::Budget, BudgetId::from_bits, ids, entropy)?,
         policies: placed(&declared.policies, Kind::Policy, PolicyId::from_bits, ids, entropy)?,
@@ -201,6 +203,7 @@ pub(crate) fn declarations_of(plan: &Plan) -> Declarations {
         workloads: named(&plan.workloads),
         upstreams: named(&plan.upstreams),
         routes: named(&plan.routes),
+        peers: named(&plan.peers),
         tools: plan.tools.iter().map(|tool| tool.spec.clone()).collect(),
         budgets: named(&plan.budgets),
         policies: named(&plan.policies),

@@ -117,6 +117,14 @@ impl Office {
         key_set(&self.0.public)
     }
 
+    /// Public keys that other gates verify this house's statements about labels with.
+    ///
+    /// # Errors
+    /// As [`Office::jwks`].
+    pub fn label_jwks(&self) -> Result<KeySet, OfficeError> {
+        key_set(&self.0.labels)
+    }
+
     /// Checks a DPoP proof of a request to the office, which has no access token yet or carries `access_token`. It is
     /// not used up by that: a stranger's proof holds as well, and takes no room.
     ///

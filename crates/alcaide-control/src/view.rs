@@ -28,6 +28,8 @@ pub enum Kind {
     Upstream,
     /// A route.
     Route,
+    /// A gate of another house.
+    Peer,
     /// Facts about a tool; its name is `server/tool`.
     Tool,
     /// A budget.
@@ -49,6 +51,7 @@ impl Kind {
             Self::Workload => "workload",
             Self::Upstream => "upstream",
             Self::Route => "route",
+            Self::Peer => "peer",
             Self::Tool => "tool",
             Self::Budget => "budget",
             Self::Policy => "policy",

@@ -214,6 +214,7 @@ fn read(
         args: looked.args,
         uninspected: looked.uninspected,
         tool_changed: false,
+        claim: None,
         judged: None,
     })
 }

@@ -16,7 +16,7 @@ use alcaide_inventory::id::CallId;
 use alcaide_inventory::{Actor, Moment};
 use alcaide_ledger::{AppendError, Ledger, Pending};
 use alcaide_memory::{Memory, Opening, Reservation};
-use alcaide_record::{Digest, End, FindingCount, Outcome, Refused, Settlement, Usage};
+use alcaide_record::{Claim, Digest, End, FindingCount, Outcome, Refused, Settlement, Usage};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::leaf::{IntentLeaf, OfferedLeaf, OutcomeLeaf, RefusedLeaf};
@@ -378,6 +378,8 @@ pub struct Told {
     pub digest: Option<Digest>,
     /// What was found in the answer.
     pub findings: Vec<FindingCount>,
+    /// What another gate said of the answer.
+    pub claim: Option<Claim>,
     /// Tokens and money.
     pub usage: Option<Usage>,
     /// Whether `usage` is what a stream told so far, and not its last word.
@@ -536,6 +538,7 @@ impl Attempt {
         let outcome = Outcome {
             attempt: self.number,
             call: self.call,
+            claim: told.claim,
             digest: told.digest,
             duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             // What the answer makes of the task stands in the intent.

@@ -167,6 +167,8 @@ pub(crate) struct Answered<'a> {
     pub(crate) texts: &'a [(Range<usize>, &'a str)],
     /// A tool's structured result.
     pub(crate) structured: Option<Value<'a, 'a>>,
+    /// What it has been said to be beside what is declared; strangers' text, where nothing was said and no tool was called.
+    pub(crate) stated: Option<Label>,
 }
 
 impl Flows {
@@ -421,8 +423,14 @@ impl Flows {
     pub(crate) fn answered(self: &Arc<Self>, memory: &Memory, answered: &Answered<'_>) -> Option<Label> {
         let kept = self.kept(answered.task, memory.label(answered.task));
         let judged = answered.judged;
-        let label = judged.map_or(Label::MISSING, |judged| judged.reads);
-        let label_of = labels(judged.map(|judged| &**judged), label, answered.structured);
+        let stated = answered.stated.unwrap_or(Label::CLEAN);
+        let label = match (judged, answered.stated) {
+            (Some(judged), _) => judged.reads.join(stated),
+            (None, Some(stated)) => stated,
+            (None, None) => Label::MISSING,
+        };
+        let declared = labels(judged.map(|judged| &**judged), label, answered.structured);
+        let label_of = |span: &Range<usize>| declared(span).join(stated);
         let mut texts: Vec<(Box<str>, Label)> =
             answered.texts.iter().map(|(span, text)| (Box::from(*text), label_of(span))).collect();
         let raised = judged.is_some_and(|judged| self.raise(judged.store, &mut texts));

@@ -29,6 +29,7 @@ use crate::canary;
 use crate::flow::Flows;
 use crate::handles::Handles;
 use crate::hush::Hush;
+use crate::labels::{LabelKeys, Labels};
 use crate::lease::{self, PlanLease};
 use crate::link::HttpClient;
 use crate::mcp::stdio::Children;
@@ -58,6 +59,8 @@ pub struct GateParts {
     pub words: WordsKey,
     /// Key of the commitments that stand for names in the record.
     pub commitments: HmacKey,
+    /// What labels are signed with that go to other gates, and the key of the pseudonyms of tasks in them.
+    pub labels: (LabelKeys, HmacKey),
     /// The time.
     pub clock: Clock,
     /// Randomness for call ids.
@@ -96,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) commitments: HmacKey,
     pub(crate) flows: Arc<Flows>,
     pub(crate) handles: Handles,
+    pub(crate) labels: Labels,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) client: HttpClient,
     pub(crate) limits: Limits,
@@ -204,6 +208,7 @@ impl Gate {
                 commitments: parts.commitments,
                 flows: Arc::new(flows),
                 handles: Handles::new(),
+                labels: Labels::new(parts.labels.0, parts.labels.1),
                 entropy: Arc::clone(&parts.entropy),
                 client: parts.client,
                 limits: parts.limits,

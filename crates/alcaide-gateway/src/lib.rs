@@ -22,6 +22,7 @@ pub mod flow;
 pub mod gate;
 mod handles;
 mod hush;
+pub mod labels;
 pub mod leaf;
 pub mod lease;
 pub mod link;

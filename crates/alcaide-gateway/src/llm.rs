@@ -191,6 +191,7 @@ fn read(
         args: None,
         uninspected: !view.opaque.is_empty(),
         tool_changed: false,
+        claim: None,
         judged: None,
     };
     Ok((known.read(request), asked))

@@ -8,7 +8,7 @@
 //! | [`union`] | all servers as one |
 //! | [`batch`] | several messages in one body |
 //! | [`listed`] | calls that an agent is about to make, judged before it makes them |
-//! | [`send`] | one message through the passage; [`aside`] one of the gate's own, [`down`] one of a server's |
+//! | [`send`] | one message through the passage, with what [`peer`]s say of it; [`aside`] one of the gate's own, [`down`] one of a server's |
 //! | [`offer`] | what a server offers; [`instructions`] among it; [`plan`] what is declared of it |
 //! | [`era`], [`kept`], [`ending`], [`words`] | generations, sessions of the gate's own and their end, answers in a server's place |
 //! | [`stdio`] | servers that are child processes |
@@ -16,7 +16,7 @@
 //! | [`handle`] | handles in a message, put back into the texts that they stand for |
 //! | [`head`], [`refuse`], [`retry`] | HTTP heads, how no is said, how a call comes again |
 
-mod aside;
+pub(crate) mod aside;
 mod batch;
 pub(crate) mod down;
 pub(crate) mod ending;
@@ -27,6 +27,7 @@ pub(crate) mod instructions;
 pub(crate) mod kept;
 mod listed;
 pub(crate) mod offer;
+mod peer;
 pub mod plan;
 mod reach;
 pub(crate) mod refuse;

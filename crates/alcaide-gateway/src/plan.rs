@@ -21,6 +21,7 @@ use alcaide_record::Digest;
 use alcaide_seal::digest::{HmacKey, sha256};
 
 use crate::broker::Broker;
+use crate::labels::Peers;
 use crate::mcp::plan::{ServerPlan, Union, servers};
 use crate::upstream::UpstreamPlan;
 
@@ -50,6 +51,14 @@ pub enum PlanFault {
     Upstream {
         /// The upstream.
         upstream: Name,
+        /// What is wrong.
+        why: String,
+    },
+    /// A peer's keys or trust domain cannot be used.
+    #[error("peer `{peer}` cannot be used: {why}")]
+    Peer {
+        /// The peer.
+        peer: Name,
         /// What is wrong.
         why: String,
     },
@@ -187,6 +196,7 @@ pub struct GatePlan {
     services: HashMap<Box<str>, Arc<ServicePlan>>,
     servers: HashMap<Box<str>, Arc<ServerPlan>>,
     union: Union,
+    peers: Peers,
     effects: HashMap<ToolId, Effect>,
     hosts: Vec<Box<str>>,
     engine: Arc<Engine>,
@@ -214,7 +224,8 @@ impl GatePlan {
         let budgets = Budgets::of(plan);
         let commit = |name: &str| Digest(*commitments.mac(name.as_bytes()).as_bytes());
         let services = services(plan, &upstreams, &commit);
-        let servers = servers(plan, &upstreams);
+        let peers = Peers::of(plan)?;
+        let servers = servers(plan, &upstreams, &peers);
         let mut models = HashMap::new();
         for (name, placed) in &plan.routes {
             let Route::Model(model) = &placed.spec else { continue };
@@ -262,9 +273,15 @@ impl GatePlan {
             models,
             services,
             union: Union::of(&servers),
+            peers,
             effects: servers.values().flat_map(|server| server.effects()).collect(),
             servers,
         })
+    }
+
+    /// Other gates whose word counts for something.
+    pub(crate) const fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Whether some tool's answers carry marks of their tasks.

@@ -1,5 +1,5 @@
 //! Who is asking? Verifies and mints credentials: access tokens (RFC 9068) with delegation (RFC 8693), proofs of
-//! possession (RFC 9449), client assertions (RFC 7523).
+//! possession (RFC 9449), client assertions (RFC 7523), and what gates say to each other of labels ([`statement`]).
 //!
 //! Delegation is read literally: `sub` is the principal on whose behalf, `act` the current actor, nested `act` the
 //! earlier ones; only the outermost actor is authorised, inner ones are history. Each exchange only ever shrinks:
@@ -17,6 +17,7 @@ pub mod claims;
 pub mod dpop;
 pub mod exchange;
 pub mod spiffe;
+pub mod statement;
 pub mod token;
 
 pub use cache::TokenCache;

@@ -8,12 +8,14 @@
 mod check;
 mod grant;
 mod keys;
+mod peer;
 mod spec;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::{Broken, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN, TOOL_NAME_BYTES_MAX};
 pub use grant::{Grant, GrantError, Pattern};
+pub use peer::Peer;
 pub use spec::{
     Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer,
     ModelRoute, Operation, Period, Policy, PolicyMode, Price, Protocol, Role, Route, Sandbox, Service,
@@ -49,6 +51,9 @@ pub struct Declarations {
     /// What callers may ask for by name, and which upstreams answer.
     #[serde(default, rename = "route", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Named<Route>>,
+    /// Other gates whose word about labels counts for something.
+    #[serde(default, rename = "peer", skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Named<Peer>>,
     /// Facts about tools.
     #[serde(default, rename = "tool", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
@@ -108,6 +113,7 @@ impl Declarations {
         self.workloads.extend(other.workloads);
         self.upstreams.extend(other.upstreams);
         self.routes.extend(other.routes);
+        self.peers.extend(other.peers);
         self.tools.extend(other.tools);
         self.budgets.extend(other.budgets);
         self.policies.extend(other.policies);

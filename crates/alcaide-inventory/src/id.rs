@@ -152,6 +152,8 @@ typed_id! {
     HumanId = "hum";
     /// A sealed order of the office.
     OrderId = "ord";
+    /// A gate of another house.
+    PeerId = "per";
     /// One policy of the set.
     PolicyId = "pol";
     /// A route: which upstreams answer for a model, a tool server or a service.

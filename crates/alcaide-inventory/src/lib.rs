@@ -20,7 +20,7 @@ pub mod plan;
 pub mod principal;
 
 pub use id::{
-    AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, OrderId, PolicyId, RouteId, RunId,
+    AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, OrderId, PeerId, PolicyId, RouteId, RunId,
     SecretId, TaskId, TokenId, ToolId, UnitId, UpstreamId, WorkloadId,
 };
 pub use moment::Moment;

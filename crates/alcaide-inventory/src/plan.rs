@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::declare::{Agent, Budget, Human, Policy, Route, Tool, Unit, Upstream, Workload};
+use crate::declare::{Agent, Budget, Human, Peer, Policy, Route, Tool, Unit, Upstream, Workload};
 use crate::id::{
-    AgentId, BudgetId, HumanId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
+    AgentId, BudgetId, HumanId, PeerId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
 };
 use crate::moment::Moment;
 use crate::name::Name;
@@ -77,6 +77,10 @@ pub struct Plan {
     pub upstreams: Kind<UpstreamId, Upstream>,
     /// Routes.
     pub routes: Kind<RouteId, Route>,
+    /// Other gates whose word about labels counts for something; left out where there are none, as in plans from before
+    /// there were any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: Kind<PeerId, Peer>,
     /// Tool facts, in the order of server and tool.
     pub tools: Vec<PlacedTool>,
     /// Budgets.

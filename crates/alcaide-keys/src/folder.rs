@@ -18,7 +18,7 @@ use crate::file::{self, Wanted, draft_name, open_parent, read_judged, refused, s
 pub struct Keys {
     /// What everything at rest hangs on.
     pub master: MasterKey,
-    /// Signs access tokens and statements (ES256).
+    /// Signs access tokens (ES256).
     pub token: Signer,
     /// Signs checkpoints of the log (Ed25519).
     pub note: NoteSigner,
@@ -112,6 +112,35 @@ impl Keys {
     }
 }
 
+/// The key that signs what is said to other gates of labels (ES256), from the folder `path` of the keys. It is drawn and
+/// written, sealed under `master`, where its file is not there: in a new folder, in one from before there was such a key,
+/// or when somebody took the file away to change it. Only the house that serves asks for it.
+///
+/// # Errors
+/// A [`KeysError`] that says which file breaks which rule.
+pub fn label_key(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<Signer, KeysError> {
+    let (parent, name) = split(path)?;
+    let above = open_parent(parent)?;
+    let folder = open_folder(&above, name, path)?;
+    file::judge(&folder, path, Wanted::Folder)?;
+    let there = rustix::fs::statat(&folder, LABEL, AtFlags::SYMLINK_NOFOLLOW);
+    // Whatever else the system says of it, reading says better.
+    if !matches!(there, Err(Errno::NOENT)) {
+        let der = read_sealed(&folder, LABEL, path, master)?;
+        return Signer::from_pkcs8(&der).map_err(|_| no_key(path, LABEL));
+    }
+    let drawn = Signer::generate(entropy)?;
+    let der = drawn.to_pkcs8()?;
+    let sealed = envelope::seal(master, context(LABEL).as_bytes(), der.expose(), entropy)?;
+    // Whole or not there: a crash leaves a draft that is not read.
+    let draft = draft_name(OsStr::new(LABEL), entropy)?;
+    write_new(&folder, &draft, &path.join(LABEL), &sealed)?;
+    rustix::fs::renameat(&folder, &draft, &folder, LABEL)
+        .map_err(|e| refused(&path.join(LABEL), "create", e))?;
+    rustix::fs::fsync(&folder).map_err(|e| refused(path, "bring to disk", e))?;
+    Ok(drawn)
+}
+
 fn open_folder(above: &OwnedFd, name: &OsStr, shown: &Path) -> Result<OwnedFd, KeysError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(above, name, flags, Mode::empty()).map_err(|errno| match errno {
@@ -139,7 +168,11 @@ fn read_sealed(
 }
 
 fn no_key(path: &Path, name: &str) -> KeysError {
-    let what = if name == TOKEN { "token signing key" } else { "checkpoint signing key" };
+    let what = match name {
+        TOKEN => "token signing key",
+        LABEL => "label signing key",
+        _ => "checkpoint signing key",
+    };
     KeysError::Content { at: path.join(name), what }
 }
 
@@ -161,5 +194,6 @@ fn context(name: &str) -> String {
 const MASTER: &str = "master.key";
 const TOKEN: &str = "token.key";
 const NOTE: &str = "note.key";
+const LABEL: &str = "label.key";
 /// Bytes that a sealed key file may have; ours have some 200 to 500.
 const SEALED_BYTES: std::ops::RangeInclusive<u64> = OVERHEAD_BYTES as u64..=4096;

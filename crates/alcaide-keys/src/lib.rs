@@ -11,7 +11,7 @@
 //! written under another name, brought to disk and renamed. Nothing here ever overwrites a key.
 //!
 //! - [`KeyFile`]: a master key in one file.
-//! - [`Keys`]: a folder with the master key and the signing keys.
+//! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels.
 
 mod error;
 mod file;
@@ -19,7 +19,7 @@ mod folder;
 
 pub use error::{KeysError, Place};
 pub use file::KeyFile;
-pub use folder::Keys;
+pub use folder::{Keys, label_key};
 
 #[cfg(test)]
 mod tests;

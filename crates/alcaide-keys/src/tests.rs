@@ -281,3 +281,18 @@ proptest! {
         prop_assert!(refused);
     }
 }
+
+#[test]
+fn the_key_of_labels_is_drawn_once_and_again_where_it_was_taken_away() {
+    let (_dir, path) = made_keys();
+    let master = Keys::open(&path).unwrap().master;
+    let first = label_key(&path, &master, &system()).unwrap();
+    assert_eq!(names(&path), ["label.key", "master.key", "note.key", "token.key"]);
+    assert_eq!(mode_of(&path.join("label.key")), 0o600);
+    assert_eq!(label_key(&path, &master, &system()).unwrap().kid(), first.kid());
+    // Another role's key does not stand for it.
+    fs::copy(path.join("token.key"), path.join("label.key")).unwrap();
+    assert!(matches!(label_key(&path, &master, &system()), Err(KeysError::Sealed { .. })));
+    fs::remove_file(path.join("label.key")).unwrap();
+    assert_ne!(label_key(&path, &master, &system()).unwrap().kid(), first.kid());
+}

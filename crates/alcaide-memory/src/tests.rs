@@ -40,6 +40,7 @@ fn intent(call: u128, effects: Vec<Effect>) -> Entry {
             content: Content {
                 arguments: vec![],
                 bytes: 0,
+                claim: None,
                 digest: Digest::default(),
                 edited: false,
                 findings: vec![],
@@ -80,6 +81,7 @@ fn outcome(call: u128, settled: Vec<Settlement>, effects: Vec<Effect>) -> Entry 
         Event::Outcome(Box::new(Outcome {
             attempt: 1,
             call: CallId::from_bits(call),
+            claim: None,
             digest: None,
             duration_us: 1,
             effects,

@@ -8,6 +8,7 @@ use alcaide_inventory::{Actor, Moment, PlanNumber};
 use alcaide_label::{Label, Provenance};
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claim;
 use crate::digest::Digest;
 
 /// What the caller wants to do.
@@ -223,6 +224,9 @@ pub struct Content {
     pub arguments: Vec<Provenance>,
     /// Length of the exact bytes to be sent.
     pub bytes: u64,
+    /// What another gate said of it. Absent where nobody says anything, and in entries from before there were peers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// SHA-256 of the exact bytes to be sent. In the intent of a call to a plain API, over the whole request: method,
     /// path with query, headers that pass, body, each part after its length; ARCHITECTURE tells the form.
     pub digest: Digest,
@@ -387,6 +391,9 @@ pub struct Outcome {
     pub attempt: u32,
     /// The call.
     pub call: CallId,
+    /// What another gate said of the answer, where one was to say something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// SHA-256 of what was released to the caller, where the answer was not a stream.
     pub digest: Option<Digest>,
     /// Microseconds from arrival to the end.

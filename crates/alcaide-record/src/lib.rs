@@ -12,6 +12,7 @@
 //! same entry as [`Effect`], so that memory can be rebuilt from the ledger alone.
 
 mod call;
+mod claim;
 mod digest;
 mod offer;
 mod office;
@@ -24,6 +25,7 @@ pub use call::{
     FindingCount, FlowNote, Intent, ObligationKind, Outcome, Question, Refused, Settlement, SoFar, Stage,
     Target, Usage, WordsGrade,
 };
+pub use claim::{Claim, ClaimFate};
 pub use digest::{Digest, DigestError};
 pub use offer::{OfferFinding, OfferPart, Offered};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};

@@ -52,6 +52,7 @@ fn content() -> Content {
     Content {
         arguments: vec![Provenance::UserAttested, Provenance::Unknown],
         bytes: 12,
+        claim: None,
         digest: Digest([7; 32]),
         edited: true,
         findings: vec![FindingCount { class: Class::Card, count: 2, rule: RuleId::fixed("card-number") }],
@@ -130,6 +131,7 @@ fn all_kinds() -> Vec<Event> {
         Event::Outcome(Box::new(Outcome {
             attempt: 1,
             call: CallId::from_bits(14),
+            claim: None,
             digest: Some(Digest([4; 32])),
             duration_us: 77,
             effects: vec![],

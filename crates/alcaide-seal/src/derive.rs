@@ -29,6 +29,8 @@ pub enum Purpose {
     Words,
     /// Keyed index of normalised identifiers, for erasure.
     IdentifierIndex,
+    /// Pseudonyms of tasks towards other gates.
+    Pseudonyms,
     /// Wrapping of data keys in envelopes; used by [`crate::envelope`] itself.
     EnvelopeWrap,
 }
@@ -44,6 +46,7 @@ impl Purpose {
             Self::Sessions => "alcaide/v1/sessions",
             Self::Words => "alcaide/v1/words",
             Self::IdentifierIndex => "alcaide/v1/identifier-index",
+            Self::Pseudonyms => "alcaide/v1/pseudonyms",
             Self::EnvelopeWrap => "alcaide/v1/envelope-wrap",
         }
     }
@@ -186,6 +189,7 @@ mod tests {
             Purpose::SnapshotMac,
             Purpose::Commitments,
             Purpose::IdentifierIndex,
+            Purpose::Pseudonyms,
             Purpose::EnvelopeWrap,
         ];
         let mut seen = std::collections::HashSet::new();

@@ -44,7 +44,7 @@ pub mod union;
 mod walk;
 
 pub use call::{CallView, Reference, Target};
-pub use canonical::pin_input;
+pub use canonical::{content_input, pin_input};
 pub use content::{Opaque, OpaqueKind, Part, Segment};
 pub use error::ViewError;
 pub use header::{HeaderMismatch, check_headers, decode_value, encode_value, headers_for};

@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    flow, log, order, people, plan, policy, range, restore, secret, serve, task, token, tool,
+    flow, log, order, peer, people, plan, policy, range, restore, secret, serve, task, token, tool,
 };
 use crate::demo::Demo;
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
@@ -94,6 +94,9 @@ enum Noun {
     /// Upstream secrets: sealed, used by the gate only, never shown again
     #[command(subcommand)]
     Secret(secret::Verb),
+    /// Other gates whose word about labels counts
+    #[command(subcommand)]
+    Peer(peer::Verb),
     /// Tools of tool servers: look at them, declare, accept, quarantine
     #[command(subcommand)]
     Tool(tool::Verb),
@@ -285,6 +288,7 @@ impl Noun {
             Self::Credential(verb) => verb.run(desk).await,
             Self::Token(verb) => verb.run(desk).await,
             Self::Secret(verb) => verb.run(desk).await,
+            Self::Peer(verb) => verb.run(desk).await,
             Self::Tool(verb) => verb.run(desk).await,
             Self::Declare(verb) => verb.run(desk),
             Self::Log(verb) => verb.run(desk).await,

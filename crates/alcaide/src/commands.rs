@@ -14,6 +14,7 @@ pub(crate) mod explain;
 pub(crate) mod flow;
 pub(crate) mod log;
 pub(crate) mod order;
+pub(crate) mod peer;
 pub(crate) mod people;
 pub(crate) mod plan;
 pub(crate) mod policy;

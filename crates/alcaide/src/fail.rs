@@ -74,6 +74,7 @@ codes! {
     OPEN = "ALC-CLI-0045", 2, "data directory is open to others", "others may enter the data directory, and the system does not let this user shut it", "whoever may enter could put keys and record of their own in the place of those that are there", "name a folder that belongs to the service's user with `--data-dir`, one below the shared folder for example";
     ENROLMENT = "ALC-CLI-0046", 3, "enrolment not known to be done", "the office's answer to an enrolment was lost or said that something failed, or the office has no such key", "an enrolment is used up once, and its entry may be in the record although the answer is not here", "ask again with `alcaide agent enrol NAME --resume --key-file FILE`";
     NO_SOLVER = "ALC-CLI-0049", 3, "no solver", "properties of policies are proved by cvc5, and there is none on this machine", "a proof is only as good as the program that searched for the counterexample, so none is made up", "install it, for example `apt-get install cvc5`, or name it with `--solver PATH`";
+    NO_PEER = "ALC-CLI-0060", 1, "no such peer", "the plan in force has no peer of that name", "another gate counts for nothing until it is declared", "see `alcaide peer list`";
 }
 
 /// One thing that went wrong, in the form that people read.

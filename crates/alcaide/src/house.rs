@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alcaide_control::{Keys as OfficeKeys, MIGRATIONS, Office, Parts};
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::labels::LabelKeys;
 use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
 use alcaide_identity::spiffe::TrustDomain;
@@ -222,6 +223,7 @@ impl House {
         let trust_domain: TrustDomain = settings.office.trust_domain.parse()?;
         let issuer = settings.issuer();
         let commitments = SubKey::derive(&master, Purpose::Commitments)?;
+        let label = alcaide_keys::label_key(&places.keys(), &master, &*entropy)?;
         let snapshot_key = Arc::new(SubKey::derive(&master, Purpose::SnapshotMac)?);
         let mut trusted = KeySet::new();
         trusted.insert(token.public().clone())?;
@@ -234,6 +236,7 @@ impl House {
             keys: OfficeKeys {
                 tokens: token,
                 also_valid: Vec::new(),
+                labels: vec![label.public().clone()],
                 master: Arc::clone(&master),
                 words: HmacKey::new(commitments.expose()),
             },
@@ -259,6 +262,10 @@ impl House {
         let gate = Gate::new(GateParts {
             ledger: ledger.clone(),
             memory: Arc::clone(&memory),
+            labels: (
+                LabelKeys { signer: label, domain: trust_domain.clone() },
+                HmacKey::new(SubKey::derive(&master, Purpose::Pseudonyms)?.expose()),
+            ),
             verifier: Verifier::new(issuer, trust_domain, Audience::Gate, trusted),
             children: Children::new(
                 Launcher::this_program(crate::run::DOOR),

@@ -110,7 +110,7 @@ const HOUSE: &[Law] = &[
     Law { name: "wire", may_use: &[] },
     Law { name: "container", may_use: &[] },
     Law { name: "graph", may_use: &[] },
-    Law { name: "identity", may_use: &["inventory", "seal"] },
+    Law { name: "identity", may_use: &["inventory", "label", "seal"] },
     Law { name: "inspect", may_use: &["finding", "container", "graph"] },
     Law { name: "flow", may_use: &["inventory", "label", "inspect"] },
     Law { name: "policy", may_use: &["inventory", "label", "finding"] },

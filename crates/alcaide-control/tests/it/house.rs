@@ -65,6 +65,7 @@ impl KeyRing {
         let keys = Keys {
             tokens: Signer::from_pkcs8(&self.token).unwrap(),
             also_valid: Vec::new(),
+            labels: Vec::new(),
             master: Arc::clone(&self.master),
             words: HmacKey::new(&[7; 32]),
         };
@@ -263,6 +264,7 @@ fn content() -> Content {
     Content {
         arguments: Vec::new(),
         bytes: 12,
+        claim: None,
         digest: Digest([7; 32]),
         edited: false,
         findings: Vec::new(),
@@ -303,6 +305,7 @@ pub(crate) fn outcome(call: u128, attempt: u32, intent: u64, end: End, tokens: u
     Event::Outcome(Box::new(Outcome {
         attempt,
         call: CallId::from_bits(call),
+        claim: None,
         digest: None,
         duration_us: 1_500,
         effects: Vec::new(),

@@ -78,6 +78,8 @@ impl Aside<'_> {
             open: None,
             judged: None,
             call: None,
+            stated: None,
+            answerable: None,
             under_way: AtomicBool::new(false),
         };
         let passed = Box::pin(send(self.shared, known, letter, reading)).await?;

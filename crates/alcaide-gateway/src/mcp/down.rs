@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
+use super::aside::Aside;
 use super::{head, offer};
 use crate::attempt::{Attempt, Meter};
 use crate::body::{self, FoundText, Masking};
@@ -103,7 +104,7 @@ async fn passage(
 ) -> Result<(Bytes, Attempt), Refusal> {
     // What a server says of itself carries no label.
     let what = Said { name: method.as_str(), found, uninspected, edits, label: Label::MISSING };
-    said(reading, bytes, what).await
+    said(&reading.aside(), bytes, what).await
 }
 
 /// Something that a server says, as a call of the method `name`.
@@ -116,11 +117,10 @@ struct Said<'n> {
     label: Label,
 }
 
-async fn said(reading: &Arc<Reading>, bytes: &Bytes, what: Said<'_>) -> Result<(Bytes, Attempt), Refusal> {
+async fn said(aside: &Aside<'_>, bytes: &Bytes, what: Said<'_>) -> Result<(Bytes, Attempt), Refusal> {
     let Said { name, found, uninspected, edits, label } = what;
-    let shared = &reading.shared;
-    let server = &reading.server;
-    let known = Passage::<Known>::aside(&reading.origin, shared.call_id())?;
+    let Aside { shared, origin, server } = *aside;
+    let known = Passage::<Known>::aside(origin, shared.call_id())?;
     let request = ReadRequest {
         action: Action::CallMethod,
         kind: ActionKind::CallMethod,
@@ -138,6 +138,7 @@ async fn said(reading: &Arc<Reading>, bytes: &Bytes, what: Said<'_>) -> Result<(
         args: None,
         uninspected,
         tool_changed: false,
+        claim: None,
         judged: None,
     };
     let read = known.read(request);
@@ -169,25 +170,22 @@ async fn said(reading: &Arc<Reading>, bytes: &Bytes, what: Said<'_>) -> Result<(
 
 /// The gate's own name for what a task reads back that one which had read strangers' text wrote.
 pub(crate) const RECALL: &str = "session/recall";
+/// The gate's own name for what another gate says of what it sends.
+pub(crate) const LABEL: &str = "session/label";
 
 /// A caller is about to read something whose label its call did not tell: from here on its task has read it, and the record
 /// says so, as a call of the method `name`. A stream on which nothing is said labels nobody.
 ///
 /// # Errors
 /// It may not pass; recorded.
-pub(crate) async fn heard(
-    reading: &Arc<Reading>,
-    data: &Bytes,
-    name: &str,
-    label: Label,
-) -> Result<(), Refusal> {
-    let task = reading.origin.who().credential().principal.task;
-    let known = reading.origin.closer().memory().label(task);
+pub(crate) async fn heard(aside: &Aside<'_>, data: &Bytes, name: &str, label: Label) -> Result<(), Refusal> {
+    let task = aside.origin.who().credential().principal.task;
+    let known = aside.origin.closer().memory().label(task);
     if known.join(label) == known {
         return Ok(());
     }
     let what = Said { name, found: Vec::new(), uninspected: false, edits: Edits::None, label };
-    let (bytes, mut attempt) = said(reading, data, what).await?;
+    let (bytes, mut attempt) = said(aside, data, what).await?;
     attempt.told.released_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     attempt.finish_as_told(End::Complete);
     Ok(())

@@ -222,6 +222,8 @@ fn receipt(shared: &Arc<Shared>, kept: &Kept) -> Reading {
         open: None,
         judged: None,
         call: None,
+        stated: None,
+        answerable: None,
         under_way: AtomicBool::new(false),
     }
 }

@@ -15,6 +15,7 @@ use alcaide_wire::json::{Document, Limits};
 use alcaide_wire::mcp::{ParamHeaders, union};
 
 use crate::flow::ArgumentSchema;
+use crate::labels::{PeerPlan, Peers};
 use crate::upstream::UpstreamPlan;
 
 /// A tool that is declared.
@@ -46,6 +47,8 @@ pub struct ServerPlan {
     pub route: RouteId,
     /// Where it is.
     pub upstream: Arc<UpstreamPlan>,
+    /// The other gate that answers for it.
+    pub peer: Option<Arc<PeerPlan>>,
     tools: HashMap<Box<str>, ToolPlan>,
 }
 
@@ -116,24 +119,28 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
 pub(crate) fn servers(
     plan: &Plan,
     upstreams: &HashMap<Name, Arc<UpstreamPlan>>,
+    peers: &Peers,
 ) -> HashMap<Box<str>, Arc<ServerPlan>> {
     let mut servers = HashMap::new();
     for (name, placed) in &plan.routes {
         let Route::Mcp(server) = &placed.spec else { continue };
         let Some(upstream) = upstreams.get(&server.upstream) else { continue };
         let own = plan.tools.iter().filter(|tool| tool.spec.server == *name);
+        let peer = peers.of_server(name);
+        let bound = peer.map(|peer| peer.bound);
         let made = ServerPlan {
             name: name.clone(),
             route: placed.id,
             upstream: Arc::clone(upstream),
-            tools: own.map(|tool| (tool.spec.name.as_str().into(), planned(tool))).collect(),
+            peer: peer.map(Arc::clone),
+            tools: own.map(|tool| (tool.spec.name.as_str().into(), planned(tool, bound))).collect(),
         };
         servers.insert(name.as_str().into(), Arc::new(made));
     }
     servers
 }
 
-fn planned(tool: &PlacedTool) -> ToolPlan {
+fn planned(tool: &PlacedTool, bound: Option<Label>) -> ToolPlan {
     let document = tool
         .input_schema
         .as_deref()
@@ -144,10 +151,20 @@ fn planned(tool: &PlacedTool) -> ToolPlan {
         id: tool.id,
         pin: tool.pin.as_deref().and_then(|pin| pin.parse().ok()),
         effect: tool.spec.facts.effect,
-        label: label_of(&tool.spec.facts),
+        label: label_within(&tool.spec.facts, bound),
         headers: headers.unwrap_or_default(),
         facts: Arc::new(tool.spec.facts.clone()),
         schema: Arc::new(schema),
+    }
+}
+
+/// The label that a result has at least. Of a peer's server it is known in full with the peer's word for it alone: until
+/// then it is as good as the peer's owner allows and what is declared of the tool.
+fn label_within(facts: &Facts, bound: Option<Label>) -> Label {
+    match bound {
+        None => label_of(facts),
+        Some(bound) if facts.output.is_empty() => bound,
+        Some(bound) => label_of(facts).join(bound),
     }
 }
 

@@ -380,6 +380,8 @@ async fn pass(
         open,
         judged: None,
         call: None,
+        stated: None,
+        answerable: None,
         under_way: AtomicBool::new(false),
     };
     Box::pin(send(shared, known, letter, reading)).await
@@ -473,6 +475,8 @@ fn beside(
         open: None,
         judged: None,
         call: None,
+        stated: None,
+        answerable: None,
         under_way: AtomicBool::new(false),
     }
 }

@@ -5,6 +5,8 @@
 use alcaide_inventory::id::ApprovalId;
 use alcaide_wire::json::{Document, Kind, Value};
 
+use crate::labels::META_KEY;
+
 /// Keys of `_meta` that name a question: the gate's own, and the plain one, which is how refusals call it.
 const KEYS: [&str; 2] = ["alcaide/approval_id", "approval_id"];
 
@@ -13,11 +15,14 @@ pub(super) fn names_question(key: &str, value: Value<'_, '_>) -> bool {
     KEYS.contains(&key) && value.as_str().is_some_and(|text| text.parse::<ApprovalId>().is_ok())
 }
 
-/// Those of the keys that this message has and that stay here.
+/// Those of the keys that this message has and that stay here; a label that it was given as well: what goes on is said by
+/// this gate.
 pub(super) fn kept_back(document: &Document<'_>) -> Vec<&'static str> {
     let meta = document.root().get("params").and_then(|params| params.get("_meta"));
     let Some(meta) = meta.filter(|meta| meta.kind() == Kind::Object) else { return Vec::new() };
-    KEYS.into_iter().filter(|key| meta.get(key).is_some_and(|value| names_question(key, value))).collect()
+    let questions =
+        KEYS.into_iter().filter(|key| meta.get(key).is_some_and(|value| names_question(key, value)));
+    questions.chain([META_KEY].into_iter().filter(|key| meta.get(key).is_some())).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use alcaide_label::Label;
 use alcaide_policy::Action;
-use alcaide_record::{ActionKind, Digest, Effect, Stage, Target, Usage};
+use alcaide_record::{ActionKind, Claim, Digest, Effect, Stage, Target, Usage};
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Kind, Value};
 use alcaide_wire::jsonrpc::{self, code};
@@ -17,13 +17,14 @@ use http::{HeaderMap, Response};
 
 use super::handle::PutBack;
 use super::plan::{ServerPlan, ToolPlan};
-use super::{down, head, instructions, offer, retry};
+use super::{down, head, instructions, offer, peer, retry};
 use crate::body::{self, FoundText, Masking};
 use crate::budget;
 use crate::canary;
 use crate::content::Demands;
 use crate::flow::{Asked, Judged};
 use crate::gate::Shared;
+use crate::labels::{self, Given};
 use crate::passage::{
     ChildForm, Decided, Freeze, Known, Matter, OwnedResource, Passage, Request as ReadRequest, Wait,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Letter {
     pub(crate) found: Vec<FoundText>,
     /// Whether a part could not be looked into.
     pub(crate) uninspected: bool,
+    /// What stands in it of a label, and of what.
+    pub(crate) given: Option<Given>,
     /// Edits that it needs.
     pub(crate) splices: Vec<Splice>,
     /// HTTP method and head.
@@ -61,10 +64,12 @@ pub(crate) struct Message {
     found: Vec<FoundText>,
     uninspected: bool,
     handles: Option<PutBack>,
+    claim: Option<Claim>,
 }
 
 /// What of a letter is needed to send it.
 struct Outside {
+    given: Option<Given>,
     splices: Vec<Splice>,
     verb: http::Method,
     headers: HeaderMap,
@@ -130,6 +135,9 @@ impl Act {
             return Err(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Known)
                 .saying("under this name a server's instructions are accepted, and no tool is called"));
         }
+        // What a peer's server answers is as good as its owner allows, until the peer's word for it is here.
+        let unsaid = server.peer.as_ref().filter(|_| labels::is_stated(view.method));
+        let unsaid = unsaid.map_or(Label::MISSING, |peer| peer.bound);
         let read = |action, kind, resource, name: String| Self {
             action,
             kind,
@@ -138,7 +146,7 @@ impl Act {
             args: view.arguments.clone(),
             pin: None,
             tool_changed: false,
-            label: Some(Label::MISSING),
+            label: Some(unsaid),
             declared: None,
         };
         let route = server.route;
@@ -211,6 +219,7 @@ fn matter(document: &Document<'_>, view: &CallView<'_>) -> Matter {
                 | meta_key::CLIENT_INFO
                 | meta_key::CLIENT_CAPABILITIES
                 | meta_key::LOG_LEVEL
+                | labels::META_KEY
         )
     };
     let mut parts = Vec::with_capacity(8);
@@ -247,8 +256,11 @@ fn target(shared: &Shared, server: &ServerPlan, name: &str) -> Target {
 
 impl Letter {
     fn apart(self) -> (Message, Outside) {
-        let Self { bytes, act, matter, found, uninspected, splices, verb, headers, handles } = self;
-        (Message { bytes, act, matter, found, uninspected, handles }, Outside { splices, verb, headers })
+        let Self { bytes, act, matter, found, uninspected, given, splices, verb, headers, handles } = self;
+        (
+            Message { bytes, act, matter, found, uninspected, handles, claim: None },
+            Outside { given, splices, verb, headers },
+        )
     }
 
     /// What of it is decided on.
@@ -277,11 +289,17 @@ impl Letter {
         {
             mirrored.extend(tool.headers.write(document));
         }
+        let params = document.root().get("params");
+        let statement = labels::member(params).map(Value::span);
+        let says = |segment: &&Segment<'_>| {
+            !statement.as_ref().is_some_and(|at| at.start <= segment.span.start && segment.span.end <= at.end)
+        };
         Ok(Self {
             bytes: bytes.clone(),
+            given: labels::is_stated(view.method).then(|| Given::of(params)),
             act: Act::of(shared, server, view)?,
             matter: matter(document, view),
-            found: found(shared, &view.segments),
+            found: found(shared, view.segments.iter().filter(says)),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices,
             verb: http::Method::POST,
@@ -304,7 +322,8 @@ impl Letter {
             bytes: bytes.clone(),
             act: Act::method(shared, server, method.as_str(), None),
             matter: all(bytes, method.as_str()),
-            found: found(shared, &view.segments),
+            given: None,
+            found: found(shared, view.segments.iter()),
             uninspected: view.opaque.iter().any(|part| part.kind != OpaqueKind::State),
             splices: Vec::new(),
             verb: http::Method::POST,
@@ -327,6 +346,7 @@ impl Letter {
             matter: Matter::Parts { method: name.into(), parts: Vec::new() },
             found: Vec::new(),
             uninspected: false,
+            given: None,
             splices: Vec::new(),
             verb,
             headers,
@@ -335,8 +355,8 @@ impl Letter {
     }
 }
 
-fn found(shared: &Shared, segments: &[Segment<'_>]) -> Vec<FoundText> {
-    let texts = segments.iter().map(|segment| (&segment.span, &*segment.text, false));
+fn found<'s, 'a: 's>(shared: &Shared, segments: impl Iterator<Item = &'s Segment<'a>>) -> Vec<FoundText> {
+    let texts = segments.map(|segment| (&segment.span, &*segment.text, false));
     body::found(&shared.engine(), texts)
 }
 
@@ -435,7 +455,7 @@ pub(crate) async fn decide(
     message: Message,
     wait: Wait,
 ) -> Result<Ready, Refusal> {
-    let Message { bytes, act, matter, mut found, uninspected, handles } = message;
+    let Message { bytes, act, matter, mut found, uninspected, handles, claim } = message;
     let Act { action, kind, resource, target, args, pin, tool_changed, label, declared } = act;
     let arguments = args.clone().map(|span| bytes.slice(span)).unwrap_or_default();
     let judged = if kind == ActionKind::CallTool {
@@ -462,6 +482,7 @@ pub(crate) async fn decide(
         args,
         uninspected,
         tool_changed,
+        claim,
         judged: judged.clone(),
     };
     let read = known.read(request);
@@ -492,7 +513,12 @@ pub(crate) async fn send(
 ) -> Result<Passed, Refusal> {
     let server = Arc::clone(&reading.server);
     reading.call = Some(known.call());
-    let (message, Outside { splices, verb, headers }) = letter.apart();
+    let (mut message, Outside { given, splices, verb, headers }) = letter.apart();
+    if let Some(given) = given {
+        let heard = peer::hear(shared, &known, &reading, &message.bytes, &given).await?;
+        message.claim = heard.claim;
+        reading.answerable = heard.answerable;
+    }
     let (bytes, label, filled) = (message.bytes.clone(), message.act.label, message.handles.is_some());
     let ready = decide(shared, known, &server, message, Wait::ForPeople).await?;
     let Ready { decided, demands, judged, judged_under, arguments, own } = ready;
@@ -502,6 +528,20 @@ pub(crate) async fn send(
     let bytes = worked_here(bytes.len(), || edit::apply(&bytes, splices)).await.map_err(|error| {
         decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(error.to_string()))
     })?;
+    let (bytes, stated) = match &server.peer {
+        Some(to) if labels::is_stated(reading.method) => {
+            let (call, task) = (decided.call(), decided.who().credential().principal.task);
+            let now = shared.closer.now();
+            let told = || peer::told(shared, to, (call, task), &bytes, now);
+            let told = worked_here(bytes.len(), told).await.map_err(|why| {
+                decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(why))
+            })?;
+            (told.0, Some(told.1))
+        }
+        _ => (bytes, None),
+    };
+    let edited = edited || stated.is_some();
+    reading.stated = stated;
     let plants = match judged.as_ref().and_then(|judged| judged.plants.clone()) {
         Some(written) => Some(plant(shared, written).await.map_err(|refusal| decided.refuse(refusal))?),
         None => None,

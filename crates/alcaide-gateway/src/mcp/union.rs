@@ -116,6 +116,7 @@ async fn may(shared: &Shared, known: Passage<Known>, inbound: &Inbound<'_>) -> R
         args: None,
         uninspected: false,
         tool_changed: false,
+        claim: None,
         judged: None,
     };
     let read = known.read(request);

@@ -11,8 +11,8 @@ use alcaide_label::Label;
 use alcaide_memory::Taken;
 use alcaide_policy::{Action, Ask, Context, Decision, Outcome, Resource, UserWords};
 use alcaide_record::{
-    ActionKind, Approver, Content, Decided as DecidedRecord, DecisionKind, Digest, FindingCount, Refused,
-    Stage, Target, WordsGrade,
+    ActionKind, Approver, Claim, Content, Decided as DecidedRecord, DecisionKind, Digest, FindingCount,
+    Refused, Stage, Target, WordsGrade,
 };
 use alcaide_seal::digest::{Hasher, sha256};
 use bytes::Bytes;
@@ -169,6 +169,8 @@ pub struct Request {
     pub uninspected: bool,
     /// Whether the tool's definition was last seen other than it was accepted.
     pub tool_changed: bool,
+    /// What another gate said of it.
+    pub claim: Option<Claim>,
     /// Where the arguments of a tool's call come from.
     pub(crate) judged: Option<Arc<Judged>>,
 }
@@ -226,6 +228,7 @@ impl Read {
         Content {
             arguments: origins.iter().map(|origin| origin.from).collect(),
             bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            claim: self.request.claim,
             digest,
             edited,
             findings: self.counts.clone(),

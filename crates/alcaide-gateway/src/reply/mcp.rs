@@ -511,13 +511,20 @@ impl Feed {
         // That a list has changed says nothing; numbers can say something too.
         let says = document.root().get("params").is_some_and(|params| !params.is_empty());
         if self.reading.listens() && says {
-            down::heard(&self.reading, data, LISTEN, Label::MISSING)
+            down::heard(&self.reading.aside(), data, LISTEN, Label::MISSING)
                 .await
                 .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }
-        let taken = worked_here(data.len(), || self.reading.takes_in(document, &view.segments, None)).await;
+        // Of a peer's answer the result alone is said anything of.
+        if says && self.reading.server.peer.is_some() {
+            down::heard(&self.reading.aside(), data, down::LABEL, Label::MISSING)
+                .await
+                .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
+        }
+        let segments = &view.segments;
+        let taken = worked_here(data.len(), || self.reading.takes_in(document, segments, None, None)).await;
         if let Some(label) = taken {
-            down::heard(&self.reading, data, down::RECALL, label)
+            down::heard(&self.reading.aside(), data, down::RECALL, label)
                 .await
                 .map_err(|refusal| Cut { end: End::ContentCut, refusal })?;
         }

@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alcaide_gateway::broker::Broker;
+use alcaide_gateway::labels::LabelKeys;
 use alcaide_gateway::link::HttpClient;
 use alcaide_gateway::mcp::stdio::Children;
 use alcaide_gateway::{Gate, GateParts, orders};
+use alcaide_identity::spiffe::TrustDomain;
 use alcaide_identity::{Audience, Issuer, TokenRequest, Verifier};
 use alcaide_inventory::declare::{Declarations, Named, Policy, PolicyMode, Tool};
 use alcaide_inventory::fact::{Effect as FactEffect, Facts};
@@ -33,6 +35,7 @@ use alcaide_seal::jwk::Jwk;
 use alcaide_seal::jws::{KeySet, Signer};
 use alcaide_seal::note::NoteSigner;
 use alcaide_seal::random::SystemEntropy;
+use alcaide_seal::secret::SecretBytes;
 use alcaide_seal::words::WordsKey;
 use alcaide_serve::{Checked, HostRule, Limits, Listener, serve};
 use alcaide_testkit::{Clock, DEADLINE, ModelServer};
@@ -85,6 +88,8 @@ struct Frame {
     plan: Plan,
     master: Arc<MasterKey>,
     token_key: Jwk,
+    /// What it signs labels with, and in whose name.
+    label: (Arc<SecretBytes>, TrustDomain),
     clock: Clock,
     issuer: Issuer,
     ways: Ways,
@@ -104,6 +109,13 @@ impl Frame {
             children: Children::new(crate::tools::launcher(), vec![self.folder.path().to_path_buf()]),
             sessions: SubKey::derive(&self.master, Purpose::Sessions).unwrap().to_master().unwrap(),
             words: WordsKey::derive(&self.master).unwrap(),
+            labels: (
+                LabelKeys {
+                    signer: Signer::from_pkcs8(&self.label.0).unwrap(),
+                    domain: self.label.1.clone(),
+                },
+                HmacKey::new(&[8; 32]),
+            ),
             verifier: Verifier::new(ISSUER, "house.test".parse().unwrap(), Audience::Gate, keys),
             broker: Broker::new(Arc::clone(&self.master)),
             commitments: HmacKey::new(&[7; 32]),
@@ -140,7 +152,7 @@ impl Frame {
                 orders::follow(ledger, memory, clock, follow_from, heard).await.unwrap();
             }
         });
-        let Self { folder, options, note, plan, master, token_key, clock, issuer, ways } = self;
+        let Self { folder, options, note, plan, master, token_key, label, clock, issuer, ways } = self;
         House {
             ledger,
             memory,
@@ -152,7 +164,7 @@ impl Frame {
             issuer,
             tokens,
             running: Running { _stop: stop, tasks: vec![serving, following] },
-            rest: Rest { folder, options, note, token_key, ways },
+            rest: Rest { folder, options, note, token_key, label, ways },
         }
     }
 }
@@ -187,6 +199,7 @@ struct Rest {
     options: Options,
     note: Arc<NoteSigner>,
     token_key: Jwk,
+    label: (Arc<SecretBytes>, TrustDomain),
     ways: Ways,
 }
 
@@ -216,12 +229,12 @@ impl House {
         drop((running, gate, memory));
         ledger.close().await.unwrap();
         drop(ledger);
-        let Rest { folder, options, note, token_key, ways } = rest;
+        let Rest { folder, options, note, token_key, label, ways } = rest;
         let dir = folder.path().join("ledger");
         let ledger = Ledger::open(&dir, &options, Arc::clone(&note), ORIGIN).unwrap();
         let memory = snapshot.map_or_else(Memory::empty, |bytes| Memory::from_snapshot(bytes).unwrap());
         orders::rebuild(&ledger, &memory).unwrap();
-        let frame = Frame { folder, options, note, plan, master, token_key, clock, issuer, ways };
+        let frame = Frame { folder, options, note, plan, master, token_key, label, clock, issuer, ways };
         frame.open(ledger, memory, tokens).await
     }
 

@@ -106,3 +106,40 @@ async fn what_a_server_says_of_itself_labels_the_task_that_listens() {
     assert!(stream.piece().await.is_some());
     assert_eq!(house.memory.label(task(&house)), Label::MISSING);
 }
+
+/// A second agent who may use every tool.
+const SUB: &str = "[[agent]]\nname = \"sub\"\nunit = \"finance\"\nowner = \"ana\"\nmay = [\"use:tool/*\"]\n";
+const SUB_BITS: u128 = 7;
+
+#[tokio::test]
+async fn what_an_agent_reads_is_known_of_those_that_it_handed_its_task_to_before() {
+    let server = Puppet::start(|_, _| None).await;
+    let house = server.setup().with(SUB).start().await;
+    let (token, id) = ready(&house).await;
+    // What an exchange makes: another actor, the same task; the exchange keeps it, and a credential without one is none.
+    let mut asked = house.asked(SUB_BITS);
+    asked.principal.subject = agent(HAND);
+    asked.principal.task = task(&house);
+    let child = house.mint(&asked);
+    let child_session = session(&house, SMALL, &child).await;
+
+    send(house.address, look(3, &token, &id)).await.text().await;
+    let answer = send(house.address, look(4, &child, &child_session)).await;
+    assert!(answer.text().await.contains("seen"));
+    assert_eq!(judged(&house), [Label::CLEAN, Label::MISSING], "a rise after the exchange reaches the child");
+
+    // And the other way round: what a child reads, its parent has read.
+    let (token, id) = {
+        let token = house.token(HAND).await;
+        let id = session(&house, SMALL, &token).await;
+        (token, id)
+    };
+    let mut asked = house.asked(SUB_BITS);
+    asked.principal.subject = agent(HAND);
+    asked.principal.task = task(&house);
+    let child = house.mint(&asked);
+    let child_session = session(&house, SMALL, &child).await;
+    send(house.address, look(5, &child, &child_session)).await.text().await;
+    send(house.address, look(6, &token, &id)).await.text().await;
+    assert_eq!(judged(&house)[2..], [Label::CLEAN, Label::MISSING]);
+}

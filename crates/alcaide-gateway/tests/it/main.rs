@@ -26,6 +26,7 @@ mod leases;
 mod limits;
 mod matter;
 mod messages;
+mod peers;
 mod policy;
 mod protocols;
 mod rebuild;

@@ -2,6 +2,7 @@
 //!
 //! Each finding says where, why and what would mend it. Policies' Cedar is not read here: the plan compiler does that.
 
+mod peer;
 mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,9 @@ impl Declarations {
         for route in &self.routes {
             check.route(route);
         }
+        for (at, peer) in self.peers.iter().enumerate() {
+            peer::check(&mut check, at, peer);
+        }
         check.tools();
         for budget in &self.budgets {
             check.budget(budget);
@@ -99,6 +103,7 @@ impl Check<'_> {
         self.twice("workload", all.workloads.iter().map(|one| &one.name));
         self.twice("upstream", all.upstreams.iter().map(|one| &one.name));
         self.twice("route", all.routes.iter().map(|one| &one.name));
+        self.twice("peer", all.peers.iter().map(|one| &one.name));
         self.twice("tool", all.tools.iter().map(|one| format!("{}/{}", one.server, shown(&one.name))));
         self.twice("budget", all.budgets.iter().map(|one| &one.name));
         self.twice("policy", all.policies.iter().map(|one| &one.name));

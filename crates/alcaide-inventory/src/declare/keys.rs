@@ -44,6 +44,7 @@ static TOP: Shape = shape(&[
     ("workload", Of(&WORKLOAD)),
     ("upstream", Of(&UPSTREAM)),
     ("route", Kinds(&[("model", &MODEL), ("mcp", &MCP), ("service", &SERVICE)])),
+    ("peer", Of(&PEER)),
     ("tool", Of(&TOOL)),
     ("budget", Of(&BUDGET)),
     ("policy", Of(&POLICY)),
@@ -105,6 +106,15 @@ static SERVICE: Shape = shape(&[
     ("durability", Value),
 ]);
 static OPERATION: Shape = shape(&[("name", Value), ("method", Value), ("path", Value), ("effect", Value)]);
+static PEER: Shape = shape(&[
+    ("name", Value),
+    ("trust_domain", Value),
+    ("jwks", Value),
+    ("servers", Value),
+    ("callers", Value),
+    ("integrity", Value),
+    ("confidentiality", Value),
+]);
 static TOOL: Shape = shape(&[
     ("server", Value),
     ("name", Value),

@@ -1,3 +1,5 @@
+use alcaide_label::{Confidentiality, Integrity, Label};
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -96,6 +98,15 @@ name = "read-invoice"
 method = "GET"
 path = "/invoices/{id}/lines/{line}"
 effect = "read"
+
+[[peer]]
+name = "branch"
+trust_domain = "branch.example"
+jwks = '{"keys":[]}'
+servers = ["files"]
+callers = ["night-batch"]
+integrity = "trusted"
+confidentiality = "internal"
 
 [[tool]]
 server = "files"
@@ -334,6 +345,44 @@ fn every_case_breaks_its_rule_at_its_place() {
             "tool/files/read_file",
             "`body` in `handle_output` is not a JSON pointer",
         ),
+        // peers
+        (
+            "trust_domain = \"branch.example\"",
+            "trust_domain = \"Branch\"",
+            "peer/branch",
+            "`Branch` is not a trust domain",
+        ),
+        ("jwks = '{\"keys\":[]}'", "jwks = ' '", "peer/branch", "its `jwks` is empty or longer than 64 KiB"),
+        (
+            "servers = [\"files\"]\ncallers = [\"night-batch\"]",
+            "",
+            "peer/branch",
+            "it answers for no server and calls by nobody",
+        ),
+        (
+            "servers = [\"files\"]",
+            "servers = [\"erp\"]",
+            "peer/branch",
+            "its tool server `erp` is not declared",
+        ),
+        (
+            "servers = [\"files\"]",
+            "servers = [\"files\", \"files\"]",
+            "peer/branch",
+            "the tool server `files` is named already",
+        ),
+        (
+            "callers = [\"night-batch\"]",
+            "callers = [\"nobody\"]",
+            "peer/branch",
+            "its caller `nobody` is not declared",
+        ),
+        (
+            "callers = [\"night-batch\"]",
+            "callers = [\"night-batch\", \"night-batch\"]",
+            "peer/branch",
+            "the caller `night-batch` is named already",
+        ),
         // budgets
         (
             "agent = \"invoice-bot\" }",
@@ -422,6 +471,7 @@ fn duplicates_of_every_kind_are_told_once_each() {
             "route/gpt-4o-mini",
             "route/files",
             "route/erp",
+            "peer/branch",
             "tool/files/read_file",
             "budget/bot-tokens",
             "budget/mini-money",
@@ -591,4 +641,25 @@ fn a_task_is_in_a_share_for_good() {
     };
     let places: Vec<_> = (1..=8).map(|task| place(task).unwrap()).collect();
     assert_eq!(places, [68, 92, 76, 14, 5, 20, 96, 46]);
+}
+
+#[test]
+fn no_two_peers_share_a_domain_a_server_or_a_caller() {
+    let mut declared = good();
+    let twin = Named { name: "other".parse().unwrap(), ..declared.peers[0].clone() };
+    declared.peers.push(twin);
+    let whys: Vec<String> = declared.check().into_iter().map(|one| one.why).collect();
+    assert_eq!(
+        whys,
+        [
+            "the peer `branch` has the same trust domain",
+            "the tool server `files` is named already",
+            "the caller `night-batch` is named already",
+        ]
+    );
+    let spec = &declared.peers[0].spec;
+    assert_eq!(spec.bound().integrity, Integrity::Trusted);
+    assert_eq!(spec.bound().confidentiality, Confidentiality::Internal);
+    let least = of("schema = 1\n[[peer]]\nname = \"p\"\ntrust_domain = \"p\"\njwks = \"k\"\n");
+    assert_eq!(least.peers[0].spec.bound(), Label::MISSING);
 }

@@ -290,6 +290,7 @@ fn declared(plan: Plan) -> Declarations {
         workloads: named(plan.workloads),
         upstreams: named(plan.upstreams),
         routes: named(plan.routes),
+        peers: named(plan.peers),
         tools: plan.tools.into_iter().map(|tool| tool.spec).collect(),
         budgets: named(plan.budgets),
         policies: named(plan.policies),

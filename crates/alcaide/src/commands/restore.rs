@@ -134,13 +134,17 @@ fn clear(dir: &Path, made: Made) {
     }
 }
 
-/// Copies the three key files, each readable by its owner alone from the first byte on.
+/// Copies the key files, each readable by its owner alone from the first byte on.
 fn copy_keys(from: &Path, to: &Path) -> Result<(), Failure> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     std::fs::DirBuilder::new().mode(0o700).create(to).map_err(|error| Failure::file("create", to, &error))?;
-    for name in ["master.key", "token.key", "note.key"] {
+    for name in ["master.key", "token.key", "note.key", "label.key"] {
         let (source, target) = (from.join(name), to.join(name));
+        // Kept before there was one: it is drawn when the house starts.
+        if name == "label.key" && !source.exists() {
+            continue;
+        }
         let bytes = std::fs::read(&source).map_err(|error| Failure::file("read", &source, &error))?;
         let bytes = alcaide_seal::SecretBytes::new(bytes);
         let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target);

@@ -95,9 +95,13 @@ fn a_stranger_is_told_nothing_but_that() {
             assert!(body.contains("ALC-GATE-0001"), "{method} {path}: {body}");
         }
     }
-    for (path, status) in
-        [("/livez", 200), ("/readyz", 200), ("/.well-known/jwks.json", 200), ("/log/checkpoint", 200)]
-    {
+    for (path, status) in [
+        ("/livez", 200),
+        ("/readyz", 200),
+        ("/.well-known/jwks.json", 200),
+        ("/.well-known/alcaide-label-jwks.json", 200),
+        ("/log/checkpoint", 200),
+    ] {
         assert_eq!(http(&house.office, "get", path, None, None).0, status, "{path}");
     }
 }

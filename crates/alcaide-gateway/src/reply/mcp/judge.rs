@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use alcaide_label::Label;
 use alcaide_record::{End, Stage};
+use alcaide_seal::digest::sha256;
 use alcaide_wire::json::edit::{self, Splice};
 use alcaide_wire::json::{Document, Value};
 use alcaide_wire::mcp::{ItemFate, Method, OpaqueKind, Part, ResultKind, ResultView, union};
@@ -16,6 +18,7 @@ use super::{Reading, Shape, Uris};
 use crate::attempt::Attempt;
 use crate::canary;
 use crate::content::uninspected;
+use crate::labels;
 use crate::mcp::{down, instructions, offer};
 use crate::refusal::{self, Refusal};
 use crate::worked::worked_here;
@@ -47,10 +50,19 @@ pub(super) async fn judge(
             return Err((End::ContentCut, Refusal::of(refusal::REPLY_BLOCKED, Stage::Bound)));
         }
     }
-    let taken =
-        worked_here(bytes.len(), || reading.takes_in(&document, &view.segments, view.structured.as_ref()));
+    let stated = stated(reading, attempt, bytes, document.root().get("result")).await?;
+    let mut view = view;
+    let statement = labels::member(document.root().get("result")).map(Value::span);
+    if let Some(statement) = &statement {
+        // It was read as what it is, and goes no further.
+        view.segments
+            .retain(|segment| !(statement.start <= segment.span.start && segment.span.end <= statement.end));
+    }
+    let view = view;
+    let (segments, structured) = (&view.segments, view.structured.as_ref());
+    let taken = worked_here(bytes.len(), || reading.takes_in(&document, segments, structured, stated));
     if let Some(label) = taken.await {
-        down::heard(reading, bytes, down::RECALL, label)
+        down::heard(&reading.aside(), bytes, down::RECALL, label)
             .await
             .map_err(|refusal| (End::ContentCut, refusal))?;
     }
@@ -106,12 +118,71 @@ pub(super) async fn judge(
             splices.extend(canary::plant(result, &canary::mark(&reading.shared.commitments, task)));
         }
         splices.extend(reshaped(reading, result, &told));
+        splices.extend(result.get("_meta").into_iter().flat_map(|meta| {
+            edit::remove_members(meta, |key| statement.is_some() && key == labels::META_KEY)
+        }));
     }
     worked_here(long, || {
         let judged = edit::apply(bytes, splices).map_err(|error| broken(&error))?;
-        readdressed(reading, judged)
+        told_on(reading, attempt, readdressed(reading, judged)?)
     })
     .await
+}
+
+/// What the peer that answers says of its answer, joined to the task before anything of it is released; nothing where no
+/// peer answers, or nobody is to say anything.
+async fn stated(
+    reading: &Reading,
+    attempt: &mut Attempt,
+    bytes: &Bytes,
+    result: Option<Value<'_, '_>>,
+) -> Result<Option<Label>, (End, Refusal)> {
+    let Some(peer) = reading.server.peer.as_ref().filter(|_| labels::is_stated(reading.method)) else {
+        return Ok(None);
+    };
+    let now = reading.origin.closer().now();
+    let read = || reading.shared.labels.answer(peer, reading.stated.as_ref(), result, now);
+    let (claim, label) = worked_here(bytes.len(), read).await;
+    attempt.told.claim = Some(claim);
+    down::heard(&reading.aside(), bytes, down::LABEL, label)
+        .await
+        .map_err(|refusal| (End::ContentCut, refusal))?;
+    Ok(Some(label))
+}
+
+/// The response with what this gate says of its result, for another that asked with a statement: the label of the task, which
+/// has read the result by now.
+fn told_on(reading: &Reading, attempt: &Attempt, released: Bytes) -> Result<Bytes, (End, Refusal)> {
+    let (Some(to), Some(call)) = (&reading.answerable, reading.call) else { return Ok(released) };
+    let document =
+        Document::parse(&released, &reply_limits()).map_err(|error| broken(&error.without_keys()))?;
+    let Some(result) = document.root().get("result").filter(|_| labels::is_stated(reading.method)) else {
+        return Ok(released);
+    };
+    let closer = reading.origin.closer();
+    let label = closer.memory().label(reading.origin.who().credential().principal.task);
+    let mut kinds: Vec<Box<str>> =
+        attempt.told.findings.iter().map(|found| found.class.as_str().into()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let source = sha256(reading.server.route.to_string().as_bytes());
+    let said = reading.shared.labels.reply(to, call, (label, kinds, source), result, closer.now());
+    let said = match said {
+        Ok(said) => said,
+        Err(error) => {
+            // Without it the answer is strangers' text to whoever asked, which is safe.
+            tracing::warn!(%error, "the label of an answer could not be signed");
+            return Ok(released);
+        }
+    };
+    let text = edit::encode(&said.compact);
+    let splice = match result.get("_meta") {
+        Some(meta) => edit::set_member(meta, labels::META_KEY, &text),
+        None => {
+            edit::insert_member(result, "_meta", &format!("{{{}:{text}}}", edit::encode(labels::META_KEY)))
+        }
+    };
+    edit::apply(&released, splice.into_iter().collect()).map_err(|error| broken(&error))
 }
 
 /// The response with the URIs by which the caller knows resources. What was hidden of one stays hidden.

@@ -11,6 +11,8 @@ use alcaide_wire::mcp::{Method, Part, Segment};
 
 use crate::flow::{Answered, Judged};
 use crate::gate::Shared;
+use crate::labels::{Answerable, Stated};
+use crate::mcp::aside::Aside;
 use crate::mcp::kept::Kept;
 use crate::mcp::plan::ServerPlan;
 use crate::mcp::seal::Place;
@@ -78,6 +80,10 @@ pub(crate) struct Reading {
     pub(crate) judged: Option<Arc<Judged>>,
     /// The call that it answers.
     pub(crate) call: Option<CallId>,
+    /// What a peer was told with the call.
+    pub(crate) stated: Option<Stated>,
+    /// Who is told what label its answer has.
+    pub(crate) answerable: Option<Answerable>,
     /// Whether it may be at the server, and its answer is not here.
     pub(crate) under_way: AtomicBool,
 }
@@ -110,6 +116,7 @@ impl Reading {
         document: &Document<'_>,
         segments: &[Segment<'_>],
         structured: Option<&std::ops::Range<usize>>,
+        stated: Option<Label>,
     ) -> Option<Label> {
         let texts: Vec<_> = segments
             .iter()
@@ -125,6 +132,7 @@ impl Reading {
             judged: self.judged.as_ref(),
             texts: &texts,
             structured: result.filter(|_| structured.is_some()),
+            stated,
         };
         self.shared.flows.answered(self.origin.closer().memory(), &answered)
     }
@@ -133,6 +141,11 @@ impl Reading {
     pub(crate) fn handled(&self) -> Option<&[String]> {
         let pointers = self.judged.as_ref().map(|judged| judged.handled())?;
         (!pointers.is_empty()).then_some(pointers)
+    }
+
+    /// What the gate itself does for the caller of this call.
+    pub(crate) const fn aside(&self) -> Aside<'_> {
+        Aside { shared: &self.shared, origin: &self.origin, server: &self.server }
     }
 
     /// The task is about to read something that cannot be read here.

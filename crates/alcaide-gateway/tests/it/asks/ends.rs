@@ -100,6 +100,7 @@ async fn what_changes_while_a_call_waits_ends_it() {
         let outcome = alcaide_record::Outcome {
             attempt: 1,
             call: alcaide_inventory::id::CallId::from_bits(77),
+            claim: None,
             digest: None,
             duration_us: 1,
             effects: vec![Effect::Join { label, task: House::task_of(&asked) }],

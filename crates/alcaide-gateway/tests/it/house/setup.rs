@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     origins: Vec<String>,
     unheard: bool,
     roots: Option<String>,
+    secret: String,
+    label: Option<(Signer, &'static str)>,
 }
 
 impl Setup {
@@ -68,6 +70,8 @@ impl Setup {
             origins: Vec::new(),
             unheard: false,
             roots: None,
+            secret: KEY.to_owned(),
+            label: None,
         }
     }
 
@@ -181,6 +185,18 @@ impl Setup {
         self
     }
 
+    /// What upstreams are shown.
+    pub(crate) fn secret(mut self, secret: &str) -> Self {
+        self.secret = secret.to_owned();
+        self
+    }
+
+    /// What it signs labels with, and in whose name.
+    pub(crate) fn labels(mut self, signer: Signer, domain: &'static str) -> Self {
+        self.label = Some((signer, domain));
+        self
+    }
+
     pub(crate) fn plan(&self, master: &MasterKey) -> Plan {
         let read = Declarations::from_toml("house.toml", &self.toml).unwrap();
         let policies = self.policies.iter().map(|(name, cedar)| Named {
@@ -194,7 +210,8 @@ impl Setup {
         });
         let id = SecretId::from_bits(1);
         let sealed =
-            envelope::seal(master, id.to_string().as_bytes(), KEY.as_bytes(), &SystemEntropy::new()).unwrap();
+            envelope::seal(master, id.to_string().as_bytes(), self.secret.as_bytes(), &SystemEntropy::new())
+                .unwrap();
         let sealed = base64::engine::general_purpose::STANDARD.encode(sealed);
         let secret = Placed { id, spec: SealedSecret { sealed } };
         Plan {
@@ -205,6 +222,7 @@ impl Setup {
             agents: placed(read.agents, AgentId::from_bits),
             upstreams: placed(read.upstreams, UpstreamId::from_bits),
             routes: placed(read.routes, RouteId::from_bits),
+            peers: placed(read.peers, PeerId::from_bits),
             budgets: placed(read.budgets, BudgetId::from_bits),
             policies: placed(policies.collect(), PolicyId::from_bits),
             secrets: Kind::from([("key".parse().unwrap(), secret)]),
@@ -236,6 +254,11 @@ impl Setup {
             plan,
             master,
             token_key: signer.public().clone(),
+            label: {
+                let label =
+                    self.label.unwrap_or_else(|| (Signer::generate(&*entropy).unwrap(), "house.test"));
+                (Arc::new(label.0.to_pkcs8().unwrap()), label.1.parse().unwrap())
+            },
             clock: Clock::at(NOW),
             issuer: Issuer::new(ISSUER, domain, signer),
             ways: Ways {

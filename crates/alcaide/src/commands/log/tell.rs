@@ -27,6 +27,7 @@ impl Names {
         add(&mut all, &plan.workloads);
         add(&mut all, &plan.upstreams);
         add(&mut all, &plan.routes);
+        add(&mut all, &plan.peers);
         add(&mut all, &plan.budgets);
         add(&mut all, &plan.policies);
         add(&mut all, &plan.secrets);

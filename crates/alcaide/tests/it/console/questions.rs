@@ -25,6 +25,7 @@ fn content(flow: Option<FlowNote>) -> Content {
     Content {
         arguments: vec![Provenance::Untrusted, Provenance::UserAttested],
         bytes: 12,
+        claim: None,
         digest: Digest([7; 32]),
         edited: false,
         findings: Vec::new(),

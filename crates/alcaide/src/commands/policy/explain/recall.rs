@@ -141,6 +141,7 @@ mod tests {
         let content = Content {
             arguments: vec![Provenance::UserAttested, Provenance::Untrusted, Provenance::Unknown],
             bytes: 1,
+            claim: None,
             digest: Digest::default(),
             edited: false,
             findings: Vec::new(),
