@@ -7,7 +7,8 @@ use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
 use crate::pages::{
-    activity, agents, approvals, approvers, batch, call, enter, log, overview, plans, reach, tasks, tools,
+    activity, agents, approvals, approvers, batch, begin, call, enter, facts, log, overview, plans, reach,
+    tasks, tools,
 };
 use crate::{Console, assets, page};
 

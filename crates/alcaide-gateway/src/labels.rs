@@ -327,13 +327,16 @@ impl Labels {
         peers: &'p Peers,
         text: &str,
         now: Moment,
-    ) -> Result<(&'p Arc<PeerPlan>, Statement), (ClaimFate, Option<&'p Arc<PeerPlan>>)> {
+    ) -> Result<(&'p Arc<PeerPlan>, Statement), Unheard<'p>> {
         let issuer = statement::claimed_issuer(text).map_err(|error| (fate_of(&error), None))?;
         let peer = peers.of_domain(&issuer).ok_or((ClaimFate::Peer, None))?;
         let read = statement::verify(text, &peer.keys, &peer.domain, &self.keys.domain, now);
         read.map(|said| (peer, said.into_inner())).map_err(|error| (fate_of(&error), Some(peer)))
     }
 }
+
+/// Why a statement is not believed, and whose it says it is, if that is a peer.
+type Unheard<'p> = (ClaimFate, Option<&'p Arc<PeerPlan>>);
 
 /// Whether a call of this method, and its answer, are said something of.
 pub(crate) const fn is_stated(method: Method) -> bool {

@@ -86,7 +86,9 @@ impl FlowReads {
             so_far,
             forgotten,
         } = flow;
-        for (at, names) in [unbound, copied, carries, leaks, look_alikes, handles, over].into_iter().enumerate() {
+        for (at, names) in
+            [unbound, copied, carries, leaks, look_alikes, handles, over].into_iter().enumerate()
+        {
             if self.says(at) {
                 into.extend_from_slice(&names.len().to_be_bytes());
                 for name in *names {
