@@ -1,0 +1,11 @@
+//! What is inside this file? Bounded reading of archives and compressed streams, under one budget.
+//!
+//! Bytes come in as an [`Input`]: a length and reads at any place. What is inside comes out as inputs again, so that a
+//! file in a file in a file is read by the same code as a file. Everything that is unpacked, walked or opened is paid
+//! for out of one [`Fuel`], which is lent and never renewed: bytes in, not time, decide how far a reader gets.
+
+mod fuel;
+mod input;
+
+pub use fuel::{Exhausted, Fuel, Level, Limits, Resource};
+pub use input::{Input, ReadError, Window};
