@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use alcaide_finding::{FileFinding, Place, RuleId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::coverage::Coverage;
 
 /// What a file is, as far as could be seen.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
 pub enum Verdict {
@@ -33,7 +33,7 @@ impl Verdict {
 }
 
 /// Why a file cannot be called clean though nothing was found.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 pub struct Doubt {
     /// What kind of doubt.
     pub rule: RuleId,
@@ -44,12 +44,12 @@ pub struct Doubt {
 }
 
 /// One part of a file: the file itself, or a member of something in it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Part {
     /// Names of members from the outside in; empty for the file itself.
     pub member: Vec<String>,
     /// What it was read as, such as `pickle`.
-    pub format: &'static str,
+    pub format: Cow<'static, str>,
     /// Its size.
     pub bytes: u64,
     /// What was looked into.
@@ -57,7 +57,7 @@ pub struct Part {
 }
 
 /// What one scan says. The same bytes and rules give the same report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Report {
     /// What the file is.
     pub verdict: Verdict,

@@ -85,7 +85,7 @@ impl Scanner {
         match listed {
             Some(_) => self.parts.push(Part {
                 member: member.clone(),
-                format: format.as_str(),
+                format: format.as_str().into(),
                 bytes: input.len(),
                 coverage: crate::Coverage::default(),
             }),

@@ -60,7 +60,7 @@ pub struct Place {
 }
 
 /// One thing found in a file.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct FileFinding {
     /// How much harm it can do.
     pub rating: Rating,

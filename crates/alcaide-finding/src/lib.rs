@@ -4,6 +4,7 @@
 //! a shape ("16 digits, ends 42"). Rule ids are public vocabulary of a rule pack, not personal data.
 
 mod file;
+pub mod sarif;
 
 use std::borrow::Cow;
 use std::fmt;
