@@ -4,8 +4,8 @@
 //! - Without a `permit` that matches, the call is refused. A `permit` with `@ask` counts once it is approved.
 //! - Obligations of all permits that count hold together.
 //!
-//! A decision is remembered under everything that the rest of the policies reads of the context, byte for byte; a
-//! call whose slice reads the clock in seconds, or that brings approvals to a slice that asks, is decided afresh.
+//! A decision is remembered under everything that the rest of the policies reads of the context, byte for byte, and
+//! counts as finely as they are compared (`counts`); a call whose slice reads the clock in seconds, or that brings approvals to a slice that asks, is decided afresh.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -335,7 +335,7 @@ impl Compiled {
             }
         }
         if reads.has(Reads::FLOW) {
-            key.flow(&given.flow);
+            slice.flow.write(&given.flow, &mut key.0);
         }
         key.flag(is_uninspected(ask) && reads.has(Reads::UNINSPECTED));
         key.flag(given.key_bound && reads.has(Reads::KEY_BOUND));
@@ -363,44 +363,6 @@ impl Key {
     fn bytes(&mut self, bytes: &[u8]) {
         self.size(bytes.len());
         self.0.extend_from_slice(bytes);
-    }
-}
-
-impl Key {
-    fn flow(&mut self, flow: &Flow<'_>) {
-        let Flow {
-            unbound,
-            copied,
-            carries,
-            leaks,
-            look_alikes,
-            over,
-            in_scope,
-            reaches_out,
-            own_words,
-            named,
-            calls,
-            count_over,
-            repeats,
-            targets,
-            argument_bytes,
-            so_far,
-            forgotten,
-        } = flow;
-        let SoFar { calls: all, effects, read_bytes, read_records, tainted_bytes, tainted_records } = so_far;
-        for names in [unbound, copied, carries, leaks, look_alikes, over] {
-            self.size(names.len());
-            names.iter().for_each(|name| self.bytes(name.as_bytes()));
-        }
-        [in_scope, reaches_out, own_words, named, count_over, forgotten]
-            .into_iter()
-            .for_each(|flag| self.flag(*flag));
-        for count in [calls, repeats, targets, all, effects] {
-            self.0.extend_from_slice(&count.to_be_bytes());
-        }
-        for count in [argument_bytes, read_bytes, read_records, tainted_bytes, tainted_records] {
-            self.0.extend_from_slice(&count.to_be_bytes());
-        }
     }
 }
 

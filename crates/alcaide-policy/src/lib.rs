@@ -29,6 +29,7 @@ mod ask;
 mod cache;
 mod cases;
 mod compile;
+mod counts;
 mod decide;
 mod explain;
 mod expr;

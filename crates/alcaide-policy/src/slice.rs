@@ -21,6 +21,7 @@ use cedar_policy_core::validator::CoreSchema;
 
 use crate::ask::{Action, Ask, Resource};
 use crate::compile::Compiled;
+use crate::counts::FlowReads;
 use crate::expr::Reads;
 use crate::fault::one_line;
 use crate::house::{ActorFacts, Placed};
@@ -52,6 +53,8 @@ pub(crate) struct Slice {
     conditions: Vec<Arc<Expr>>,
     /// What the rest of the policies reads of `context`.
     pub(crate) reads: Reads,
+    /// What it reads of `context.flow`.
+    pub(crate) flow: FlowReads,
     /// Whether a policy asks for approval, so that approvals decide.
     pub(crate) asks: bool,
     /// Whether a policy is in shadow for the actor, in some task at least.
@@ -180,6 +183,7 @@ impl Compiled {
             live: Vec::new(),
             conditions: Vec::new(),
             reads: Reads::NONE,
+            flow: FlowReads::default(),
             asks: false,
             shadows: false,
             shares: Vec::new(),
@@ -215,6 +219,7 @@ impl Compiled {
                 slice.reads = open(statute, one.from).fold(slice.reads, |all, reads| all.with(reads));
             }
         }
+        slice.flow = FlowReads::of(&slice.conditions);
         if slice.reads.is_empty() && slice.shares.is_empty() {
             let matches =
                 slice.live.iter().map(|one| Match { at: one.at, erred: one.erred.clone() }).collect();
