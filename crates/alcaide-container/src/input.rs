@@ -1,5 +1,7 @@
 //! Bytes that can be read at any place.
 
+use std::rc::Rc;
+
 use crate::fuel::Exhausted;
 
 /// Why bytes could not be had.
@@ -87,6 +89,16 @@ impl<T: Input + ?Sized> Input for &T {
     }
 }
 
+impl<T: Input + ?Sized> Input for Rc<T> {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+        (**self).read_at(at, into)
+    }
+}
+
 impl<T: Input + ?Sized> Input for Box<T> {
     fn len(&self) -> u64 {
         (**self).len()
@@ -131,6 +143,35 @@ impl<I: Input> Input for Window<I> {
             Some(into) if count > 0 => self.of.read_at(self.start + at, into),
             _ => Ok(0),
         }
+    }
+}
+
+/// Reads an input from its beginning to its end.
+#[derive(Clone, Debug)]
+pub struct Sequential<I> {
+    of: I,
+    at: u64,
+}
+
+impl<I: Input> Sequential<I> {
+    /// At the first byte of `of`.
+    pub const fn new(of: I) -> Self {
+        Self { of, at: 0 }
+    }
+
+    /// The next bytes, as many as fit into `into`; fewer only at the end, none after it.
+    ///
+    /// # Errors
+    /// [`ReadError`] as the input says it; the place stays where it was.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        let count = self.of.read_at(self.at, into)?;
+        self.at = self.at.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    /// Where the next read begins.
+    pub const fn at(&self) -> u64 {
+        self.at
     }
 }
 
