@@ -9,10 +9,16 @@ mod fuel;
 mod input;
 mod name;
 mod pages;
+#[doc(hidden)]
+pub mod probe;
+pub mod sevenz;
+mod sniff;
+pub mod tar;
 mod unpack;
 pub mod zip;
 
 pub use fuel::{Exhausted, Fuel, Held, Level, Limits, Resource};
 pub use input::{Input, ReadError, Sequential, Window};
 pub use name::{Name, NameFlaw};
+pub use sniff::Kind;
 pub use unpack::{Ending, GzipHead, Noted, Packed, Packing, StreamFlaw, gzip_head};
