@@ -39,7 +39,7 @@ pub enum ReadError {
 
 /// Bytes that can be read at any place: a slice, a part of another input, a member of an archive, a file, a range of a URL.
 pub trait Input {
-    /// How many bytes there are.
+    /// How many bytes there are; for one that is being unpacked, as far as that is known.
     fn len(&self) -> u64;
 
     /// Whether there are none.
@@ -47,7 +47,8 @@ pub trait Input {
         self.len() == 0
     }
 
-    /// Copies the bytes from `at` on into `into` and says how many: fewer than `into` holds only where the input ends.
+    /// Copies the bytes from `at` on into `into` and says how many: fewer than `into` holds only where the input ends or
+    /// breaks. Where it breaks the next read, from there on, says why; so whoever gets fewer reads on until none come.
     ///
     /// # Errors
     /// [`ReadError`] if the source fails, is broken or the budget for unpacking it is spent.
