@@ -186,7 +186,7 @@ impl<'a> SevenZip<'a> {
             self.note(8, None, SevenZipFlaw::HeaderChecksum);
         }
         let at = START.saturating_add(offset);
-        let mut claimed = vec![0..START];
+        let mut claimed: Vec<Range<u64>> = std::iter::once(0..START).collect();
         if len > 0 {
             claimed.push(at..at.saturating_add(len));
             self.header(at, len, next_sum, &mut claimed)?;

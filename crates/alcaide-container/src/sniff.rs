@@ -136,7 +136,8 @@ fn is_lzma(head: &[u8]) -> bool {
     let (Some(properties), Some(dictionary), Some(len)) = (cursor.u8(), cursor.u32(), cursor.u64()) else {
         return false;
     };
-    let round = |size: u32| size.is_power_of_two() || (size % 3 == 0 && (size / 3).is_power_of_two());
+    let round =
+        |size: u32| size.is_power_of_two() || (size.is_multiple_of(3) && (size / 3).is_power_of_two());
     properties < 225
         && dictionary >= 4096
         && (round(dictionary) || dictionary == u32::MAX)

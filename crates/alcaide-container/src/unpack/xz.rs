@@ -118,7 +118,7 @@ impl<'a> Unxz<'a> {
                 self.feed.array::<1>()?;
                 zeros += 1;
             }
-            if zeros % 4 != 0 {
+            if !zeros.is_multiple_of(4) {
                 self.frame(at, "padding");
             }
             if !self.feed.starts(&MAGIC)? {
@@ -272,7 +272,7 @@ impl<'a> Unxz<'a> {
             let unpadded = self.index_number(&mut sum)?;
             said.add(unpadded, self.index_number(&mut sum)?);
         }
-        while (self.feed.at() - start) % 4 != 0 {
+        while !(self.feed.at() - start).is_multiple_of(4) {
             sum.update(&self.feed.array::<1>()?);
         }
         if u32::from_le_bytes(self.feed.array()?) != sum.sum() || said != self.blocks {
