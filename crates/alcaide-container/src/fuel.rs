@@ -16,6 +16,8 @@ pub enum Resource {
     Entries,
     /// Containers within containers.
     Depth,
+    /// Bytes held at a time: dictionaries, windows, lists of members.
+    Memory,
 }
 
 impl Resource {
@@ -27,6 +29,7 @@ impl Resource {
             Self::Steps => "steps",
             Self::Entries => "entries",
             Self::Depth => "depth",
+            Self::Memory => "memory",
         }
     }
 }
@@ -85,9 +88,14 @@ struct Tank {
     steps: Cell<u64>,
     entries: Cell<u64>,
     depth: Cell<u64>,
+    memory: Cell<u64>,
 }
 
 impl Fuel {
+    /// Bytes that all readers of one scan may hold at a time. One codec with its largest dictionary and its windows needs
+    /// a third of it; what is packed in packed data shares it, so that depth does not multiply memory.
+    pub const MEMORY: u64 = 32 << 20;
+
     /// A full budget.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
@@ -97,6 +105,7 @@ impl Fuel {
             steps: Cell::new(limits.steps),
             entries: Cell::new(limits.entries),
             depth: Cell::new(limits.depth),
+            memory: Cell::new(Self::MEMORY),
         }))
     }
 
@@ -137,6 +146,16 @@ impl Fuel {
         Ok(Level(self.clone()))
     }
 
+    /// Sets memory aside until what comes back is dropped.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if there is not so much left.
+    pub fn hold(&self, bytes: u64) -> Result<Held, Exhausted> {
+        let mut held = Held { fuel: self.clone(), bytes: 0 };
+        held.more(bytes)?;
+        Ok(held)
+    }
+
     /// Bytes that may still come out of decompression.
     #[must_use]
     pub fn unpackable(&self) -> u64 {
@@ -168,6 +187,36 @@ impl Drop for Level {
     }
 }
 
+/// Memory set aside; dropping it gives it back.
+#[derive(Debug)]
+#[must_use]
+pub struct Held {
+    fuel: Fuel,
+    bytes: u64,
+}
+
+impl Held {
+    /// Sets more aside.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if there is not so much left; then nothing changes.
+    pub fn more(&mut self, bytes: u64) -> Result<(), Exhausted> {
+        let Some(left) = self.fuel.0.memory.get().checked_sub(bytes) else {
+            return Err(Exhausted { resource: Resource::Memory, limit: Fuel::MEMORY });
+        };
+        self.fuel.0.memory.set(left);
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let memory = &self.fuel.0.memory;
+        memory.set(memory.get().saturating_add(self.bytes));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,5 +232,16 @@ mod tests {
         assert!(fuel.enter().is_err());
         drop(level);
         assert!(fuel.enter().is_ok());
+    }
+
+    #[test]
+    fn memory_comes_back_and_what_was_refused_was_not_taken() {
+        let fuel = Fuel::new(Limits::for_file(0));
+        let mut held = fuel.hold(Fuel::MEMORY - 1).unwrap();
+        assert_eq!(fuel.hold(2).unwrap_err().resource, Resource::Memory);
+        assert_eq!(held.more(1), Ok(()));
+        assert!(fuel.hold(1).is_err());
+        drop(held);
+        assert!(fuel.hold(Fuel::MEMORY).is_ok());
     }
 }

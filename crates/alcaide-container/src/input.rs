@@ -1,5 +1,7 @@
 //! Bytes that can be read at any place.
 
+use std::rc::Rc;
+
 use crate::fuel::Exhausted;
 
 /// Why bytes could not be had.
@@ -37,7 +39,7 @@ pub enum ReadError {
 
 /// Bytes that can be read at any place: a slice, a part of another input, a member of an archive, a file, a range of a URL.
 pub trait Input {
-    /// How many bytes there are.
+    /// How many bytes there are; for one that is being unpacked, as far as that is known.
     fn len(&self) -> u64;
 
     /// Whether there are none.
@@ -45,7 +47,8 @@ pub trait Input {
         self.len() == 0
     }
 
-    /// Copies the bytes from `at` on into `into` and says how many: fewer than `into` holds only where the input ends.
+    /// Copies the bytes from `at` on into `into` and says how many: fewer than `into` holds only where the input ends or
+    /// breaks. Where it breaks the next read, from there on, says why; so whoever gets fewer reads on until none come.
     ///
     /// # Errors
     /// [`ReadError`] if the source fails, is broken or the budget for unpacking it is spent.
@@ -78,6 +81,16 @@ impl Input for Vec<u8> {
 }
 
 impl<T: Input + ?Sized> Input for &T {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+        (**self).read_at(at, into)
+    }
+}
+
+impl<T: Input + ?Sized> Input for Rc<T> {
     fn len(&self) -> u64 {
         (**self).len()
     }
@@ -131,6 +144,35 @@ impl<I: Input> Input for Window<I> {
             Some(into) if count > 0 => self.of.read_at(self.start + at, into),
             _ => Ok(0),
         }
+    }
+}
+
+/// Reads an input from its beginning to its end.
+#[derive(Clone, Debug)]
+pub struct Sequential<I> {
+    of: I,
+    at: u64,
+}
+
+impl<I: Input> Sequential<I> {
+    /// At the first byte of `of`.
+    pub const fn new(of: I) -> Self {
+        Self { of, at: 0 }
+    }
+
+    /// The next bytes, as many as fit into `into`; fewer only at the end, none after it.
+    ///
+    /// # Errors
+    /// [`ReadError`] as the input says it; the place stays where it was.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        let count = self.of.read_at(self.at, into)?;
+        self.at = self.at.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    /// Where the next read begins.
+    pub const fn at(&self) -> u64 {
+        self.at
     }
 }
 
