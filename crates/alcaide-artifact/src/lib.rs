@@ -8,12 +8,19 @@
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
 
 mod coverage;
+mod literal;
+mod numpy;
+mod packs;
+mod pickle;
 mod report;
 mod rules;
 mod scanner;
 mod sniff;
+mod torch;
 
 pub use coverage::{Coverage, Kind};
+pub use packs::PACK_VERSION;
+pub use pickle::{Arg, Encoding, Line, Op, OpError, decompile, ops};
 pub use report::{Doubt, Part, Report, Verdict};
 pub use rules::Rule;
 pub use scanner::{Scanner, scan};

@@ -11,6 +11,7 @@ use crate::coverage::{Kind, Map};
 use crate::report::{Doubt, Part, Report, Verdict};
 use crate::rules::{self, Rule};
 use crate::sniff::Format;
+use crate::{numpy, pickle, torch};
 
 /// Judges `input`, which is said to be called `name`.
 pub fn scan(name: &str, input: &dyn Input, fuel: &Fuel) -> Report {
@@ -150,9 +151,20 @@ impl Scanner {
         self.doubt(rule, offset, why.to_string());
     }
 
-    fn read(&mut self, format: Format, _name: &str, _input: &dyn Input) -> Result<(), ReadError> {
+    fn read(&mut self, format: Format, name: &str, input: &dyn Input) -> Result<(), ReadError> {
+        if !format.agrees_with(name) {
+            self.find(
+                &rules::DISGUISED,
+                Some(0),
+                None,
+                format!("a {} called {}", format.as_str(), shown(name)),
+            );
+        }
         match format {
-            Format::Unknown => Ok(()),
+            Format::Pickle => pickle::read(self, input),
+            Format::TorchLegacy => torch::read_legacy(self, input),
+            Format::Npy => numpy::read(self, input),
+            Format::Unknown => pickle::rest(self, input, 0),
         }
     }
 
