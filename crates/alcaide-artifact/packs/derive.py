@@ -76,6 +76,8 @@ OUTSIDE = {
     "typing.Iterator", "typing.Sized", "typing.Hashable", "collections.abc.Container", "collections.abc.Set",
 }
 ENUMS = {"enum.Enum", "enum.IntEnum", "enum.Flag", "enum.IntFlag", "enum.StrEnum"}
+# Of a library that compiles and ships code, only the parts that models are made of.
+ONLY = {"torch": re.compile(r"^torch\.(nn|optim|utils\.data|distributions|ao|quantization|cuda\.amp|amp)\b")}
 # Functions that may be referred to (a model keeps its activation or metric), by the modules that hold such.
 VALUE_MODULES = re.compile(
     r"^(torch\.nn\.(functional|init)|sklearn\.metrics\.|sklearn\.feature_selection\.|torchvision\.transforms\.functional|"
@@ -309,6 +311,9 @@ def main():
     for name in sorted(modules):
         module = modules[name]
         if any(part in SKIP_PARTS for part in name.split(".")[1:]):
+            continue
+        only = ONLY.get(name.split(".")[0])
+        if only and not only.match(name):
             continue
         out = {}
         for path in module.classes:

@@ -141,7 +141,8 @@ pub(crate) fn cell_bytes(code: &str) -> Option<u64> {
     let kind = rest.next()?;
     let rest = rest.as_str();
     let (digits, unit) = rest.split_once('[').map_or((rest, ""), |(digits, unit)| (digits, unit));
-    if !unit.is_empty() && !(matches!(kind, 'M' | 'm') && unit.ends_with(']')) {
+    // Only times have a unit.
+    if !unit.is_empty() && (!matches!(kind, 'M' | 'm') || !unit.ends_with(']')) {
         return None;
     }
     let count: u64 = match (kind, digits) {

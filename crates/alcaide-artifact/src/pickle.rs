@@ -114,6 +114,14 @@ pub(crate) fn stream(scanner: &mut Scanner, input: &dyn Input, at: u64) -> Resul
     Ok(Stream { end, storages })
 }
 
+/// The storages that a pickle refers to, whatever else it does; none if it cannot be read.
+pub(crate) fn storages(input: &dyn Input, fuel: &Fuel) -> Vec<Storage> {
+    let mut machine = Machine::new(input, 0, fuel, Manner::Lenient).within(Machine::DEPTH_MAX);
+    // What is wrong with it is told where it is judged.
+    let _ = machine.run();
+    std::mem::take(&mut machine.storages)
+}
+
 /// Whether a pickle begins at `at`: one that a strict unpickler follows to its end, or far enough.
 fn begins(input: &dyn Input, at: u64, fuel: &Fuel) -> Result<bool, ReadError> {
     let mut head = [0; 2];

@@ -71,5 +71,4 @@ rules! {
     LATE_PROTO = "late-proto", Low, "a protocol number in the middle of a stream, as no pickler writes it", "ask the maker how this file was written";
     MEMO_OVERWRITE = "memo-overwrite", Low, "a place of the memo is given another value, as no pickler does it", "ask the maker how this file was written";
     ODD_HEADER = "odd-header", Medium, "a header of an array file that is not the plain literal it must be", "do not load this file";
-    OBJECT_ARRAY = "object-array", None, "an array file that holds objects instead of numbers", "ask for an array of numbers";
 }

@@ -68,6 +68,27 @@ impl Scanner {
 
     /// Looks into `input`: the file itself, or a member called `name` of the part that is open.
     pub fn look(&mut self, name: &str, input: &dyn Input) {
+        let mut head = [0; 4096];
+        let head = match input.read_at(0, &mut head) {
+            Ok(count) => head.get(..count).unwrap_or_default(),
+            Err(_) => &[],
+        };
+        let format = Format::of(head, name);
+        self.look_at(name, input, format.as_str(), |scanner| {
+            if let Err(why) = scanner.read(format, name, input) {
+                scanner.stop(&why, None);
+            }
+        });
+    }
+
+    /// Looks into `input` as `read` does it.
+    pub(crate) fn look_at(
+        &mut self,
+        name: &str,
+        input: &dyn Input,
+        format: &'static str,
+        read: impl FnOnce(&mut Self),
+    ) {
         let level = match self.fuel.enter() {
             Ok(level) => level,
             Err(spent) => return self.stop(&spent.into(), None),
@@ -76,26 +97,18 @@ impl Scanner {
         if !self.open.is_empty() {
             member.push(shown(name));
         }
-        let mut head = [0; 4096];
-        let head = match input.read_at(0, &mut head) {
-            Ok(count) => head.get(..count).unwrap_or_default(),
-            Err(_) => &[],
-        };
-        let format = Format::of(head, name);
         let listed = (self.parts.len() < Self::PARTS_MAX).then_some(self.parts.len());
         match listed {
             Some(_) => self.parts.push(Part {
                 member: member.clone(),
-                format: format.as_str(),
+                format,
                 bytes: input.len(),
                 coverage: crate::Coverage::default(),
             }),
             None => self.parts_left_out += 1,
         }
         self.open.push(Open { member, map: Map::new(input.len()), listed });
-        if let Err(why) = self.read(format, name, input) {
-            self.stop(&why, None);
-        }
+        read(self);
         self.close();
         drop(level);
     }

@@ -5,12 +5,12 @@ const STANDARD: &str = include_str!("../../packs/stdlib.txt");
 const EFFECTS: &str = include_str!("../../packs/effects.txt");
 
 const LIBRARIES: &[(&str, &[&str])] = &[
+    ("_loss", &[include_str!("../../packs/hand/_loss.txt")]),
     ("accelerate", &[include_str!("../../packs/hand/accelerate.txt"), include_str!("../../packs/derived/accelerate.txt")]),
     ("addict", &[include_str!("../../packs/hand/addict.txt")]),
     ("catboost", &[include_str!("../../packs/hand/catboost.txt")]),
     ("dateutil", &[include_str!("../../packs/hand/dateutil.txt")]),
     ("diffusers", &[include_str!("../../packs/derived/diffusers.txt")]),
-    ("dill", &[include_str!("../../packs/hand/dill.txt"), include_str!("../../packs/derived/dill.txt")]),
     ("easydict", &[include_str!("../../packs/hand/easydict.txt")]),
     ("einops", &[include_str!("../../packs/derived/einops.txt")]),
     ("fairseq", &[include_str!("../../packs/hand/fairseq.txt")]),

@@ -62,11 +62,6 @@ impl<'a> Cursor<'a> {
         self.straddled
     }
 
-    /// The end of the frame that is open.
-    pub(crate) fn frame_end(&self) -> Option<u64> {
-        self.frame
-    }
-
     /// Forgets the frame that is open.
     pub(crate) fn unframe(&mut self) {
         self.frame = None;

@@ -87,7 +87,7 @@ pub(crate) fn tried(
         End::Stop(at) | End::Broken(at) => at,
     };
     let mut notes = machine.notes();
-    notes.retain(|note| acts(note));
+    notes.retain(acts);
     Ok((notes, reached))
 }
 

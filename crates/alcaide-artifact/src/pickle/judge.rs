@@ -143,6 +143,8 @@ impl Machine<'_, '_> {
                     self.report(rule, at, what);
                 }
             }
+            // What an empty stack gave is called by no unpickler.
+            Value::Unknown if self.is_faulty() => {}
             Value::Unknown | Value::Inert => {
                 let what = self.expression(callee, args);
                 self.report(&rules::COMPUTED_CALLABLE, at, what);

@@ -274,19 +274,8 @@ impl<'a, 'f> Machine<'a, 'f> {
             b')' => self.make(Node::Tuple(Held::default()), 1),
             b'}' => self.make(Node::Dict(Held::default()), 1),
             0x8f => self.make(Node::Set(Held::default()), 1),
-            b'(' => {
-                if !self.stack.mark() {
-                    self.note(&rules::PICKLE_BOMB, at, "more marks than any object needs".to_owned());
-                    self.faulty = true;
-                    self.manner = Manner::Strict;
-                }
-            }
-            b'0' => {
-                // POP takes a mark where nothing lies above it.
-                if self.stack.pop().is_none() && !self.stack.unmark() {
-                    self.fault(at, "POP from an empty stack");
-                }
-            }
+            b'(' => self.mark(at),
+            b'0' => self.drop_top(at),
             b'1' => {
                 self.items(at);
             }
@@ -307,16 +296,16 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
             b'a' => {
                 let item = self.pop(at);
-                self.extend(at, vec![item], 1);
+                self.extend(at, vec![item]);
             }
             b'e' | 0x90 | b'u' => {
-                let (items, total) = self.items(at);
-                self.extend(at, items, total);
+                let (items, _) = self.items(at);
+                self.extend(at, items);
             }
             b's' => {
                 let value = self.pop(at);
                 let key = self.pop(at);
-                self.extend(at, vec![key, value], 2);
+                self.extend(at, vec![key, value]);
             }
             b'g' | b'h' | b'j' => self.recall(op),
             b'p' | b'q' | b'r' => {
@@ -354,10 +343,10 @@ impl<'a, 'f> Machine<'a, 'f> {
                 self.made(class, args, at);
             }
             0x92 => {
-                let words = self.pop(at);
+                // Named arguments, which nothing is judged by.
+                self.pop(at);
                 let args = self.pop(at);
                 let class = self.pop(at);
-                let _ = words;
                 self.made(class, args, at);
             }
             b'i' => {
@@ -407,6 +396,21 @@ impl<'a, 'f> Machine<'a, 'f> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn mark(&mut self, at: u64) {
+        if !self.stack.mark() {
+            self.note(&rules::PICKLE_BOMB, at, "more marks than any object needs".to_owned());
+            self.faulty = true;
+            self.manner = Manner::Strict;
+        }
+    }
+
+    /// POP takes a mark where nothing lies above it.
+    fn drop_top(&mut self, at: u64) {
+        if self.stack.pop().is_none() && !self.stack.unmark() {
+            self.fault(at, "POP from an empty stack");
+        }
     }
 
     fn framed(&mut self, op: &Op) {
@@ -603,7 +607,7 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.make(node, weight.saturating_add(1));
     }
 
-    fn extend(&mut self, at: u64, items: Vec<Value>, _total: u64) {
+    fn extend(&mut self, at: u64, items: Vec<Value>) {
         self.watch(&items);
         let weight = self.weigh(&items);
         let target = self.stack.top().unwrap_or(Value::Unknown);
@@ -713,12 +717,6 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.stack.push(value);
     }
 
-    pub(crate) fn replace_top(&mut self, value: Value) {
-        if self.stack.pop().is_some() {
-            self.stack.push(value);
-        }
-    }
-
     /// Gives the result of a call its state.
     pub(crate) fn set_state(&mut self, value: Value, new: Value) {
         if let Value::Node(number) = value
@@ -783,6 +781,10 @@ impl<'a, 'f> Machine<'a, 'f> {
 
     pub(crate) fn is_strict(&self) -> bool {
         self.manner == Manner::Strict
+    }
+
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.faulty
     }
 
     pub(crate) fn set_faulty(&mut self) {

@@ -248,7 +248,16 @@ fn decimal(text: &[u8]) -> Arg {
 }
 
 fn long(cursor: &mut Cursor<'_>, count: Count, keep: usize, offset: u64) -> Result<Arg, OpError> {
-    let (_, len, head) = counted(cursor, count, keep.max(8), offset)?;
+    let (_, mut len, mut head) = counted(cursor, count, keep.max(8), offset)?;
+    if head.len() as u64 == len {
+        // Bytes that only repeat the sign say nothing.
+        while let [.., before, last] = head.as_slice()
+            && ((*last == 0 && before & 0x80 == 0) || (*last == 0xff && before & 0x80 != 0))
+        {
+            head.pop();
+            len -= 1;
+        }
+    }
     if len <= 8 {
         // Sign-extended to eight bytes.
         let fill = if head.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };
