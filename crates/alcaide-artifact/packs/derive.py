@@ -78,6 +78,8 @@ OUTSIDE = {
 ENUMS = {"enum.Enum", "enum.IntEnum", "enum.Flag", "enum.IntFlag", "enum.StrEnum"}
 # Of a library that compiles and ships code, only the parts that models are made of.
 ONLY = {"torch": re.compile(r"^torch\.(nn|optim|utils\.data|distributions|ao|quantization|cuda\.amp|amp)\b")}
+# Libraries of which nothing is derived: what they define is there to rebuild code.
+LEFT_OUT = {"dill", "cloudpickle"}
 # Functions that may be referred to (a model keeps its activation or metric), by the modules that hold such.
 VALUE_MODULES = re.compile(
     r"^(torch\.nn\.(functional|init)|sklearn\.metrics\.|sklearn\.feature_selection\.|torchvision\.transforms\.functional|"
@@ -330,7 +332,7 @@ def main():
             packs.setdefault(name.split(".")[0], []).append((name, out))
     target.mkdir(parents=True, exist_ok=True)
     for top, rows in packs.items():
-        if sum(len(one) for _, one in rows) < 12:
+        if top in LEFT_OUT or sum(len(one) for _, one in rows) < 12:
             continue
         rows.sort(key=lambda row: row[0].encode())
         text = "".join(

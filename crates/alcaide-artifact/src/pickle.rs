@@ -6,8 +6,10 @@
 //!
 //! Sources: `Lib/pickle.py`, `Lib/pickletools.py` and `Modules/_pickle.c` of CPython 3.11; PEP 307, PEP 3154, PEP 574.
 
+mod contain;
 mod cursor;
 pub(crate) mod embedded;
+mod import;
 mod joblib;
 mod judge;
 mod machine;
@@ -20,6 +22,7 @@ use alcaide_container::{Fuel, Input, ReadError};
 
 pub use op::{Arg, Encoding, Op, OpError, ops};
 
+use embedded::Text;
 pub(crate) use machine::{End, Storage};
 use machine::{Machine, Manner, Note};
 
@@ -130,13 +133,25 @@ fn begins(input: &dyn Input, at: u64, fuel: &Fuel) -> Result<bool, ReadError> {
         return Ok(true);
     }
     let mut machine = Machine::new(input, at, fuel, Manner::Strict).at_most(4_096);
-    Ok(matches!(machine.run()?, End::Stop(end) if end > at + 1))
+    Ok(match machine.run()? {
+        End::Stop(end) => end > at + 1,
+        End::Broken(_) => machine.count() >= 4_096,
+    })
 }
 
-/// Looks for pickles in what follows the streams; the bytes stay opaque.
+/// Looks for pickles in what follows other things; the bytes stay opaque.
 pub(crate) fn rest(scanner: &mut Scanner, input: &dyn Input, at: u64) -> Result<(), ReadError> {
+    search(scanner, input, at, Text::IsSuspect)
+}
+
+/// Looks for pickles in what no reader knows; the bytes stay opaque.
+pub(crate) fn unknown(scanner: &mut Scanner, input: &dyn Input) -> Result<(), ReadError> {
+    search(scanner, input, 0, Text::MayQuote)
+}
+
+fn search(scanner: &mut Scanner, input: &dyn Input, at: u64, text: Text) -> Result<(), ReadError> {
     let fuel = scanner.fuel().clone();
-    let notes = embedded::within(input, at, input.len().saturating_sub(at), &fuel, 1)?;
+    let notes = embedded::within(input, (at, input.len().saturating_sub(at)), text, &fuel, 1)?;
     tell(scanner, notes);
     Ok(())
 }
@@ -151,7 +166,8 @@ pub(crate) fn looks_like(head: &[u8]) -> bool {
     let mut machine = Machine::new(&head, 0, &fuel, Manner::Strict).within(Machine::DEPTH_MAX);
     match machine.run() {
         Ok(End::Stop(end)) => end > 1,
-        Ok(End::Broken(at)) => machine.count() >= 12 && at.saturating_add(512) > head.len() as u64,
+        // It goes on beyond the head.
+        Ok(End::Broken(_)) => machine.truncated() && machine.count() >= 3,
         Err(_) => true,
     }
 }

@@ -177,7 +177,7 @@ impl Scanner {
             Format::Pickle => pickle::read(self, input),
             Format::TorchLegacy => torch::read_legacy(self, input),
             Format::Npy => numpy::read(self, input),
-            Format::Unknown => pickle::rest(self, input, 0),
+            Format::Unknown => pickle::unknown(self, input),
         }
     }
 

@@ -13,14 +13,23 @@ const OVERLAP: usize = 256;
 const TRY_MAX: u64 = 100_000;
 const TRY_AGAIN_MAX: u64 = 512;
 
+/// What bytes that are all text are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Text {
+    /// A page may quote a pickle of protocol 0; it is one only from its first byte on.
+    MayQuote,
+    /// What follows a pickle is no page.
+    IsSuspect,
+}
+
 /// What pickles within `len` bytes from `at` on would call.
 ///
 /// # Errors
 /// When the input fails or the fuel is spent.
 pub(crate) fn within(
     input: &dyn Input,
-    at: u64,
-    len: u64,
+    (at, len): (u64, u64),
+    text: Text,
     fuel: &Fuel,
     depth: u32,
 ) -> Result<Vec<Note>, ReadError> {
@@ -31,7 +40,7 @@ pub(crate) fn within(
     }
     let mut from = at;
     let mut over = at;
-    let mut textual = true;
+    let mut textual = text == Text::MayQuote;
     let mut buffer = vec![0; usize::try_from(end - at).unwrap_or(usize::MAX).min(CHUNK)];
     while from < end {
         let count = usize::try_from(end - from).unwrap_or(usize::MAX).min(CHUNK);
@@ -43,16 +52,19 @@ pub(crate) fn within(
         }
         fuel.step(1 + count as u64 / 4096)?;
         textual = textual && bytes.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e));
-        let mut starts = protocol_starts(bytes);
-        // A text may quote a pickle of protocol 0; bytes that are all text are one only from their first byte on.
-        starts
-            .extend(named_starts(bytes).into_iter().filter(|start| !textual || (from == at && *start == 0)));
+        let mut starts: Vec<_> = protocol_starts(bytes).into_iter().map(|start| (start, true)).collect();
+        let named = named_starts(bytes).into_iter().filter(|start| !textual || (from == at && *start == 0));
+        starts.extend(named.map(|start| (start, false)));
         starts.sort_unstable();
         starts.dedup();
-        for start in starts {
+        for (start, declared) in starts {
             let start = from + start as u64;
             let ops = if start < over { TRY_AGAIN_MAX } else { TRY_MAX };
-            let (found, reached) = tried(input, start, fuel, ops, depth)?;
+            let (mut found, reached) = tried(input, start, fuel, ops, depth)?;
+            if !declared {
+                // The end of a longer name looks like a name that nobody knows.
+                found.retain(|note| note.rule.0.id != rules::UNKNOWN_CALLABLE.id);
+            }
             over = over.max(reached);
             notes.extend(found);
             if notes.len() > 100 {

@@ -4,15 +4,14 @@
 //! takes a value that nobody knows and goes on, so that no reading is missed. It stops at what is no opcode, and where the
 //! input ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alcaide_container::{Fuel, Input};
 
 use super::cursor::{Cursor, Straddle};
-use super::op::{self, Arg, Encoding, Op, OpError};
-use super::text;
+use super::joblib;
+use super::op::{self, Arg, Op, OpError};
 use super::value::{Global, Globals, Held, Memo, Node, Stack, Value};
-use super::{embedded, joblib};
 use crate::rules::{self, Rule};
 
 /// Something to say about a pickle.
@@ -76,49 +75,50 @@ pub(crate) enum Manner {
 
 /// Runs one pickle.
 pub(crate) struct Machine<'a, 'f> {
-    fuel: &'f Fuel,
+    pub(super) fuel: &'f Fuel,
     pub(crate) input: &'a dyn Input,
     pub(crate) cursor: Cursor<'a>,
-    manner: Manner,
-    begun: u64,
-    ops: u64,
-    stack: Stack,
-    memo: Memo,
-    nodes: Vec<Node>,
-    weights: Vec<u64>,
-    held_items: usize,
+    pub(super) manner: Manner,
+    pub(super) begun: u64,
+    pub(super) ops: u64,
+    pub(super) stack: Stack,
+    pub(super) memo: Memo,
+    pub(super) nodes: Vec<Node>,
+    pub(super) weights: Vec<u64>,
+    pub(super) held_items: usize,
     pub(crate) globals: Globals,
-    texts: BTreeMap<u64, Box<str>>,
-    text_bytes: usize,
+    pub(super) texts: BTreeMap<u64, Box<str>>,
+    pub(super) text_bytes: usize,
     /// Places of texts that name what makes an object what it is.
-    telling: Vec<u64>,
+    pub(super) telling: Vec<u64>,
     /// Dicts that have such a key.
-    rewiring: Vec<u32>,
-    notes: Vec<Note>,
+    pub(super) rewiring: BTreeSet<u32>,
+    pub(super) notes: Vec<Note>,
     pub(crate) lines: Option<Vec<(u64, String)>>,
     pub(crate) storages: Vec<Storage>,
     /// Numbers that lie between opcodes: from, to.
     pub(crate) payloads: Vec<(u64, u64)>,
     pub(crate) depth: u32,
-    heavy: bool,
-    faulty: bool,
-    ops_max: u64,
+    pub(super) heavy: bool,
+    pub(super) faulty: bool,
+    pub(super) ops_max: u64,
+    truncated: bool,
 }
 
 impl<'a, 'f> Machine<'a, 'f> {
-    const NODES_MAX: usize = 250_000;
-    const ITEMS_MAX: usize = 500_000;
-    const ITEMS_KEPT: usize = 16;
-    const TEXT_BYTES_MAX: usize = 4 << 20;
-    const TEXT_KEPT: usize = 256;
-    const NOTES_MAX: usize = 2_000;
-    const LINES_MAX: usize = 10_000;
-    const STORAGES_MAX: usize = 100_000;
-    const PAYLOADS_MAX: usize = 100_000;
+    pub(super) const NODES_MAX: usize = 250_000;
+    pub(super) const ITEMS_MAX: usize = 500_000;
+    pub(super) const ITEMS_KEPT: usize = 16;
+    pub(super) const TEXT_BYTES_MAX: usize = 4 << 20;
+    pub(super) const TEXT_KEPT: usize = 256;
+    pub(super) const NOTES_MAX: usize = 2_000;
+    pub(super) const LINES_MAX: usize = 10_000;
+    pub(super) const STORAGES_MAX: usize = 100_000;
+    pub(super) const PAYLOADS_MAX: usize = 100_000;
     /// Pickles within pickles that are followed.
     pub(crate) const DEPTH_MAX: u32 = 4;
     /// Values that a container may stand for, if each is counted as often as it is referred to.
-    const WEIGHT_MAX: u64 = 50_000_000;
+    pub(super) const WEIGHT_MAX: u64 = 50_000_000;
 
     pub(crate) fn new(input: &'a dyn Input, at: u64, fuel: &'f Fuel, manner: Manner) -> Self {
         Self {
@@ -137,7 +137,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             texts: BTreeMap::new(),
             text_bytes: 0,
             telling: Vec::new(),
-            rewiring: Vec::new(),
+            rewiring: BTreeSet::new(),
             notes: Vec::new(),
             lines: None,
             storages: Vec::new(),
@@ -146,6 +146,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             heavy: false,
             faulty: false,
             ops_max: u64::MAX,
+            truncated: false,
         }
     }
 
@@ -205,6 +206,11 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.begun
     }
 
+    /// Whether the input ended before the pickle did.
+    pub(crate) fn truncated(&self) -> bool {
+        self.truncated
+    }
+
     /// Opcodes that were run.
     pub(crate) fn count(&self) -> u64 {
         self.ops
@@ -233,6 +239,7 @@ impl<'a, 'f> Machine<'a, 'f> {
                             format!("claims {claims} bytes that are not there"),
                         );
                     }
+                    self.truncated = matches!(why, OpError::Truncated { .. });
                     self.note(&rules::BROKEN_STREAM, at, why.to_string());
                     return Ok(End::Broken(at));
                 }
@@ -255,7 +262,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     /// Bytes that an argument may claim beyond the input before that counts as an attack on memory.
-    const CLAIM_MAX: u64 = 1 << 30;
+    pub(super) const CLAIM_MAX: u64 = 1 << 30;
 
     fn broken(&self) -> bool {
         self.faulty && self.manner == Manner::Strict
@@ -450,247 +457,6 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.stack.push(value);
     }
 
-    fn push_text(&mut self, op: &Op) {
-        let Arg::Text { at, len, encoding, head } = &op.arg else { return };
-        if TELLING.contains(&head.as_str()) {
-            self.telling.push(*at);
-        }
-        if *len <= Self::TEXT_KEPT as u64 && self.text_bytes + head.len() <= Self::TEXT_BYTES_MAX {
-            self.text_bytes += head.len() + 32;
-            self.texts.insert(*at, head.as_str().into());
-        }
-        let value = self.text_value(*at, *len, *encoding);
-        self.stack.push(value);
-    }
-
-    fn text_value(&self, at: u64, len: u64, encoding: Encoding) -> Value {
-        Value::Text { encoding, len: u32::try_from(len).unwrap_or(u32::MAX), at }
-    }
-
-    fn push_raw(&mut self, op: &Op) -> Result<(), alcaide_container::ReadError> {
-        let Arg::Bytes { at, len, .. } = op.arg else { return Ok(()) };
-        self.stack.push(Value::Raw { len: u32::try_from(len).unwrap_or(u32::MAX), at });
-        if self.manner == Manner::Lenient && self.depth < Self::DEPTH_MAX {
-            let found = embedded::within(self.input, at, len, self.fuel, self.depth + 1)?;
-            self.notes.extend(found.into_iter().take(Self::NOTES_MAX.saturating_sub(self.notes.len())));
-        }
-        Ok(())
-    }
-
-    /// The characters of a text value, the first of them at least.
-    pub(crate) fn text(&mut self, value: Value) -> Option<String> {
-        let Value::Text { encoding, len, at } = value else { return None };
-        if let Some(kept) = self.texts.get(&at) {
-            return Some(kept.clone().into_string());
-        }
-        let mut bytes = vec![0; (len as usize).min(Self::TEXT_KEPT)];
-        let count = self.cursor.copy(at, &mut bytes).ok()?;
-        bytes.truncate(count);
-        Some(text::decode(&bytes, encoding))
-    }
-
-    fn remember(&mut self, at: u64, key: u64) {
-        let Some(top) = self.stack.top() else { return self.fault(at, "PUT of an empty stack") };
-        if key > (1 << 24) && key / 64 > self.cursor.len() {
-            self.note(&rules::PICKLE_BOMB, at, format!("place {key} of the memo"));
-        }
-        if self.memo.put(key, top).is_some() {
-            self.note(&rules::MEMO_OVERWRITE, at, format!("place {key} of the memo is given another value"));
-        }
-    }
-
-    fn recall(&mut self, op: &Op) {
-        match index(&op.arg).and_then(|key| self.memo.get(key)) {
-            Some(value) => self.stack.push(value),
-            None => {
-                self.fault(op.offset, "GET of what was never put");
-                self.stack.push(Value::Unknown);
-            }
-        }
-    }
-
-    /// Imports a name that the pickle states.
-    pub(crate) fn refer(&mut self, module: String, name: String, at: u64) -> Value {
-        if self.manner == Manner::Strict && !(plain(&module) && plain(&name)) {
-            self.faulty = true;
-            return Value::Unknown;
-        }
-        match self.globals.intern(module, name, at) {
-            Some(number) => Value::Global(number),
-            None => {
-                self.note(&rules::PICKLE_BOMB, at, "more different imports than any object needs".to_owned());
-                Value::Unknown
-            }
-        }
-    }
-
-    fn refer_computed(&mut self, module: Value, name: Value, at: u64) -> Value {
-        let long = |value: Value| matches!(value, Value::Text { len, .. } if len as usize > Self::TEXT_KEPT);
-        if !long(module)
-            && !long(name)
-            && let (Some(module), Some(name)) = (self.text(module), self.text(name))
-        {
-            return self.refer(module, name, at);
-        }
-        if self.manner == Manner::Strict {
-            self.faulty = true;
-            return Value::Unknown;
-        }
-        let (module, name) = (self.written(module), self.written(name));
-        self.note(&rules::COMPUTED_CALLABLE, at, format!("imports {name} of {module}"));
-        Value::Unknown
-    }
-
-    fn persistent(&mut self, id: Value, at: u64) {
-        let items = self.tuple(id).map(|held| held.items.clone()).unwrap_or_default();
-        let word = items.first().and_then(|first| self.text(*first));
-        match (word.as_deref(), items.as_slice()) {
-            (Some("storage"), [_, class, key, _, elements, ..]) => {
-                let class = match class {
-                    Value::Global(number) => self.globals.one(*number).map(|global| global.name.clone()),
-                    _ => None,
-                };
-                let key = self.text(*key);
-                match (class, key) {
-                    (Some(class), Some(key)) if self.storages.len() < Self::STORAGES_MAX => {
-                        let elements = match elements {
-                            Value::Int(count) => u64::try_from(*count).ok(),
-                            _ => None,
-                        };
-                        self.storages.push(Storage { key, class, elements });
-                    }
-                    _ => self.note(&rules::PERSISTENT_ID, at, "a storage without class or key".to_owned()),
-                }
-            }
-            (Some("module"), [_, Value::Global(_), ..]) => {}
-            _ => {
-                let id = self.written(id);
-                self.note(&rules::PERSISTENT_ID, at, id);
-            }
-        }
-        self.make(Node::Persistent(id), 1);
-    }
-
-    pub(crate) fn pop(&mut self, at: u64) -> Value {
-        self.stack.pop().unwrap_or_else(|| {
-            self.fault(at, "an empty stack");
-            Value::Unknown
-        })
-    }
-
-    fn items(&mut self, at: u64) -> (Vec<Value>, u64) {
-        self.stack.pop_mark().unwrap_or_else(|| {
-            self.fault(at, "no mark");
-            (Vec::new(), 0)
-        })
-    }
-
-    fn contain(&mut self, kind: u8, items: Vec<Value>, total: u64) {
-        let weight = self.weigh(&items);
-        let telling = kind == b'd' && self.has_telling_key(&items);
-        self.watch(&items);
-        let mut held = Held { total, ..Held::default() };
-        let keep = Self::ITEMS_KEPT.min(Self::ITEMS_MAX.saturating_sub(self.held_items));
-        held.items = items;
-        held.items.truncate(keep);
-        held.items.shrink_to_fit();
-        self.held_items += held.items.len();
-        let node = match kind {
-            b'l' => Node::List(held),
-            b'd' => Node::Dict(held),
-            b't' => Node::Tuple(held),
-            _ => Node::Set(held),
-        };
-        if telling && let Ok(number) = u32::try_from(self.nodes.len()) {
-            self.rewiring.push(number);
-        }
-        self.make(node, weight.saturating_add(1));
-    }
-
-    fn extend(&mut self, at: u64, items: Vec<Value>) {
-        self.watch(&items);
-        let weight = self.weigh(&items);
-        let target = self.stack.top().unwrap_or(Value::Unknown);
-        match target {
-            Value::Node(number) => {
-                let telling = self.has_telling_key(&items);
-                let room = Self::ITEMS_MAX.saturating_sub(self.held_items);
-                let mut added = 0;
-                if let Some(Node::List(held) | Node::Dict(held) | Node::Set(held)) =
-                    self.nodes.get_mut(number as usize)
-                {
-                    let before = held.items.len();
-                    for item in items {
-                        held.push(item, Self::ITEMS_KEPT.min(before + room));
-                    }
-                    added = held.items.len() - before;
-                } else if let Some(Node::Attribute { .. } | Node::Partial { .. }) = self.node(number) {
-                    let what = self.written(target);
-                    self.note(&rules::REWIRES, at, format!("puts items into {what}"));
-                }
-                self.held_items += added;
-                if telling {
-                    self.rewiring.push(number);
-                }
-                self.gain(number, weight, at);
-            }
-            Value::Global(_) => {
-                let what = self.written(target);
-                self.note(&rules::REWIRES, at, format!("puts items into {what}"));
-            }
-            Value::Inert => {}
-            _ => self.fault(at, "items for what holds none"),
-        }
-    }
-
-    /// Keys stand first in each pair.
-    fn has_telling_key(&self, items: &[Value]) -> bool {
-        !self.telling.is_empty()
-            && items
-                .iter()
-                .step_by(2)
-                .any(|key| matches!(key, Value::Text { at, .. } if self.telling.binary_search(at).is_ok()))
-    }
-
-    /// Whether `state`, or a part of it, has a key that makes an object what it is.
-    pub(crate) fn rewires(&self, state: Value) -> bool {
-        if self.rewiring.is_empty() {
-            return false;
-        }
-        let is = |value: &Value| matches!(value, Value::Node(number) if self.rewiring.contains(number));
-        is(&state) || self.tuple(state).is_some_and(|held| held.items.iter().any(is))
-    }
-
-    fn weigh(&self, items: &[Value]) -> u64 {
-        items.iter().fold(0, |sum: u64, item| sum.saturating_add(self.weight(*item)))
-    }
-
-    fn weight(&self, value: Value) -> u64 {
-        match value {
-            Value::Node(number) => self.weights.get(number as usize).copied().unwrap_or(1),
-            _ => 1,
-        }
-    }
-
-    fn gain(&mut self, number: u32, weight: u64, at: u64) {
-        let Some(own) = self.weights.get_mut(number as usize) else { return };
-        *own = own.saturating_add(weight);
-        let all = *own;
-        self.too_heavy(all, at);
-    }
-
-    fn too_heavy(&mut self, weight: u64, at: u64) {
-        let read = self.cursor.at().saturating_sub(self.begun);
-        if !self.heavy && weight > Self::WEIGHT_MAX && weight / 256 > read {
-            self.heavy = true;
-            self.note(
-                &rules::PICKLE_BOMB,
-                at,
-                format!("containers in containers that stand for {weight} values"),
-            );
-        }
-    }
-
     pub(crate) fn make(&mut self, node: Node, weight: u64) {
         let value = self.keep(node, weight);
         self.stack.push(value);
@@ -792,49 +558,10 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 }
 
-/// Keys of a state that change what an object is, or what happens to it by itself.
-const TELLING: &[&str] = &[
-    "__class__",
-    "__reduce__",
-    "__reduce_ex__",
-    "__setstate__",
-    "__getattr__",
-    "__getattribute__",
-    "__setattr__",
-    "__call__",
-    "__code__",
-    "__globals__",
-    "__builtins__",
-    "__init__",
-    "__new__",
-    "__del__",
-    "__init_subclass__",
-    "__closure__",
-    "__bases__",
-    "__mro__",
-    "__subclasshook__",
-    "__import__",
-    "__loader__",
-    "__spec__",
-    "__getstate__",
-    "__set_name__",
-    "__class_getitem__",
-];
-
-fn index(arg: &Arg) -> Option<u64> {
+pub(super) fn index(arg: &Arg) -> Option<u64> {
     match arg {
         Arg::Int(key) => u64::try_from(*key).ok(),
         Arg::Flag(flag) => Some(u64::from(*flag)),
         _ => None,
     }
-}
-
-/// Whether a name is made of what names are made of.
-fn plain(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() < 200
-        && name.split('.').all(|part| {
-            part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-                && part.chars().all(|one| one.is_ascii_alphanumeric() || one == '_')
-        })
 }

@@ -100,8 +100,11 @@ const EFFECTS: &[(&str, &str)] = &[
     ("some_unknown_package", "Thing"),
 ];
 
+/// A name, and what builds a pickle that calls a module's name with one text.
+type Way = (&'static str, fn(&str, &str) -> Vec<u8>);
+
 /// Ways to call something with one text.
-const WAYS: &[(&str, fn(&str, &str) -> Vec<u8>)] = &[
+const WAYS: &[Way] = &[
     ("REDUCE", |module, name| Asm::proto(2).global(module, name).args("x").op(b'R').stop()),
     ("REDUCE of protocol 0", |module, name| Asm::bare().global(module, name).raw("(S'x'\ntR").stop()),
     ("INST", |module, name| Asm::bare().raw("(S'x'\n").raw(format!("i{module}\n{name}\n")).stop()),
@@ -241,7 +244,6 @@ fn every_effect_by_every_way_is_unsafe() {
     let mut missed = Vec::new();
     for (module, name) in EFFECTS {
         for (way, build) in WAYS {
-            // A guess at bytes that declare nothing must not be sure of names that nobody knows.
             let bytes = build(module, name);
             let report = scan("model.bin", &bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)));
             if report.verdict != Verdict::Unsafe {

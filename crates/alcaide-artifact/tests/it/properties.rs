@@ -6,15 +6,15 @@ use proptest::prelude::*;
 
 use crate::assemble::Asm;
 
-fn check(name: &str, bytes: &Vec<u8>) -> Result<(), TestCaseError> {
+fn check(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let limits = Limits { unpacked_bytes: 0, steps: 20_000, entries: 0, depth: 4 };
-    let report = scan(name, bytes, &Fuel::new(limits));
+    let report = scan(name, &bytes, &Fuel::new(limits));
     let coverage = report.parts[0].coverage;
     prop_assert_eq!(coverage.parsed + coverage.payload + coverage.opaque, bytes.len() as u64);
-    let again = scan(name, bytes, &Fuel::new(limits));
+    let again = scan(name, &bytes, &Fuel::new(limits));
     prop_assert_eq!(serde_json::to_string(&report).unwrap(), serde_json::to_string(&again).unwrap());
-    let _ = decompile(bytes, &Fuel::new(limits));
-    prop_assert!(ops(bytes).count() <= bytes.len() + 1);
+    let _ = decompile(&bytes, &Fuel::new(limits));
+    prop_assert!(ops(&bytes).count() <= bytes.len() + 1);
     Ok(())
 }
 

@@ -284,6 +284,23 @@ fn pickles_within_bytes_are_found_and_words_in_texts_are_not() {
 }
 
 #[test]
+fn text_behind_a_broken_or_long_stream_of_protocol_0_is_looked_through() {
+    let call = Asm::bare().global("os", "system").raw("(S'x'\ntR").stop();
+    let broken = Asm::bare().raw("I1\n?nothing that is an opcode\n").raw(&call).0;
+    assert_eq!(judge("a.pkl", &broken).verdict, Verdict::Unsafe);
+    let mut long = Asm::bare().raw("I1\n.(lp0\n").0;
+    for _ in 0..5_000 {
+        long.extend_from_slice(b"I5\na");
+    }
+    long.extend_from_slice(&call);
+    assert_verdict(&long, Verdict::Unsafe);
+    // The first kilobytes are one text.
+    let mut wide = Asm::bare().raw("(lp0\nS'").raw("w".repeat(9_000)).raw("'\np1\na").0;
+    wide.extend_from_slice(&call);
+    assert_verdict(&wide, Verdict::Unsafe);
+}
+
+#[test]
 fn a_file_under_a_harmless_name_is_disguised() {
     let bytes = Asm::proto(2).op(b'}').stop();
     for (name, verdict) in [
