@@ -5,15 +5,27 @@
 //! [`doubt`](Scanner::doubt) what nobody can tell, [`cover`](Scanner::cover) what was read, [`look`](Scanner::look) into what is
 //! inside. The [`Report`] and its verdict are computed from that by [`Scanner::finish`]; no reader names a verdict.
 //!
+//! A pickle is followed by an abstract machine over symbolic values; names are judged by effects that are known and packs that
+//! vouch for exact names, and everything else is a finding or a doubt. [`decompile`] writes down what a pickle does.
+//!
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
 
+mod archive;
 mod coverage;
+mod literal;
+mod numpy;
+mod packs;
+mod pickle;
 mod report;
 mod rules;
 mod scanner;
 mod sniff;
+mod torch;
 
+pub use archive::{Archive, look_into};
 pub use coverage::{Coverage, Kind};
+pub use packs::PACK_VERSION;
+pub use pickle::{Arg, Encoding, Line, Op, OpError, decompile, ops};
 pub use report::{Doubt, Part, Report, Verdict};
 pub use rules::Rule;
 pub use scanner::{Scanner, scan};

@@ -11,6 +11,7 @@ use crate::coverage::{Kind, Map};
 use crate::report::{Doubt, Part, Report, Verdict};
 use crate::rules::{self, Rule};
 use crate::sniff::Format;
+use crate::{numpy, pickle, torch};
 
 /// Judges `input`, which is said to be called `name`.
 pub fn scan(name: &str, input: &dyn Input, fuel: &Fuel) -> Report {
@@ -67,6 +68,27 @@ impl Scanner {
 
     /// Looks into `input`: the file itself, or a member called `name` of the part that is open.
     pub fn look(&mut self, name: &str, input: &dyn Input) {
+        let mut head = [0; 4096];
+        let head = match input.read_at(0, &mut head) {
+            Ok(count) => head.get(..count).unwrap_or_default(),
+            Err(_) => &[],
+        };
+        let format = Format::of(head, name);
+        self.look_at(name, input, format.as_str(), |scanner| {
+            if let Err(why) = scanner.read(format, name, input) {
+                scanner.stop(&why, None);
+            }
+        });
+    }
+
+    /// Looks into `input` as `read` does it.
+    pub(crate) fn look_at(
+        &mut self,
+        name: &str,
+        input: &dyn Input,
+        format: &'static str,
+        read: impl FnOnce(&mut Self),
+    ) {
         let level = match self.fuel.enter() {
             Ok(level) => level,
             Err(spent) => return self.stop(&spent.into(), None),
@@ -75,26 +97,18 @@ impl Scanner {
         if !self.open.is_empty() {
             member.push(shown(name));
         }
-        let mut head = [0; 4096];
-        let head = match input.read_at(0, &mut head) {
-            Ok(count) => head.get(..count).unwrap_or_default(),
-            Err(_) => &[],
-        };
-        let format = Format::of(head, name);
         let listed = (self.parts.len() < Self::PARTS_MAX).then_some(self.parts.len());
         match listed {
             Some(_) => self.parts.push(Part {
                 member: member.clone(),
-                format: format.as_str().into(),
+                format: format.into(),
                 bytes: input.len(),
                 coverage: crate::Coverage::default(),
             }),
             None => self.parts_left_out += 1,
         }
         self.open.push(Open { member, map: Map::new(input.len()), listed });
-        if let Err(why) = self.read(format, name, input) {
-            self.stop(&why, None);
-        }
+        read(self);
         self.close();
         drop(level);
     }
@@ -150,9 +164,20 @@ impl Scanner {
         self.doubt(rule, offset, why.to_string());
     }
 
-    fn read(&mut self, format: Format, _name: &str, _input: &dyn Input) -> Result<(), ReadError> {
+    fn read(&mut self, format: Format, name: &str, input: &dyn Input) -> Result<(), ReadError> {
+        if !format.agrees_with(name) {
+            self.find(
+                &rules::DISGUISED,
+                Some(0),
+                None,
+                format!("a {} called {}", format.as_str(), shown(name)),
+            );
+        }
         match format {
-            Format::Unknown => Ok(()),
+            Format::Pickle => pickle::read(self, input),
+            Format::TorchLegacy => torch::read_legacy(self, input),
+            Format::Npy => numpy::read(self, input),
+            Format::Unknown => pickle::unknown(self, input),
         }
     }
 
