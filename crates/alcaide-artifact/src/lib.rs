@@ -8,12 +8,21 @@
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
 
 mod coverage;
+mod cursor;
+mod embedded;
+mod json;
+mod python;
 mod report;
+mod repository;
 mod rules;
 mod scanner;
 mod sniff;
+mod template;
+mod tensors;
+mod text;
 
 pub use coverage::{Coverage, Kind};
 pub use report::{Doubt, Part, Report, Verdict};
 pub use rules::Rule;
 pub use scanner::{Scanner, scan};
+pub use template::{Change as TemplateChange, diff as template_diff};

@@ -8,9 +8,12 @@ use alcaide_container::{Fuel, Input, ReadError};
 use alcaide_finding::{FileFinding, Place, Rating};
 
 use crate::coverage::{Kind, Map};
+use crate::embedded;
 use crate::report::{Doubt, Part, Report, Verdict};
+use crate::repository;
 use crate::rules::{self, Rule};
 use crate::sniff::Format;
+use crate::tensors::{gguf, safetensors};
 
 /// Judges `input`, which is said to be called `name`.
 pub fn scan(name: &str, input: &dyn Input, fuel: &Fuel) -> Report {
@@ -80,7 +83,8 @@ impl Scanner {
             Ok(count) => head.get(..count).unwrap_or_default(),
             Err(_) => &[],
         };
-        let format = Format::of(head, name);
+        let format = Format::of(head, name, input.len());
+        let disguise = format.disguise(name, input.len());
         let listed = (self.parts.len() < Self::PARTS_MAX).then_some(self.parts.len());
         match listed {
             Some(_) => self.parts.push(Part {
@@ -92,7 +96,15 @@ impl Scanner {
             None => self.parts_left_out += 1,
         }
         self.open.push(Open { member, map: Map::new(input.len()), listed });
+        if let Some(what) = disguise {
+            self.find(&rules::formats::DISGUISE, Some(0), None, what);
+        }
         if let Err(why) = self.read(format, name, input) {
+            self.stop(&why, None);
+        }
+        if format.may_hide_programs()
+            && let Err(why) = embedded::search(self, input)
+        {
             self.stop(&why, None);
         }
         self.close();
@@ -150,9 +162,16 @@ impl Scanner {
         self.doubt(rule, offset, why.to_string());
     }
 
-    fn read(&mut self, format: Format, _name: &str, _input: &dyn Input) -> Result<(), ReadError> {
+    fn read(&mut self, format: Format, name: &str, input: &dyn Input) -> Result<(), ReadError> {
         match format {
             Format::Unknown => Ok(()),
+            Format::Safetensors => safetensors::read(self, input),
+            Format::Gguf => gguf::read(self, input),
+            Format::OldGgml => {
+                self.doubt(&rules::OPAQUE, Some(0), "a format from before GGUF, which declares no layout");
+                Ok(())
+            }
+            Format::Beside(kind) => repository::read(self, kind, name, input),
         }
     }
 
