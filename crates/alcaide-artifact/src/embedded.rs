@@ -94,27 +94,37 @@ fn program(head: &[u8], first: bool) -> Option<&'static str> {
     if head.starts_with(b"PE\0\0") {
         let machine = matches!(half(4)?, 0x14c | 0x8664 | 0x1c0 | 0x1c4 | 0xaa64 | 0x200 | 0x5064 | 0x6264);
         let sections = (1..=96).contains(&half(6)?);
-        let fits = matches!((half(20)?, half(24)?), (0xe0 | 0x60..=0xff, 0x10b) | (0xf0 | 0x70..=0x1ff, 0x20b));
+        let fits =
+            matches!((half(20)?, half(24)?), (0xe0 | 0x60..=0xff, 0x10b) | (0xf0 | 0x70..=0x1ff, 0x20b));
         return (machine && sections && fits).then_some("a Windows executable or library");
     }
     if head.starts_with(b"\xcf\xfa\xed\xfe") || head.starts_with(b"\xce\xfa\xed\xfe") {
         let machine = matches!(word(4)? & 0x00ff_ffff, 7 | 12 | 18);
-        let fits = (1..=12).contains(&word(12)?) && (1..10_000).contains(&word(16)?) && (1..1 << 24).contains(&word(20)?);
+        let fits = (1..=12).contains(&word(12)?)
+            && (1..10_000).contains(&word(16)?)
+            && (1..1 << 24).contains(&word(20)?);
         return (machine && fits).then_some("a Mach-O executable or library");
     }
     if head.starts_with(b"\xca\xfe\xba\xbe") {
         let high = word(4)?.swap_bytes();
-        if (1..20).contains(&high) && matches!(word(8)?.swap_bytes() & 0x00ff_ffff, 7 | 12 | 18) && word(24)?.swap_bytes() < 32 {
+        if (1..20).contains(&high)
+            && matches!(word(8)?.swap_bytes() & 0x00ff_ffff, 7 | 12 | 18)
+            && word(24)?.swap_bytes() < 32
+        {
             return Some("a Mach-O executable for several machines");
         }
         let major = half(6)?.swap_bytes();
         let pool = half(8)?.swap_bytes();
         // The pool begins with a constant of a kind that there is.
-        let fits = (45..=75).contains(&major) && pool > 1 && half(4)?.swap_bytes() <= 3 && matches!(byte(10)?, 1..=20);
+        let fits = (45..=75).contains(&major)
+            && pool > 1
+            && half(4)?.swap_bytes() <= 3
+            && matches!(byte(10)?, 1..=20);
         return fits.then_some("a Java class");
     }
     if head.starts_with(b"dex\n03") {
-        return (byte(6)?.is_ascii_digit() && byte(7)? == 0 && word(36)? == 0x70 && word(40)? == 0x1234_5678).then_some("an Android executable");
+        return (byte(6)?.is_ascii_digit() && byte(7)? == 0 && word(36)? == 0x70 && word(40)? == 0x1234_5678)
+            .then_some("an Android executable");
     }
     if head.starts_with(b"\0asm\x01\0\0\0") {
         return (byte(8)? <= 13).then_some("a WebAssembly module");

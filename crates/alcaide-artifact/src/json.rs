@@ -178,19 +178,6 @@ impl<'a> Json<'a> {
         self.value(byte)
     }
 
-    /// Passes over the value that comes next, whatever it is.
-    pub(crate) fn pass(&mut self) -> Result<(), Fault> {
-        let depth = self.open.len();
-        loop {
-            match self.next()? {
-                Event::ObjectStart | Event::ArrayStart | Event::Name => {}
-                Event::End => return Ok(()),
-                _ if self.open.len() <= depth => return Ok(()),
-                _ => {}
-            }
-        }
-    }
-
     fn value(&mut self, byte: u8) -> Result<Event, Fault> {
         self.start = self.cursor.at();
         match byte {
@@ -333,7 +320,8 @@ impl<'a> Json<'a> {
         loop {
             // What needs no second look is taken as it lies in the buffer.
             let chunk = self.cursor.chunk()?;
-            let plain = chunk.iter().take_while(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\'));
+            let plain =
+                chunk.iter().take_while(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\'));
             let count = plain.count();
             if let Some(some) = chunk.get(..count).filter(|some| !some.is_empty()) {
                 hash.write(some);
@@ -486,7 +474,8 @@ mod tests {
 
     #[test]
     fn events_come_in_order_and_names_that_come_twice_are_told() {
-        let (events, odd) = read(br#" {"a":[1,-2.5e3,true,null],"\u0061":"\ud83d\ude00\n", "b":{}} x"#).unwrap();
+        let (events, odd) =
+            read(br#" {"a":[1,-2.5e3,true,null],"\u0061":"\ud83d\ude00\n", "b":{}} x"#).unwrap();
         assert_eq!(
             events,
             "ObjectStart a ArrayStart 1 -2.5e3 Bool(true) Null ArrayEnd twice 😀\n b ObjectStart ObjectEnd ObjectEnd "
@@ -498,7 +487,20 @@ mod tests {
     #[test]
     fn what_breaks_the_grammar_is_broken_and_depth_is_bounded() {
         for bad in [
-            "", "{", "[1,]", "{\"a\" 1}", "{a:1}", "01", "1.", "-", "\"\\x\"", "\"\n\"", "tru", "{\"a\":1,}", "[1 2]", "\"abc",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\" 1}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            "\"\\x\"",
+            "\"\n\"",
+            "tru",
+            "{\"a\":1,}",
+            "[1 2]",
+            "\"abc",
             "{\"a\":1]",
         ] {
             assert!(read(bad.as_bytes()).is_err() || bad == "01", "{bad}");

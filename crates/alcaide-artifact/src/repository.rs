@@ -77,17 +77,35 @@ impl Kind {
             Self::Python
         } else if any(&[".pth"]) {
             Self::Site
-        } else if any(&[".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1"]) || low == "makefile" || low == "dockerfile" {
+        } else if any(&[".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1"])
+            || low == "makefile"
+            || low == "dockerfile"
+        {
             Self::Shell
         } else if low.starts_with("modelfile") {
             Self::Modelfile
-        } else if low.starts_with("requirements") && any(&[".txt", ".in"]) || matches!(low.as_str(), "pyproject.toml" | "setup.cfg" | "pipfile" | "environment.txt") {
+        } else if low.starts_with("requirements") && any(&[".txt", ".in"])
+            || matches!(low.as_str(), "pyproject.toml" | "setup.cfg" | "pipfile" | "environment.txt")
+        {
             Self::Requirements
         } else if matches!(low.as_str(), ".gitattributes" | ".lfsconfig" | ".gitmodules" | ".gitconfig") {
             Self::Attributes
         } else if any(&[".md", ".html", ".htm", ".svg", ".rst"]) || low == "readme" {
             Self::Page
-        } else if any(&[".txt", ".csv", ".tsv", ".log", ".vocab", ".bpe", ".toml", ".cfg", ".ini", ".gitignore"]) || low == "license" || low == "notice" {
+        } else if any(&[
+            ".txt",
+            ".csv",
+            ".tsv",
+            ".log",
+            ".vocab",
+            ".bpe",
+            ".toml",
+            ".cfg",
+            ".ini",
+            ".gitignore",
+        ]) || low == "license"
+            || low == "notice"
+        {
             Self::Text
         } else {
             return None;
@@ -96,7 +114,12 @@ impl Kind {
 }
 
 /// Judges a file.
-pub(crate) fn read(scanner: &mut Scanner, kind: Kind, name: &str, input: &dyn Input) -> Result<(), ReadError> {
+pub(crate) fn read(
+    scanner: &mut Scanner,
+    kind: Kind,
+    name: &str,
+    input: &dyn Input,
+) -> Result<(), ReadError> {
     if kind == Kind::Json || kind == Kind::Notebook {
         return json_file::read(scanner, name, input, kind == Kind::Notebook);
     }
@@ -151,8 +174,21 @@ fn judge_python(scanner: &mut Scanner, name: &str, source: &str, trust: Trust, p
         scanner.find(&rules::SCRIPT, Some(0), None, "Python runs this file at its start");
     }
     for said in python::judge(source, trust, &fuel) {
-        let line = source.as_bytes().get(..said.at).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() + 1;
-        say(scanner, said.rule, pointer.is_empty().then_some(said.at as u64), &format!("{pointer}line {line}"), said.words);
+        let line = source
+            .as_bytes()
+            .get(..said.at)
+            .unwrap_or_default()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        say(
+            scanner,
+            said.rule,
+            pointer.is_empty().then_some(said.at as u64),
+            &format!("{pointer}line {line}"),
+            said.words,
+        );
     }
 }
 
@@ -180,27 +216,124 @@ fn callable(name: &str) -> Option<(&'static Rule, &'static str)> {
     let path = name.trim().replace(':', ".");
     let known = path.strip_prefix("__builtin__.").map(|rest| format!("builtins.{rest}")).unwrap_or(path);
     if let Some(effect) = python::effects::effect(&known) {
-        return Some((&rules::CALLABLE, match effect {
-            Effect::Runs => "runs commands or code",
-            Effect::Unpickles => "unpickles",
-            Effect::Native => "loads machine code",
-            Effect::Network => "opens a connection",
-            Effect::Files => "changes files",
-        }));
+        return Some((
+            &rules::CALLABLE,
+            match effect {
+                Effect::Runs => "runs commands or code",
+                Effect::Unpickles => "unpickles",
+                Effect::Native => "loads machine code",
+                Effect::Network => "opens a connection",
+                Effect::Files => "changes files",
+            },
+        ));
     }
     let root = known.split('.').next().unwrap_or_default();
-    const SHARP: &[&str] = &["builtins", "os", "posix", "nt", "sys", "importlib", "ctypes", "runpy", "code", "shutil", "pathlib", "io", "pydoc", "pkgutil", "operator", "functools", "types", "inspect", "gc", "site"];
-    if SHARP.contains(&root) && known.contains('.') && !matches!(known.as_str(), "functools.partial" | "builtins.dict" | "builtins.list" | "builtins.tuple" | "builtins.int" | "builtins.float" | "builtins.str" | "builtins.bool" | "builtins.set") {
+    const SHARP: &[&str] = &[
+        "builtins",
+        "os",
+        "posix",
+        "nt",
+        "sys",
+        "importlib",
+        "ctypes",
+        "runpy",
+        "code",
+        "shutil",
+        "pathlib",
+        "io",
+        "pydoc",
+        "pkgutil",
+        "operator",
+        "functools",
+        "types",
+        "inspect",
+        "gc",
+        "site",
+    ];
+    if SHARP.contains(&root)
+        && known.contains('.')
+        && !matches!(
+            known.as_str(),
+            "functools.partial"
+                | "builtins.dict"
+                | "builtins.list"
+                | "builtins.tuple"
+                | "builtins.int"
+                | "builtins.float"
+                | "builtins.str"
+                | "builtins.bool"
+                | "builtins.set"
+        )
+    {
         return Some((&rules::CALLABLE, "is part of the interpreter"));
     }
     if known.split('.').any(|part| part.starts_with("__")) {
         return Some((&rules::CALLABLE, "is a private name"));
     }
     const PACKS: &[&str] = &[
-        "torch", "torchvision", "torchaudio", "torchmetrics", "torchtune", "torchtext", "nemo", "pytorch_lightning", "lightning", "transformers", "diffusers", "peft", "accelerate",
-        "sentence_transformers", "hydra", "omegaconf", "numpy", "sklearn", "timm", "monai", "fairseq", "fairseq2", "datasets", "tokenizers", "builtins", "functools", "detectron2", "mmengine", "mmdet",
-        "ldm", "sgm", "speechbrain", "espnet", "espnet2", "pyannote", "open_clip", "optimum", "trl", "evaluate", "wandb", "tensorflow", "keras", "jax", "flax", "optax", "megatron", "apex", "ultralytics",
-        "xgboost", "lightgbm", "catboost", "mlflow", "audiocraft", "vllm", "llama_recipes", "albumentations", "einops", "scipy", "pandas", "gluonts", "stable_baselines3", "nltk", "spacy",
+        "torch",
+        "torchvision",
+        "torchaudio",
+        "torchmetrics",
+        "torchtune",
+        "torchtext",
+        "nemo",
+        "pytorch_lightning",
+        "lightning",
+        "transformers",
+        "diffusers",
+        "peft",
+        "accelerate",
+        "sentence_transformers",
+        "hydra",
+        "omegaconf",
+        "numpy",
+        "sklearn",
+        "timm",
+        "monai",
+        "fairseq",
+        "fairseq2",
+        "datasets",
+        "tokenizers",
+        "builtins",
+        "functools",
+        "detectron2",
+        "mmengine",
+        "mmdet",
+        "ldm",
+        "sgm",
+        "speechbrain",
+        "espnet",
+        "espnet2",
+        "pyannote",
+        "open_clip",
+        "optimum",
+        "trl",
+        "evaluate",
+        "wandb",
+        "tensorflow",
+        "keras",
+        "jax",
+        "flax",
+        "optax",
+        "megatron",
+        "apex",
+        "ultralytics",
+        "xgboost",
+        "lightgbm",
+        "catboost",
+        "mlflow",
+        "audiocraft",
+        "vllm",
+        "llama_recipes",
+        "albumentations",
+        "einops",
+        "scipy",
+        "pandas",
+        "gluonts",
+        "stable_baselines3",
+        "nltk",
+        "spacy",
     ];
     (!PACKS.contains(&root)).then_some((&rules::CALLABLE_UNKNOWN, "is not known"))
 }
@@ -221,7 +354,9 @@ fn escapes(path: &str) -> Option<&'static str> {
 }
 
 fn is_url(text: &str) -> bool {
-    ["http://", "https://", "ftp://", "s3://", "gs://", "git://", "ssh://", "git+", "\\\\"].iter().any(|scheme| text.trim().to_ascii_lowercase().starts_with(scheme))
+    ["http://", "https://", "ftp://", "s3://", "gs://", "git://", "ssh://", "git+", "\\\\"]
+        .iter()
+        .any(|scheme| text.trim().to_ascii_lowercase().starts_with(scheme))
 }
 
 fn judge_text(scanner: &mut Scanner, at: Option<u64>, pointer: &str, value: &str) {

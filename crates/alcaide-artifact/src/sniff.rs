@@ -51,7 +51,7 @@ impl Format {
         if gguf::is_old_head(head) {
             return Self::OldGgml;
         }
-        if safetensors::is_head(head, len) || ends(name, ".safetensors") && !head.is_empty() {
+        if safetensors::is_head(head, len) || ends(name, ".safetensors") {
             return Self::Safetensors;
         }
         repository::Kind::of(head, name).map_or(Self::Unknown, Self::Beside)
@@ -60,5 +60,8 @@ impl Format {
 
 /// Whether a name ends so, in whatever case.
 pub(crate) fn ends(name: &str, suffix: &str) -> bool {
-    name.len().checked_sub(suffix.len()).and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    name.len()
+        .checked_sub(suffix.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }

@@ -67,7 +67,11 @@ fn judged(source: &str, fuel: &Fuel) -> Vec<Said> {
         return vec![Said { at: 0, rule: &rules::TEMPLATE_UNCLEAR, words: "it is too long".to_owned() }];
     }
     if fuel.step(source.len() as u64 / 16).is_err() {
-        return vec![Said { at: 0, rule: &crate::rules::OUT_OF_FUEL, words: "nothing is left for it".to_owned() }];
+        return vec![Said {
+            at: 0,
+            rule: &crate::rules::OUT_OF_FUEL,
+            words: "nothing is left for it".to_owned(),
+        }];
     }
     let words = match lex::words(source) {
         Ok(words) => words,
@@ -83,7 +87,11 @@ fn judged(source: &str, fuel: &Fuel) -> Vec<Said> {
 fn unparsed(source: &str, fault: lex::Fault) -> Vec<Said> {
     let mut said = vec![Said { at: fault.at, rule: &rules::TEMPLATE_UNCLEAR, words: fault.what.to_owned() }];
     if let Some(at) = calls::DEEP.iter().find_map(|name| source.find(name)) {
-        said.push(Said { at, rule: &rules::TEMPLATE_SANDBOX, words: "a name that leads to the interpreter".to_owned() });
+        said.push(Said {
+            at,
+            rule: &rules::TEMPLATE_SANDBOX,
+            words: "a name that leads to the interpreter".to_owned(),
+        });
     }
     said
 }

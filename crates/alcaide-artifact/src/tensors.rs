@@ -43,7 +43,13 @@ impl Claims {
 
     /// The joined ranges in order, and what is wrong between `start` and `end`: overlaps, and gaps of `slack` bytes or more;
     /// at most `most` of them.
-    pub(crate) fn judge(mut self, start: u64, end: u64, slack: u64, most: usize) -> (Vec<(u64, u64)>, Vec<Clash>) {
+    pub(crate) fn judge(
+        mut self,
+        start: u64,
+        end: u64,
+        slack: u64,
+        most: usize,
+    ) -> (Vec<(u64, u64)>, Vec<Clash>) {
         self.ranges.sort_unstable();
         let mut joined: Vec<(u64, u64)> = Vec::new();
         let mut clashes = Vec::new();

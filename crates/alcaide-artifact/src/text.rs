@@ -58,7 +58,6 @@ const FORMS: &[(&str, &str)] = &[
     ("cmd.exe /c", "a command"),
     ("child_process", "a call of the system"),
     ("runtime.getruntime(", "a call of the system"),
-    ("!!python/", "a tag that makes objects"),
 ];
 
 fn piped(low: &str) -> Option<usize> {
@@ -86,7 +85,11 @@ pub(crate) fn secret(text: &str) -> Option<(usize, &'static str)> {
         && head.len() < 40
         && head.ends_with("PRIVATE KEY")
         && text.get(at + 11 + head.len() + 5..).is_some_and(|body| {
-            body.bytes().filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).take(64).count() == 64
+            body.bytes()
+                .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+                .take(64)
+                .count()
+                == 64
         })
     {
         return Some((at, "a private key"));
@@ -101,13 +104,18 @@ pub(crate) fn secret(text: &str) -> Option<(usize, &'static str)> {
                 continue;
             }
             let rest = text.get(from..).unwrap_or_default();
-            let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
+            let len = rest
+                .bytes()
+                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                .count();
             let token = rest.get(..len).unwrap_or_default();
             let fits = match check {
                 Check::None => len == *body && varied(token),
                 Check::AtLeast => len >= *body && varied(token),
                 Check::Upper => {
-                    len == *body && token.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) && varied(token)
+                    len == *body
+                        && token.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+                        && varied(token)
                 }
                 Check::Crc => len == *body && crc_fits(token),
             };
@@ -156,7 +164,8 @@ fn varied(token: &str) -> bool {
         }
     }
     let kinds = seen.iter().filter(|one| **one).count();
-    let steps = token.as_bytes().windows(2).filter(|pair| matches!(pair, [a, b] if a.abs_diff(*b) <= 1)).count();
+    let steps =
+        token.as_bytes().windows(2).filter(|pair| matches!(pair, [a, b] if a.abs_diff(*b) <= 1)).count();
     kinds >= 10.min(token.len() / 2) && steps * 3 < token.len()
 }
 

@@ -7,7 +7,10 @@ pub(super) enum Token {
     Name(String),
     Number(Option<i64>),
     /// Its text; for formatted ones, the expressions in it, with where they begin.
-    Text { text: String, inside: Vec<(usize, String)> },
+    Text {
+        text: String,
+        inside: Vec<(usize, String)>,
+    },
     Sign(&'static str),
     Line,
     Indent,
@@ -24,8 +27,9 @@ const WORDS_MAX: usize = 1_500_000;
 const INDENTS_MAX: usize = 100;
 
 const SIGNS: &[&str] = &[
-    "**=", "//=", ">>=", "<<=", "...", "**", "//", ">>", "<<", "<=", ">=", "==", "!=", "->", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "@=",
-    ":=", "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<", ">", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";", "=", "!", "?", "$", "`",
+    "**=", "//=", ">>=", "<<=", "...", "**", "//", ">>", "<<", "<=", ">=", "==", "!=", "->", "+=", "-=",
+    "*=", "/=", "%=", "&=", "|=", "^=", "@=", ":=", "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<",
+    ">", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";", "=", "!", "?", "$", "`",
 ];
 
 /// Cuts `source` into tokens; the place where that is not possible, if there is one.
@@ -76,16 +80,21 @@ impl Lexer<'_> {
             match one {
                 '\n' | '\r' => {
                     self.at += 1;
-                    if self.brackets == 0 && one == '\n' || self.brackets == 0 && !self.rest().starts_with('\n') {
+                    if self.brackets == 0 && one == '\n'
+                        || self.brackets == 0 && !self.rest().starts_with('\n')
+                    {
                         self.push(at, Token::Line)?;
                         fresh = true;
                     }
                 }
                 '#' => self.at += self.rest().find('\n').unwrap_or(self.rest().len()),
                 '\\' => {
-                    let skipped = self.rest().char_indices().nth(1).map_or(1, |(_, next)| 1 + next.len_utf8());
+                    let skipped =
+                        self.rest().char_indices().nth(1).map_or(1, |(_, next)| 1 + next.len_utf8());
                     self.at += skipped;
-                    if self.source.as_bytes().get(self.at - 1) == Some(&b'\r') && self.rest().starts_with('\n') {
+                    if self.source.as_bytes().get(self.at - 1) == Some(&b'\r')
+                        && self.rest().starts_with('\n')
+                    {
                         self.at += 1;
                     }
                 }
@@ -94,19 +103,29 @@ impl Lexer<'_> {
                 one if one.is_ascii_digit() => self.number()?,
                 '.' if self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit) => self.number()?,
                 one if one == '_' || one.is_alphabetic() => {
-                    let len = self.rest().find(|one: char| one != '_' && !one.is_alphanumeric()).unwrap_or(self.rest().len());
+                    let len = self
+                        .rest()
+                        .find(|one: char| one != '_' && !one.is_alphanumeric())
+                        .unwrap_or(self.rest().len());
                     let name = self.rest().get(..len).unwrap_or_default().to_owned();
                     let quoted = matches!(self.rest().as_bytes().get(len), Some(b'"' | b'\''));
                     self.at += len;
                     let low = name.to_ascii_lowercase();
-                    if quoted && matches!(low.as_str(), "r" | "b" | "u" | "f" | "rb" | "br" | "fr" | "rf" | "t" | "rt" | "tr") {
+                    if quoted
+                        && matches!(
+                            low.as_str(),
+                            "r" | "b" | "u" | "f" | "rb" | "br" | "fr" | "rf" | "t" | "rt" | "tr"
+                        )
+                    {
                         self.text(&low)?;
                     } else {
                         self.push(at, Token::Name(normal(&name)))?;
                     }
                 }
                 _ => {
-                    let Some(sign) = SIGNS.iter().find(|sign| self.rest().starts_with(**sign)) else { return Err(at) };
+                    let Some(sign) = SIGNS.iter().find(|sign| self.rest().starts_with(**sign)) else {
+                        return Err(at);
+                    };
                     match *sign {
                         "(" | "[" | "{" => self.brackets += 1,
                         ")" | "]" | "}" => self.brackets = self.brackets.saturating_sub(1),
@@ -158,8 +177,12 @@ impl Lexer<'_> {
 
     fn number(&mut self) -> Result<(), usize> {
         let at = self.at;
-        let len = self.rest().find(|one: char| !one.is_ascii_alphanumeric() && one != '_' && one != '.').unwrap_or(self.rest().len());
-        let text: String = self.rest().get(..len).unwrap_or_default().chars().filter(|one| *one != '_').collect();
+        let len = self
+            .rest()
+            .find(|one: char| !one.is_ascii_alphanumeric() && one != '_' && one != '.')
+            .unwrap_or(self.rest().len());
+        let text: String =
+            self.rest().get(..len).unwrap_or_default().chars().filter(|one| *one != '_').collect();
         let low = text.to_ascii_lowercase();
         let value = if let Some(hex) = low.strip_prefix("0x") {
             i64::from_str_radix(hex, 16).ok()

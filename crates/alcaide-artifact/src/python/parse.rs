@@ -15,14 +15,28 @@ pub(super) enum What {
     Import(Vec<(String, String)>),
     /// Module, name in it, and the name it is known by.
     From(String, Vec<(String, String)>),
-    Function { name: String, decorators: Vec<Expr>, defaults: Vec<Expr>, body: Vec<Statement> },
-    Class { name: String, decorators: Vec<Expr>, bases: Vec<Expr>, body: Vec<Statement> },
+    Function {
+        name: String,
+        decorators: Vec<Expr>,
+        defaults: Vec<Expr>,
+        body: Vec<Statement>,
+    },
+    Class {
+        name: String,
+        decorators: Vec<Expr>,
+        bases: Vec<Expr>,
+        body: Vec<Statement>,
+    },
     /// Targets and a value.
     Assign(Vec<Expr>, Expr),
     /// Expressions that are evaluated.
     Values(Vec<Expr>),
     /// A block that runs where it stands, behind its head; `main` where only a program runs it.
-    Block { head: Vec<Expr>, main: bool, body: Vec<Statement> },
+    Block {
+        head: Vec<Expr>,
+        main: bool,
+        body: Vec<Statement>,
+    },
     /// A line that was not understood.
     Unclear,
 }
@@ -59,6 +73,7 @@ pub(super) enum Kind {
 const HEIGHT_MAX: u16 = 100;
 const NEST_MAX: u16 = 40;
 const BLOCKS_MAX: usize = 60;
+const DECORATORS_MAX: usize = 64;
 
 /// Parses a file; the place of what is no token, if there is one.
 pub(super) fn parse(source: &str) -> (Vec<Statement>, Option<usize>) {
@@ -81,7 +96,8 @@ struct Unclear;
 
 type Parsed<T> = Result<T, Unclear>;
 
-const HEADS: &[&str] = &["if", "elif", "else", "for", "while", "try", "except", "finally", "with", "match", "case"];
+const HEADS: &[&str] =
+    &["if", "elif", "else", "for", "while", "try", "except", "finally", "with", "match", "case"];
 
 impl Parser<'_> {
     fn token(&self) -> Option<&Token> {
@@ -174,9 +190,17 @@ impl Parser<'_> {
         while self.is_sign("@") {
             self.next += 1;
             decorators.push(self.expression()?);
+            if decorators.len() > DECORATORS_MAX {
+                return Err(Unclear);
+            }
             while matches!(self.token(), Some(Token::Line)) {
                 self.next += 1;
             }
+        }
+        if self.is_word("type")
+            && matches!(self.words.get(self.next + 1).map(|word| &word.token), Some(Token::Name(_)))
+        {
+            self.next += 1;
         }
         let spot = self.next;
         if self.word("async") && !matches!(self.token(), Some(Token::Name(_))) {
@@ -195,7 +219,11 @@ impl Parser<'_> {
                     } else {
                         module.split('.').next().unwrap_or_default().to_owned()
                     };
-                    let path = if known == module || !module.starts_with(&format!("{known}.")) { module } else { known.clone() };
+                    let path = if known == module || !module.starts_with(&format!("{known}.")) {
+                        module
+                    } else {
+                        known.clone()
+                    };
                     all.push((path, known));
                     if !self.sign(",") {
                         break;
@@ -252,7 +280,11 @@ impl Parser<'_> {
                 self.next += 1;
                 let name = self.name()?;
                 self.type_parameters()?;
-                let bases = if self.sign("(") { self.arguments()?.into_iter().map(|(_, value)| value).collect() } else { Vec::new() };
+                let bases = if self.sign("(") {
+                    self.arguments()?.into_iter().map(|(_, value)| value).collect()
+                } else {
+                    Vec::new()
+                };
                 let body = self.block()?;
                 Ok(What::Class { name, decorators, bases, body })
             }
@@ -314,7 +346,8 @@ impl Parser<'_> {
             }
             values.push(self.expression()?);
         }
-        let line: Vec<&Token> = self.words.get(start..self.next).unwrap_or_default().iter().map(|word| &word.token).collect();
+        let line: Vec<&Token> =
+            self.words.get(start..self.next).unwrap_or_default().iter().map(|word| &word.token).collect();
         let main = head == "if"
             && line.len() == 3
             && line.iter().any(|token| matches!(token, Token::Name(name) if name == "__name__"))
@@ -352,7 +385,10 @@ impl Parser<'_> {
                     }
                 }
                 // The end of a simple statement takes its line with it.
-                if matches!(self.words.get(self.next.wrapping_sub(1)).map(|word| &word.token), Some(Token::Line)) {
+                if matches!(
+                    self.words.get(self.next.wrapping_sub(1)).map(|word| &word.token),
+                    Some(Token::Line)
+                ) {
                     break;
                 }
             }
@@ -455,7 +491,8 @@ impl Parser<'_> {
                     "and" | "or" | "in" | "is" | "not" | "if" | "else" | "for" | "async" | "await" => {
                         // Comprehensions and conditions: all that stands in them is evaluated.
                         self.next += 1;
-                        if matches!(self.token(), Some(Token::Name(name)) if matches!(name.as_str(), "not" | "in" | "for")) {
+                        if matches!(self.token(), Some(Token::Name(name)) if matches!(name.as_str(), "not" | "in" | "for"))
+                        {
                             continue;
                         }
                         rest.push(value);
@@ -468,13 +505,13 @@ impl Parser<'_> {
             };
             match sign {
                 "+" => {
-                    self.next += 1;
-                    let right = self.operand()?;
                     let mut all = match value.kind {
                         Kind::Sum(all) => all,
                         _ => vec![value],
                     };
-                    all.push(right);
+                    while self.sign("+") {
+                        all.push(self.operand()?);
+                    }
                     value = self.make(at, Kind::Sum(all))?;
                 }
                 "%" => {
@@ -487,7 +524,8 @@ impl Parser<'_> {
                     let right = self.operand()?;
                     value = self.make(at, Kind::Times(Box::new(value), Box::new(right)))?;
                 }
-                "-" | "/" | "//" | "**" | "@" | "&" | "|" | "^" | "<<" | ">>" | "<" | ">" | "<=" | ">=" | "==" | "!=" | ":=" => {
+                "-" | "/" | "//" | "**" | "@" | "&" | "|" | "^" | "<<" | ">>" | "<" | ">" | "<=" | ">="
+                | "==" | "!=" | ":=" => {
                     self.next += 1;
                     rest.push(value);
                     value = self.operand()?;
@@ -508,7 +546,9 @@ impl Parser<'_> {
         loop {
             match self.token() {
                 Some(Token::Sign("-" | "+" | "~" | "*" | "**")) => self.next += 1,
-                Some(Token::Name(name)) if matches!(name.as_str(), "not" | "await" | "yield") => self.next += 1,
+                Some(Token::Name(name)) if matches!(name.as_str(), "not" | "await" | "yield") => {
+                    self.next += 1
+                }
                 Some(Token::Name(name)) if name == "from" => self.next += 1,
                 _ => break,
             }
@@ -517,6 +557,9 @@ impl Parser<'_> {
             let mut defaults = self.parameters(":", false)?;
             let body = self.expression()?;
             let body = self.make(at, Kind::Lambda(Box::new(body)))?;
+            if defaults.is_empty() {
+                return Ok(body);
+            }
             defaults.push(body);
             return self.make(at, Kind::Many(defaults));
         }
@@ -672,7 +715,9 @@ impl Kind {
             Self::Name(_) | Self::Text(_) | Self::Number(_) | Self::Slice | Self::Other => Vec::new(),
             Self::Attribute(of, _) | Self::Lambda(of) => vec![of],
             Self::Item(of, by) => std::iter::once(&**of).chain(by).collect(),
-            Self::Call(of, args) => std::iter::once(&**of).chain(args.iter().map(|(_, value)| value)).collect(),
+            Self::Call(of, args) => {
+                std::iter::once(&**of).chain(args.iter().map(|(_, value)| value)).collect()
+            }
             Self::Sum(all) | Self::List(all) | Self::Many(all) => all.iter().collect(),
             Self::Rest(left, right) | Self::Times(left, right) => vec![left, right],
         }

@@ -5,7 +5,8 @@ use super::*;
 
 fn rules_of(source: &str) -> Vec<&'static str> {
     let fuel = Fuel::new(Limits::for_file(source.len() as u64));
-    let mut rules: Vec<_> = judge(source, Trust::Imported, &fuel).iter().map(|said| said.rule.id.as_str()).collect();
+    let mut rules: Vec<_> =
+        judge(source, Trust::Imported, &fuel).iter().map(|said| said.rule.id.as_str()).collect();
     rules.sort_unstable();
     rules.dedup();
     rules

@@ -1,5 +1,7 @@
 //! Follows names through a file and says what is called when.
 
+mod sign;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use alcaide_container::Fuel;
@@ -9,6 +11,8 @@ use super::effects::{Effect, effect};
 use super::parse::{Expr, Kind, Statement, What, parse};
 use crate::rules::{Rule, formats as rules};
 use crate::scanner::shown;
+
+use sign::{BUILTINS, CALLERS, INERT, METHODS, Sign, bounded, is_sharp, member, method_of_text, rot13, sum, unbase64, unhex};
 
 /// What runs the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +26,11 @@ pub(crate) enum Trust {
 /// Judges a file.
 pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
     if source.len() > BYTES_MAX || fuel.step(source.len() as u64 / 8).is_err() {
-        return vec![Said { at: 0, rule: &rules::PYTHON_UNCLEAR, words: "it is too long to be followed".to_owned() }];
+        return vec![Said {
+            at: 0,
+            rule: &rules::PYTHON_UNCLEAR,
+            words: "it is too long to be followed".to_owned(),
+        }];
     }
     let (statements, fault) = parse(source);
     let mut walker = Walker {
@@ -62,21 +70,6 @@ enum When {
     Use,
     /// When somebody calls it.
     Later,
-}
-
-/// What a value is, as far as names go.
-#[derive(Clone, Debug, PartialEq)]
-enum Sign {
-    /// A dotted path from a module on.
-    Path(String),
-    Text(String),
-    Number(i64),
-    List(Vec<Sign>),
-    /// Decoded or computed from constants in a way that was not followed.
-    Decoded,
-    /// What a file beside it says.
-    FromFile,
-    Unknown,
 }
 
 struct Walker<'a> {
@@ -197,12 +190,27 @@ impl<'a> Walker<'a> {
                 self.block(body);
                 self.when = outer;
             }
-            What::Unclear => self.say(statement.at, &rules::PYTHON_UNCLEAR, "a line that was not understood".to_owned()),
+            What::Unclear => {
+                self.say(statement.at, &rules::PYTHON_UNCLEAR, "a line that was not understood".to_owned())
+            }
         }
     }
 
     fn star(&mut self, module: &str) {
-        for name in ["system", "popen", "Popen", "run", "call", "check_output", "loads", "load", "urlopen", "socket", "CDLL", "spawn"] {
+        for name in [
+            "system",
+            "popen",
+            "Popen",
+            "run",
+            "call",
+            "check_output",
+            "loads",
+            "load",
+            "urlopen",
+            "socket",
+            "CDLL",
+            "spawn",
+        ] {
             let path = format!("{module}.{name}");
             if effect(&path).is_some() {
                 self.names.insert(name.to_owned(), Sign::Path(path));
@@ -344,7 +352,9 @@ impl<'a> Walker<'a> {
             Kind::Rest(form, by) => {
                 let (form, by) = (self.value(form), self.value(by));
                 match (&form, &by) {
-                    (Sign::Text(form), Sign::Text(by)) if form.matches('%').count() == 1 => bounded(form.replace("%s", by)),
+                    (Sign::Text(form), Sign::Text(by)) if form.matches('%').count() == 1 => {
+                        bounded(form.replace("%s", by))
+                    }
                     (Sign::Text(form), Sign::List(all)) => {
                         let mut out = form.clone();
                         for one in all {
@@ -361,7 +371,11 @@ impl<'a> Walker<'a> {
                 match (&left, &right) {
                     (Sign::Text(text), Sign::Number(count)) | (Sign::Number(count), Sign::Text(text)) => {
                         let count = usize::try_from(*count).unwrap_or(0);
-                        if text.len().saturating_mul(count) <= TEXT_MAX { Sign::Text(text.repeat(count)) } else { Sign::Unknown }
+                        if text.len().saturating_mul(count) <= TEXT_MAX {
+                            Sign::Text(text.repeat(count))
+                        } else {
+                            Sign::Unknown
+                        }
                     }
                     _ => Sign::Unknown,
                 }
@@ -396,9 +410,11 @@ impl<'a> Walker<'a> {
     fn item(&mut self, of: &Sign, keys: &[Sign], slice: bool, by: &[Expr]) -> Sign {
         match (of, keys) {
             (Sign::Text(text), _) if slice => match by {
-                [Expr { kind: Kind::Slice, .. }, Expr { kind: Kind::Slice, .. }, Expr { kind: Kind::Number(-1), .. }] => {
-                    Sign::Text(text.chars().rev().collect())
-                }
+                [
+                    Expr { kind: Kind::Slice, .. },
+                    Expr { kind: Kind::Slice, .. },
+                    Expr { kind: Kind::Number(-1), .. },
+                ] => Sign::Text(text.chars().rev().collect()),
                 _ => Sign::Decoded,
             },
             (Sign::Text(text), [Sign::Number(index)]) => {
@@ -436,7 +452,9 @@ impl<'a> Walker<'a> {
         // What is handed over may be called by what it is handed to.
         for sign in plain.iter().chain(named.iter().map(|(_, sign)| sign)) {
             if let Sign::Path(path) = sign {
-                if effect(path) == Some(Effect::Runs) && !matches!(target, Sign::Path(target) if target.starts_with("builtins.") && INERT.contains(&target.as_str())) {
+                if effect(path) == Some(Effect::Runs)
+                    && !matches!(target, Sign::Path(target) if target.starts_with("builtins.") && INERT.contains(&target.as_str()))
+                {
                     self.does(at, path, Effect::Runs, &[]);
                 } else if let Some(name) = path.strip_prefix("self.")
                     && self.when == When::Now
@@ -461,19 +479,30 @@ impl<'a> Walker<'a> {
                 self.hidden(at, format!("an attribute of `{}` by a name that is computed", shown(of)));
                 return Sign::Unknown;
             }
-            ("builtins.__import__" | "importlib.import_module" | "importlib.__import__", [Sign::Text(module), ..]) => {
+            (
+                "builtins.__import__" | "importlib.import_module" | "importlib.__import__",
+                [Sign::Text(module), ..],
+            ) => {
                 return Sign::Path(module.clone());
             }
-            ("builtins.__import__" | "importlib.import_module" | "importlib.__import__", [Sign::Decoded, ..]) => {
+            (
+                "builtins.__import__" | "importlib.import_module" | "importlib.__import__",
+                [Sign::Decoded, ..],
+            ) => {
                 self.hidden(at, "a module whose name is decoded".to_owned());
                 return Sign::Unknown;
             }
             ("builtins.globals" | "builtins.locals", []) => return Sign::Path("self.__names__".to_owned()),
             ("builtins.vars", [Sign::Path(of)]) => return Sign::Path(format!("{of}.__dict__")),
             ("builtins.chr", [Sign::Number(code)]) => {
-                return u32::try_from(*code).ok().and_then(char::from_u32).map_or(Sign::Unknown, |one| Sign::Text(one.to_string()));
+                return u32::try_from(*code)
+                    .ok()
+                    .and_then(char::from_u32)
+                    .map_or(Sign::Unknown, |one| Sign::Text(one.to_string()));
             }
-            ("builtins.str" | "builtins.bytes" | "builtins.bytearray", [text @ Sign::Text(_), ..]) => return text.clone(),
+            ("builtins.str" | "builtins.bytes" | "builtins.bytearray", [text @ Sign::Text(_), ..]) => {
+                return text.clone();
+            }
             ("builtins.bytes" | "builtins.bytearray", [Sign::List(all)]) => {
                 let bytes: Option<Vec<u8>> = all
                     .iter()
@@ -482,12 +511,26 @@ impl<'a> Walker<'a> {
                         _ => None,
                     })
                     .collect();
-                return bytes.map_or(Sign::Decoded, |bytes| Sign::Text(String::from_utf8_lossy(&bytes).into_owned()));
+                return bytes
+                    .map_or(Sign::Decoded, |bytes| Sign::Text(String::from_utf8_lossy(&bytes).into_owned()));
             }
-            ("builtins.bytes.fromhex" | "builtins.bytearray.fromhex" | "binascii.unhexlify" | "binascii.a2b_hex", [Sign::Text(text)]) => {
+            (
+                "builtins.bytes.fromhex"
+                | "builtins.bytearray.fromhex"
+                | "binascii.unhexlify"
+                | "binascii.a2b_hex",
+                [Sign::Text(text)],
+            ) => {
                 return unhex(text).map_or(Sign::Decoded, Sign::Text);
             }
-            ("base64.b64decode" | "base64.urlsafe_b64decode" | "base64.standard_b64decode" | "base64.decodebytes" | "binascii.a2b_base64", [Sign::Text(text), ..]) => {
+            (
+                "base64.b64decode"
+                | "base64.urlsafe_b64decode"
+                | "base64.standard_b64decode"
+                | "base64.decodebytes"
+                | "binascii.a2b_base64",
+                [Sign::Text(text), ..],
+            ) => {
                 return unbase64(text).map_or(Sign::Decoded, Sign::Text);
             }
             ("codecs.decode", [Sign::Text(text), Sign::Text(how)]) => {
@@ -502,7 +545,10 @@ impl<'a> Walker<'a> {
                 return Sign::List(
                     all.iter()
                         .map(|one| match one {
-                            Sign::Number(code) => u32::try_from(*code).ok().and_then(char::from_u32).map_or(Sign::Unknown, |one| Sign::Text(one.to_string())),
+                            Sign::Number(code) => u32::try_from(*code)
+                                .ok()
+                                .and_then(char::from_u32)
+                                .map_or(Sign::Unknown, |one| Sign::Text(one.to_string())),
                             _ => Sign::Unknown,
                         })
                         .collect(),
@@ -512,7 +558,8 @@ impl<'a> Walker<'a> {
             ("functools.partial", [of, ..]) => return of.clone(),
             ("builtins.compile", [code, ..]) => return code.clone(),
             ("builtins.open", _) => {
-                let mode = plain.get(1).or(named.iter().find(|(name, _)| *name == "mode").map(|(_, sign)| sign));
+                let mode =
+                    plain.get(1).or(named.iter().find(|(name, _)| *name == "mode").map(|(_, sign)| sign));
                 if self.when == When::Now
                     && matches!(mode, Some(Sign::Text(mode)) if mode.contains(['w', 'a', 'x', '+']))
                 {
@@ -522,7 +569,17 @@ impl<'a> Walker<'a> {
             }
             _ => {}
         }
-        let decoders = ["base64.", "binascii.", "zlib.", "bz2.", "lzma.", "gzip.", "codecs.", "cryptography.", "Crypto."];
+        let decoders = [
+            "base64.",
+            "binascii.",
+            "zlib.",
+            "bz2.",
+            "lzma.",
+            "gzip.",
+            "codecs.",
+            "cryptography.",
+            "Crypto.",
+        ];
         if decoders.iter().any(|module| path.starts_with(module)) {
             return Sign::Decoded;
         }
@@ -536,7 +593,11 @@ impl<'a> Walker<'a> {
                 self.does(at, path, found, plain);
             }
         }
-        if path == "numpy.load" && named.iter().any(|(name, value)| *name == "allow_pickle" && *value == Sign::Path("builtins.True".to_owned())) {
+        if path == "numpy.load"
+            && named.iter().any(|(name, value)| {
+                *name == "allow_pickle" && *value == Sign::Path("builtins.True".to_owned())
+            })
+        {
             self.does(at, path, Effect::Unpickles, plain);
         }
         Sign::Unknown
@@ -549,7 +610,10 @@ impl<'a> Walker<'a> {
         if let Some(body) = self.classes.get(name).copied() {
             for statement in body {
                 if let What::Function { name, body, .. } = &statement.what
-                    && matches!(name.as_str(), "__init__" | "__new__" | "__post_init__" | "__call__" | "__enter__")
+                    && matches!(
+                        name.as_str(),
+                        "__init__" | "__new__" | "__post_init__" | "__call__" | "__enter__"
+                    )
                 {
                     self.enter(name, body, self.when);
                 }
@@ -576,9 +640,15 @@ impl<'a> Walker<'a> {
         if evaluates {
             match plain.first() {
                 Some(Sign::Decoded) => return self.hidden(at, format!("{words} that is decoded")),
-                Some(Sign::FromFile) => return self.say(at, &rules::PYTHON_UNCLEAR, format!("{words} from a file beside it")),
+                Some(Sign::FromFile) => {
+                    return self.say(at, &rules::PYTHON_UNCLEAR, format!("{words} from a file beside it"));
+                }
                 Some(Sign::Text(code)) => {
-                    let inner = judge(code, if self.when == When::Now { Trust::Imported } else { Trust::ByHand }, self.fuel);
+                    let inner = judge(
+                        code,
+                        if self.when == When::Now { Trust::Imported } else { Trust::ByHand },
+                        self.fuel,
+                    );
                     if code.len() < 200 && inner.is_empty() && self.when != When::Now {
                         return;
                     }
@@ -588,151 +658,20 @@ impl<'a> Walker<'a> {
         }
         match (self.when, found) {
             (When::Now, Effect::Runs) => self.say(at, &rules::PYTHON_NOW, words),
-            (When::Now, Effect::Network | Effect::Unpickles | Effect::Native) => self.say(at, &rules::PYTHON_EFFECT, words),
+            (When::Now, Effect::Network | Effect::Unpickles | Effect::Native) => {
+                self.say(at, &rules::PYTHON_EFFECT, words)
+            }
             (When::Now, Effect::Files) => self.say(at, &rules::PYTHON_EFFECT, words),
-            (When::Use | When::Later, Effect::Runs) if evaluates => self.say(at, &rules::PYTHON_UNCLEAR, words),
+            (When::Use | When::Later, Effect::Runs) if evaluates => {
+                self.say(at, &rules::PYTHON_UNCLEAR, words)
+            }
             (When::Use | When::Later, Effect::Runs) => self.say(at, &rules::PYTHON_LATER, words),
             (When::Run, Effect::Runs) => self.say(at, &rules::PYTHON_UNCLEAR, words),
-            (When::Use, Effect::Unpickles | Effect::Native) if path != "torch.load" => self.say(at, &rules::PYTHON_UNCLEAR, words),
+            (When::Use, Effect::Unpickles | Effect::Native) if path != "torch.load" => {
+                self.say(at, &rules::PYTHON_UNCLEAR, words)
+            }
             (When::Use, Effect::Network) => self.say(at, &rules::PYTHON_UNCLEAR, words),
             _ => {}
         }
     }
 }
-
-fn member(of: &Sign, name: &str) -> Sign {
-    match of {
-        Sign::Path(path) if name == "__self__" => Sign::Path(path.rsplit_once('.').map_or(path.as_str(), |(module, _)| module).to_owned()),
-        Sign::Path(path) if path == "self.__names__" && name == "get" => Sign::Unknown,
-        Sign::Path(path) => Sign::Path(format!("{path}.{name}")),
-        // Methods of texts are followed as a path that holds the text.
-        Sign::Text(text) => Sign::Path(format!("text:{text}.{name}")),
-        Sign::Decoded => Sign::Decoded,
-        Sign::FromFile => Sign::FromFile,
-        _ => Sign::Unknown,
-    }
-}
-
-fn method_of_text(text: &str, method: &str, plain: &[Sign]) -> Sign {
-    match (method, plain) {
-        ("join", [Sign::List(all)]) => {
-            let parts: Option<Vec<&str>> = all
-                .iter()
-                .map(|one| match one {
-                    Sign::Text(one) => Some(one.as_str()),
-                    _ => None,
-                })
-                .collect();
-            parts.map_or(Sign::Unknown, |parts| bounded(parts.join(text)))
-        }
-        ("join", [Sign::Text(inner)]) => bounded(inner.chars().map(String::from).collect::<Vec<_>>().join(text)),
-        ("replace", [Sign::Text(from), Sign::Text(to), ..]) if text.len().saturating_mul(to.len() + 1) <= TEXT_MAX => {
-            bounded(text.replace(from, to))
-        }
-        ("lower", _) => Sign::Text(text.to_lowercase()),
-        ("upper", _) => Sign::Text(text.to_uppercase()),
-        ("encode" | "decode" | "strip" | "format" | "lstrip" | "rstrip", []) => Sign::Text(text.to_owned()),
-        ("encode", _) => Sign::Text(text.to_owned()),
-        ("decode", [Sign::Text(how)]) if how.to_ascii_lowercase().contains("utf") || how.to_ascii_lowercase().contains("ascii") => Sign::Text(text.to_owned()),
-        ("format", parts) => {
-            let mut out = text.to_owned();
-            for (index, part) in parts.iter().enumerate() {
-                let Sign::Text(part) = part else { return Sign::Unknown };
-                out = if out.contains("{}") { out.replacen("{}", part, 1) } else { out.replace(&format!("{{{index}}}"), part) };
-            }
-            bounded(out)
-        }
-        ("split", [Sign::Text(by)]) if !by.is_empty() => Sign::List(text.split(by.as_str()).take(4096).map(|one| Sign::Text(one.to_owned())).collect()),
-        ("translate" | "decode", _) => Sign::Decoded,
-        _ => Sign::Unknown,
-    }
-}
-
-fn sum(signs: &[Sign]) -> Sign {
-    let mut out = String::new();
-    for sign in signs {
-        match sign {
-            Sign::Text(text) if out.len() + text.len() <= TEXT_MAX => out.push_str(text),
-            Sign::Decoded => return Sign::Decoded,
-            _ => return Sign::Unknown,
-        }
-    }
-    Sign::Text(out)
-}
-
-fn bounded(text: String) -> Sign {
-    if text.len() <= TEXT_MAX { Sign::Text(text) } else { Sign::Unknown }
-}
-
-fn unhex(text: &str) -> Option<String> {
-    let digits: Vec<u32> = text.chars().filter(|one| !one.is_whitespace()).map(|one| one.to_digit(16)).collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks(2).filter_map(|pair| match pair {
-        [high, low] => u8::try_from(high * 16 + low).ok(),
-        _ => None,
-    }).collect();
-    String::from_utf8(bytes).ok()
-}
-
-fn unbase64(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'=' => break,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn rot13(text: &str) -> String {
-    text.chars()
-        .map(|one| match one {
-            'a'..='m' | 'A'..='M' => char::from_u32(u32::from(one) + 13).unwrap_or(one),
-            'n'..='z' | 'N'..='Z' => char::from_u32(u32::from(one) - 13).unwrap_or(one),
-            _ => one,
-        })
-        .collect()
-}
-
-/// Modules whose attributes matter.
-fn is_sharp(module: &str) -> bool {
-    matches!(module, "os" | "posix" | "nt" | "subprocess" | "builtins" | "pty" | "ctypes" | "socket" | "shutil" | "importlib" | "sys" | "pickle" | "marshal")
-}
-
-const BUILTINS: &[&str] = &[
-    "eval", "exec", "compile", "__import__", "getattr", "setattr", "open", "globals", "locals", "vars", "chr", "str", "bytes", "bytearray",
-    "map", "reversed", "breakpoint", "execfile", "True", "False", "filter", "list", "sorted", "any", "all", "input", "isinstance", "hasattr",
-    "callable", "type", "print", "repr", "id", "hash", "len", "dir", "help",
-];
-
-/// Built-in functions that do not call what they are given.
-const INERT: &[&str] = &[
-    "builtins.isinstance", "builtins.hasattr", "builtins.callable", "builtins.type", "builtins.print", "builtins.repr", "builtins.id", "builtins.hash",
-    "builtins.getattr", "builtins.str", "builtins.dir", "builtins.help", "builtins.len",
-];
-
-/// Functions that call what they are given, at once or at the end.
-const CALLERS: &[&str] = &[
-    "builtins.map", "builtins.filter", "builtins.sorted", "builtins.list", "builtins.any", "builtins.all", "atexit.register", "threading.Thread", "threading.Timer", "multiprocessing.Process",
-    "functools.reduce", "signal.signal", "concurrent.futures.ThreadPoolExecutor", "sys.settrace", "sys.setprofile", "sys.addaudithook", "asyncio.run", "itertools.starmap", "setuptools.setup",
-    "weakref.finalize",
-];
-
-/// Methods that loaders and servers call.
-const METHODS: &[&str] = &[
-    "__init__", "__new__", "__init_subclass__", "__set_name__", "__reduce__", "__reduce_ex__", "__setstate__", "__getattr__", "__call__", "__del__", "__enter__",
-    "__class_getitem__", "__post_init__", "forward", "from_pretrained", "_from_config", "initialize", "handle", "preprocess", "inference", "postprocess", "load_context",
-    "predict", "setup", "load", "load_model", "build", "call", "from_config", "get_config", "generate", "tokenize", "encode", "decode", "run",
-];

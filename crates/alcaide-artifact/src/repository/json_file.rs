@@ -12,7 +12,12 @@ use crate::scanner::{Scanner, shown};
 use crate::template;
 
 /// Judges a file.
-pub(super) fn read(scanner: &mut Scanner, name: &str, input: &dyn Input, notebook: bool) -> Result<(), ReadError> {
+pub(super) fn read(
+    scanner: &mut Scanner,
+    name: &str,
+    input: &dyn Input,
+    notebook: bool,
+) -> Result<(), ReadError> {
     let fuel = scanner.fuel().clone();
     let base = name.rsplit(['/', '\\']).next().unwrap_or(name).to_ascii_lowercase();
     let mut start = 0;
@@ -24,7 +29,10 @@ pub(super) fn read(scanner: &mut Scanner, name: &str, input: &dyn Input, noteboo
         scanner,
         name: name.to_owned(),
         // Words that a tokenizer knows are data, however they look.
-        words: base.starts_with("tokenizer") || base.contains("vocab") || base.contains("token") || base.contains("merges"),
+        words: base.starts_with("tokenizer")
+            || base.contains("vocab")
+            || base.contains("token")
+            || base.contains("merges"),
         path: Vec::new(),
         notebook,
         cell: Cell::default(),
@@ -95,7 +103,12 @@ impl Walk<'_> {
                     let name = json.text().chars().take(300).collect::<String>();
                     if json.twice() {
                         let pointer = self.pointer();
-                        self.scanner.find(&rules::TWICE, Some(at), Some(&pointer), format!("{} is there twice", quoted(&name)));
+                        self.scanner.find(
+                            &rules::TWICE,
+                            Some(at),
+                            Some(&pointer),
+                            format!("{} is there twice", quoted(&name)),
+                        );
                     }
                     self.path.truncate(json.depth().saturating_sub(1));
                     self.path.push(Step::Name(name));
@@ -109,14 +122,22 @@ impl Walk<'_> {
                 }
                 Event::ObjectEnd | Event::ArrayEnd => {
                     self.path.truncate(json.depth());
-                    if self.notebook && event == Event::ObjectEnd && self.path.len() == 2 && self.key(0) == Some("cells") {
+                    if self.notebook
+                        && event == Event::ObjectEnd
+                        && self.path.len() == 2
+                        && self.key(0) == Some("cells")
+                    {
                         self.cell_ends();
                     }
                 }
                 Event::String => {
                     self.place(json.depth());
                     if json.cut() {
-                        self.scanner.doubt(&crate::rules::OPAQUE, Some(at), "a text that is too long to be judged");
+                        self.scanner.doubt(
+                            &crate::rules::OPAQUE,
+                            Some(at),
+                            "a text that is too long to be judged",
+                        );
                     }
                     self.text(at, json.text());
                 }
@@ -124,7 +145,12 @@ impl Walk<'_> {
                     self.place(json.depth());
                     if self.last() == "trust_remote_code" {
                         let pointer = self.pointer();
-                        self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), "it asks to be trusted");
+                        self.scanner.find(
+                            &rules::REMOTE_CODE,
+                            Some(at),
+                            Some(&pointer),
+                            "it asks to be trusted",
+                        );
                     }
                 }
                 Event::Number | Event::Bool(false) | Event::Null => self.place(json.depth()),
@@ -199,7 +225,11 @@ impl Walk<'_> {
             return;
         }
         match key.as_str() {
-            "base_model_name_or_path" | "pretrained_model_name_or_path" | "tokenizer_name_or_path" | "base_model" | "adapter_path" => {
+            "base_model_name_or_path"
+            | "pretrained_model_name_or_path"
+            | "tokenizer_name_or_path"
+            | "base_model"
+            | "adapter_path" => {
                 if value.split(['/', '\\']).any(|part| part == "..") || value.starts_with("file:") {
                     self.scanner.find(&rules::PATH_ESCAPE, Some(at), Some(&pointer), quoted(value));
                 } else if is_url(value) {
@@ -208,7 +238,9 @@ impl Walk<'_> {
             }
             "_name_or_path" => {
                 // Where it was saved from: only told, never loaded.
-                if value.split(['/', '\\']).filter(|part| *part == "..").count() > 1 || value.starts_with("file:") {
+                if value.split(['/', '\\']).filter(|part| *part == "..").count() > 1
+                    || value.starts_with("file:")
+                {
                     self.scanner.find(&rules::PATH_ESCAPE, Some(at), Some(&pointer), quoted(value));
                 } else if is_url(value) && !value.contains("huggingface.co/") {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(&pointer), quoted(value));
@@ -218,25 +250,53 @@ impl Walk<'_> {
                 Some((rule, what)) if rule.id == rules::CALLABLE.id => {
                     self.scanner.find(rule, Some(at), Some(&pointer), format!("{} {what}", quoted(value)));
                 }
-                Some(_) => self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), format!("{} is imported", quoted(value))),
+                Some(_) => self.scanner.find(
+                    &rules::REMOTE_CODE,
+                    Some(at),
+                    Some(&pointer),
+                    format!("{} is imported", quoted(value)),
+                ),
                 None => {}
             },
-            "_target_" | "py/object" | "py/function" | "py/type" | "py/reduce" | "py/newobj" | "loader_module" | "__target__" | "_partial_target_" => {
-                let rule = if key.starts_with("py/") { Some((&rules::YAML_OBJECT, "is made of text")) } else { None };
-                if let Some((rule, what)) = callable(value).filter(|(found, _)| rule.is_none() || found.id == rules::CALLABLE.id).or(rule) {
+            "_target_" | "py/object" | "py/function" | "py/type" | "py/reduce" | "py/newobj"
+            | "loader_module" | "__target__" | "_partial_target_" => {
+                let rule = if key.starts_with("py/") {
+                    Some((&rules::YAML_OBJECT, "is made of text"))
+                } else {
+                    None
+                };
+                if let Some((rule, what)) = callable(value)
+                    .filter(|(found, _)| rule.is_none() || found.id == rules::CALLABLE.id)
+                    .or(rule)
+                {
                     say(self.scanner, rule, Some(at), &pointer, format!("{} {what}", quoted(value)));
                 }
             }
             // A list of modules, each with a class and a folder.
-            "type" if matches!(self.path.as_slice(), [Step::Place(_), Step::Name(_)]) && value.contains('.') => match callable(value) {
-                Some((rule, what)) if rule.id == rules::CALLABLE.id => {
-                    self.scanner.find(rule, Some(at), Some(&pointer), format!("{} {what}", quoted(value)));
+            "type"
+                if matches!(self.path.as_slice(), [Step::Place(_), Step::Name(_)]) && value.contains('.') =>
+            {
+                match callable(value) {
+                    Some((rule, what)) if rule.id == rules::CALLABLE.id => {
+                        self.scanner.find(
+                            rule,
+                            Some(at),
+                            Some(&pointer),
+                            format!("{} {what}", quoted(value)),
+                        );
+                    }
+                    Some(_) => self.scanner.find(
+                        &rules::REMOTE_CODE,
+                        Some(at),
+                        Some(&pointer),
+                        format!("{} is imported", quoted(value)),
+                    ),
+                    None => {}
                 }
-                Some(_) => self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), format!("{} is imported", quoted(value))),
-                None => {}
-            },
-            "handler" | "modelFile" | "model_file" | "serializedFile" | "extraFiles" | "requirementsFile" | "path" | "file" | "filename" | "vocab_file" | "merges_file"
-            | "tokenizer_file" | "weights" | "location" => self.contained(at, &pointer, value),
+            }
+            "handler" | "modelFile" | "model_file" | "serializedFile" | "extraFiles" | "requirementsFile"
+            | "path" | "file" | "filename" | "vocab_file" | "merges_file" | "tokenizer_file" | "weights"
+            | "location" => self.contained(at, &pointer, value),
             _ if self.within("weight_map") => self.contained(at, &pointer, value),
             _ if !self.words => judge_text(self.scanner, Some(at), &pointer, value),
             _ => {}
@@ -245,7 +305,12 @@ impl Walk<'_> {
 
     fn contained(&mut self, at: u64, pointer: &str, value: &str) {
         if let Some(why) = escapes(value) {
-            self.scanner.find(&rules::PATH_ESCAPE, Some(at), Some(pointer), format!("{}: {why}", quoted(value)));
+            self.scanner.find(
+                &rules::PATH_ESCAPE,
+                Some(at),
+                Some(pointer),
+                format!("{}: {why}", quoted(value)),
+            );
         } else if self.within("weight_map") && is_url(value) {
             self.scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(pointer), quoted(value));
         }
@@ -257,12 +322,27 @@ impl Walk<'_> {
         }
         match self.key(2) {
             Some("cell_type") => self.cell.code = value == "code",
-            Some("source") if self.cell.source.len() + value.len() <= SOURCE_MAX => self.cell.source.push_str(value),
-            Some("source") => self.scanner.doubt(&crate::rules::OPAQUE, Some(at), "a cell that is too long to be judged"),
-            Some("outputs") if key == "text/html" || key == "application/javascript" || key == "image/svg+xml" => {
+            Some("source") if self.cell.source.len() + value.len() <= SOURCE_MAX => {
+                self.cell.source.push_str(value)
+            }
+            Some("source") => {
+                self.scanner.doubt(&crate::rules::OPAQUE, Some(at), "a cell that is too long to be judged")
+            }
+            Some("outputs")
+                if key == "text/html" || key == "application/javascript" || key == "image/svg+xml" =>
+            {
                 let low = value.to_ascii_lowercase();
-                if key == "application/javascript" || ["<script", "<iframe", "javascript:", "onerror=", "onload="].iter().any(|form| low.contains(form)) {
-                    self.scanner.find(&rules::MARKUP, Some(at), Some(pointer), "an output with a script or a frame");
+                if key == "application/javascript"
+                    || ["<script", "<iframe", "javascript:", "onerror=", "onload="]
+                        .iter()
+                        .any(|form| low.contains(form))
+                {
+                    self.scanner.find(
+                        &rules::MARKUP,
+                        Some(at),
+                        Some(pointer),
+                        "an output with a script or a frame",
+                    );
                 }
             }
             _ => {}

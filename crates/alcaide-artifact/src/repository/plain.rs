@@ -40,20 +40,56 @@ pub(super) fn commands(source: &str) -> Vec<(&'static Rule, String)> {
         if low.starts_with('#') {
             continue;
         }
-        let fetches = ["curl ", "wget ", "invoke-webrequest", "iwr ", "downloadstring", "downloadfile", "bitsadmin", "certutil"].iter().any(|word| low.contains(word));
-        let runs = low.split(['|', ';', '&', '(']).skip(1).any(|part| {
-            let part = part.trim_start().trim_start_matches("sudo ").trim_start();
-            ["sh", "bash", "zsh", "python", "python3", "perl", "node", "iex"].contains(&part.split_whitespace().next().unwrap_or_default().trim_end_matches(')'))
-        }) || ["$(curl", "`curl", "<(curl", "$(wget", "`wget", "<(wget", "iex ", "iex(", "start-process"].iter().any(|form| low.contains(form));
+        let fetches = [
+            "curl ",
+            "wget ",
+            "invoke-webrequest",
+            "iwr ",
+            "downloadstring",
+            "downloadfile",
+            "bitsadmin",
+            "certutil",
+        ]
+        .iter()
+        .any(|word| low.contains(word));
+        let runs =
+            low.split(['|', ';', '&', '(']).skip(1).any(|part| {
+                let part = part.trim_start().trim_start_matches("sudo ").trim_start();
+                ["sh", "bash", "zsh", "python", "python3", "perl", "node", "iex"]
+                    .contains(&part.split_whitespace().next().unwrap_or_default().trim_end_matches(')'))
+            }) || ["$(curl", "`curl", "<(curl", "$(wget", "`wget", "<(wget", "iex ", "iex(", "start-process"]
+                .iter()
+                .any(|form| low.contains(form));
         let what = if fetches && runs {
             "it fetches something and runs it"
-        } else if low.contains("base64") && (low.contains("-d") || low.contains("decode")) && (runs || low.contains("eval")) || low.contains("-encodedcommand") || low.contains("powershell -e") {
+        } else if low.contains("base64")
+            && (low.contains("-d") || low.contains("decode"))
+            && (runs || low.contains("eval"))
+            || low.contains("-encodedcommand")
+            || low.contains("powershell -e")
+        {
             "it runs something that it decodes"
-        } else if low.contains("/dev/tcp/") || low.contains("/dev/udp/") || low.contains("nc -e") || low.contains("ncat -e") || low.contains("bash -i >") || low.contains("mkfifo") && low.contains("nc ") {
+        } else if low.contains("/dev/tcp/")
+            || low.contains("/dev/udp/")
+            || low.contains("nc -e")
+            || low.contains("ncat -e")
+            || low.contains("bash -i >")
+            || low.contains("mkfifo") && low.contains("nc ")
+        {
             "it opens a way in"
-        } else if low.contains("authorized_keys") || low.contains("crontab ") || low.contains("/etc/cron") || low.contains(".bashrc") && low.contains(">>") || low.contains("/etc/passwd") || low.contains("schtasks") {
+        } else if low.contains("authorized_keys")
+            || low.contains("crontab ")
+            || low.contains("/etc/cron")
+            || low.contains(".bashrc") && low.contains(">>")
+            || low.contains("/etc/passwd")
+            || low.contains("schtasks")
+        {
             "it makes itself stay"
-        } else if low.contains("rm -rf /") && !low.contains("rm -rf /tmp") || low.contains("rm -rf ~") || low.contains("mkfs.") || low.contains(":(){") {
+        } else if low.contains("rm -rf /") && !low.contains("rm -rf /tmp")
+            || low.contains("rm -rf ~")
+            || low.contains("mkfs.")
+            || low.contains(":(){")
+        {
             "it destroys"
         } else {
             continue;
@@ -84,7 +120,12 @@ pub(super) fn modelfile(scanner: &mut Scanner, source: &str) {
                 if is_url(&value) && !value.contains("huggingface.co/") {
                     scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(word), quoted(&value));
                 } else if let Some(why) = super::escapes(&value) {
-                    scanner.find(&rules::PATH_ESCAPE, Some(at), Some(word), format!("{}: {why}", quoted(&value)));
+                    scanner.find(
+                        &rules::PATH_ESCAPE,
+                        Some(at),
+                        Some(word),
+                        format!("{}: {why}", quoted(&value)),
+                    );
                 }
             }
             "TEMPLATE" => go_template(scanner, at, &value),
@@ -102,8 +143,11 @@ pub(super) fn modelfile(scanner: &mut Scanner, source: &str) {
 /// Go's templates cannot reach code, but they can wait for words.
 fn go_template(scanner: &mut Scanner, at: u64, source: &str) {
     for action in source.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
-        let compares = ["eq ", "ne ", "contains ", "hasPrefix ", "hasSuffix ", "regexMatch ", "gt ", "lt "].iter().any(|word| action.contains(word));
-        let content = [".Content", ".Prompt", ".System", ".Response"].iter().any(|field| action.contains(field));
+        let compares = ["eq ", "ne ", "contains ", "hasPrefix ", "hasSuffix ", "regexMatch ", "gt ", "lt "]
+            .iter()
+            .any(|word| action.contains(word));
+        let content =
+            [".Content", ".Prompt", ".System", ".Response"].iter().any(|field| action.contains(field));
         let constant = action.split('"').nth(1).is_some_and(|text| text.chars().any(char::is_alphanumeric));
         if compares && content && constant {
             scanner.find(&rules::TEMPLATE_GATE, Some(at), Some("TEMPLATE"), quoted(action));
@@ -122,12 +166,38 @@ pub(super) fn requirements(scanner: &mut Scanner, source: &str) {
             continue;
         }
         let low = line.to_ascii_lowercase();
-        let index = ["--index-url", "-i ", "--extra-index-url", "--find-links", "-f ", "--trusted-host", "index-url", "extra-index-url"].iter().any(|word| low.starts_with(word));
-        let own = ["https://pypi.org/", "https://download.pytorch.org/", "https://data.pyg.org/", "https://storage.googleapis.com/"].iter().any(|host| low.contains(host));
-        let direct = low.contains("git+") || low.contains(" @ http") || low.contains("@http") || is_url(&low) || low.contains("file:") || low.contains("svn+") || low.contains("hg+");
+        let index = [
+            "--index-url",
+            "-i ",
+            "--extra-index-url",
+            "--find-links",
+            "-f ",
+            "--trusted-host",
+            "index-url",
+            "extra-index-url",
+        ]
+        .iter()
+        .any(|word| low.starts_with(word));
+        let own = [
+            "https://pypi.org/",
+            "https://download.pytorch.org/",
+            "https://data.pyg.org/",
+            "https://storage.googleapis.com/",
+        ]
+        .iter()
+        .any(|host| low.contains(host));
+        let direct = low.contains("git+")
+            || low.contains(" @ http")
+            || low.contains("@http")
+            || is_url(&low)
+            || low.contains("file:")
+            || low.contains("svn+")
+            || low.contains("hg+");
         if index && !own || direct {
             scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), None, quoted(line));
-        } else if super::escapes(line.trim_start_matches("-e ").trim_start_matches("-r ")).is_some() && !line.contains('=') {
+        } else if super::escapes(line.trim_start_matches("-e ").trim_start_matches("-r ")).is_some()
+            && !line.contains('=')
+        {
             scanner.find(&rules::PATH_ESCAPE, Some(at), None, quoted(line));
         }
     }
@@ -141,18 +211,38 @@ pub(super) fn attributes(scanner: &mut Scanner, source: &str) {
             continue;
         }
         for word in line.split_whitespace() {
-            let other = ["filter=", "diff=", "merge="].iter().find_map(|key| word.strip_prefix(key)).filter(|value| {
-                !matches!(*value, "lfs" | "text" | "binary" | "python" | "astextplain" | "union" | "jupyternotebook")
-            });
+            let other = ["filter=", "diff=", "merge="].iter().find_map(|key| word.strip_prefix(key)).filter(
+                |value| {
+                    !matches!(
+                        *value,
+                        "lfs" | "text" | "binary" | "python" | "astextplain" | "union" | "jupyternotebook"
+                    )
+                },
+            );
             if let Some(filter) = other {
-                scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), None, format!("Git runs the filter {}", quoted(filter)));
+                scanner.find(
+                    &rules::SOURCE_ELSEWHERE,
+                    Some(at),
+                    None,
+                    format!("Git runs the filter {}", quoted(filter)),
+                );
             }
         }
         if let Some((key, value)) = line.split_once('=') {
             let key = key.trim().to_ascii_lowercase();
             if matches!(key.as_str(), "url" | "lfsurl" | "pushurl") || key.ends_with(".url") {
                 scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), None, quoted(value.trim()));
-            } else if matches!(key.as_str(), "smudge" | "clean" | "process" | "textconv" | "command" | "sshcommand" | "fsmonitor" | "hookspath") {
+            } else if matches!(
+                key.as_str(),
+                "smudge"
+                    | "clean"
+                    | "process"
+                    | "textconv"
+                    | "command"
+                    | "sshcommand"
+                    | "fsmonitor"
+                    | "hookspath"
+            ) {
                 scanner.find(&rules::SCRIPT, Some(at), None, format!("Git runs {}", quoted(value.trim())));
             }
         }
@@ -172,7 +262,10 @@ pub(super) fn page(scanner: &mut Scanner, source: &str) {
         }
         let bare: String = line.split('`').step_by(2).collect();
         let low = bare.to_ascii_lowercase();
-        if let Some(form) = ["<script", "javascript:", "onerror=", "onload=", "<iframe", "<object", "<embed"].iter().find(|form| low.contains(**form)) {
+        if let Some(form) = ["<script", "javascript:", "onerror=", "onload=", "<iframe", "<object", "<embed"]
+            .iter()
+            .find(|form| low.contains(**form))
+        {
             // A frame of a known player is still a frame: it is told, with little weight.
             scanner.find(&rules::MARKUP, Some(at), None, format!("`{form}`"));
         }
@@ -190,7 +283,9 @@ pub(super) fn text(scanner: &mut Scanner, source: &str) {
     if let Some(module) = calls.strip_prefix('c')
         && !module.is_empty()
         && module.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_')
-        && lines.next().is_some_and(|name| name.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_'))
+        && lines
+            .next()
+            .is_some_and(|name| name.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_'))
         && source.trim_end().ends_with('.')
     {
         scanner.doubt(&rules::DISGUISE, Some(0), "it may be a pickle in letters");

@@ -16,7 +16,20 @@ const UNFOLDED_MAX: u64 = 1_000_000;
 
 /// Judges a text.
 pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
-    let mut walk = Yaml { scanner, fuel, source, at: 0, anchors: BTreeMap::new(), open: Vec::new(), nodes: 0, flow: 0, indent: 0, key: String::new(), parents: Vec::new(), prefixes: vec![("!!".to_owned(), "tag:yaml.org,2002:".to_owned())] };
+    let mut walk = Yaml {
+        scanner,
+        fuel,
+        source,
+        at: 0,
+        anchors: BTreeMap::new(),
+        open: Vec::new(),
+        nodes: 0,
+        flow: 0,
+        indent: 0,
+        key: String::new(),
+        parents: Vec::new(),
+        prefixes: vec![("!!".to_owned(), "tag:yaml.org,2002:".to_owned())],
+    };
     if walk.whole().is_none() {
         walk.scanner.doubt(&crate::rules::OUT_OF_FUEL, Some(walk.at as u64), "too much YAML to follow");
     }
@@ -76,7 +89,12 @@ impl<'a> Yaml<'a> {
                     let weight = self.anchors.get(&name).copied().unwrap_or(1);
                     self.nodes = self.nodes.saturating_add(weight);
                     if self.nodes > UNFOLDED_MAX {
-                        self.scanner.find(&rules::YAML_BOMB, Some(at as u64), None, format!("aliases unfold to more than {UNFOLDED_MAX} nodes"));
+                        self.scanner.find(
+                            &rules::YAML_BOMB,
+                            Some(at as u64),
+                            None,
+                            format!("aliases unfold to more than {UNFOLDED_MAX} nodes"),
+                        );
                         return Some(());
                     }
                 }
@@ -98,7 +116,11 @@ impl<'a> Yaml<'a> {
                 }
                 '"' | '\'' => self.quoted_scalar(one),
                 '|' | '>' if apart && self.flow == 0 => self.block(),
-                '-' | '?' if rest.get(1..).is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) => {
+                '-' | '?'
+                    if rest
+                        .get(1..)
+                        .is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
+                {
                     self.at += 1;
                     self.key = self.parents.last().map(|(_, key)| key.clone()).unwrap_or_default();
                 }
@@ -119,7 +141,11 @@ impl<'a> Yaml<'a> {
         }
         if self.flow == 0 {
             self.indent = indent;
-            while self.parents.last().is_some_and(|(at, _)| *at >= indent && !(body.starts_with("- ") && *at == indent)) {
+            while self
+                .parents
+                .last()
+                .is_some_and(|(at, _)| *at >= indent && !(body.starts_with("- ") && *at == indent))
+            {
                 self.parents.pop();
             }
             self.key.clear();
@@ -130,8 +156,16 @@ impl<'a> Yaml<'a> {
     /// Closes anchors whose node is over.
     fn close(&mut self) {
         while let Some((name, indent, flow, before)) = self.open.last() {
-            let over = if *flow == self.flow && self.flow == 0 { *indent >= self.indent } else { self.flow <= *flow && self.flow > 0 || self.flow < *flow };
-            if !over && !(self.flow == 0 && *flow == 0 && self.source.get(..self.at).is_some_and(|text| text.ends_with([']', '}']))) {
+            let over = if *flow == self.flow && self.flow == 0 {
+                *indent >= self.indent
+            } else {
+                self.flow <= *flow && self.flow > 0 || self.flow < *flow
+            };
+            if !over
+                && !(self.flow == 0
+                    && *flow == 0
+                    && self.source.get(..self.at).is_some_and(|text| text.ends_with([']', '}'])))
+            {
                 return;
             }
             let weight = self.nodes.saturating_sub(*before).max(1);
@@ -144,7 +178,9 @@ impl<'a> Yaml<'a> {
     fn word(&mut self, skip: usize) -> String {
         let rest = self.rest();
         let body = rest.get(skip..).unwrap_or_default();
-        let len = body.find(|one: char| one.is_whitespace() || matches!(one, ',' | '[' | ']' | '{' | '}')).unwrap_or(body.len());
+        let len = body
+            .find(|one: char| one.is_whitespace() || matches!(one, ',' | '[' | ']' | '{' | '}'))
+            .unwrap_or(body.len());
         let word = body.get(..len).unwrap_or_default().to_owned();
         self.at += skip + len;
         word
@@ -174,23 +210,60 @@ impl<'a> Yaml<'a> {
             self.word(0)
         };
         let mut tag = raw.clone();
-        if let Some((handle, prefix)) = self.prefixes.iter().rev().find(|(handle, _)| handle.len() > 1 && raw.starts_with(handle.as_str()) || **handle == *"!" && raw.starts_with('!') && !raw.starts_with("!!")) {
+        if let Some((handle, prefix)) = self.prefixes.iter().rev().find(|(handle, _)| {
+            handle.len() > 1 && raw.starts_with(handle.as_str())
+                || **handle == *"!" && raw.starts_with('!') && !raw.starts_with("!!")
+        }) {
             tag = format!("{prefix}{}", raw.get(handle.len()..).unwrap_or_default());
         }
         let tag = unescaped(&tag);
-        let python = tag.strip_prefix("tag:yaml.org,2002:python/").or(tag.strip_prefix("!python/")).or(tag.strip_prefix("python/")).map(str::to_owned);
+        let python = tag
+            .strip_prefix("tag:yaml.org,2002:python/")
+            .or(tag.strip_prefix("!python/"))
+            .or(tag.strip_prefix("python/"))
+            .map(str::to_owned);
         if let Some(what) = python {
-            if matches!(what.as_str(), "tuple" | "str" | "unicode" | "int" | "long" | "float" | "complex" | "bool" | "none" | "list" | "dict" | "bytes") {
+            if matches!(
+                what.as_str(),
+                "tuple"
+                    | "str"
+                    | "unicode"
+                    | "int"
+                    | "long"
+                    | "float"
+                    | "complex"
+                    | "bool"
+                    | "none"
+                    | "list"
+                    | "dict"
+                    | "bytes"
+            ) {
                 return;
             }
             self.scanner.find(&rules::YAML_OBJECT, Some(at as u64), None, quoted(&raw));
-        } else if ["ruby/", "java", "!!javax", "tag:yaml.org,2002:java", "tag:yaml.org,2002:ruby", "tag:yaml.org,2002:perl", "!ruby/", "js/function", "tag:yaml.org,2002:js/", "tag:yaml.org,2002:com.", "tag:yaml.org,2002:org."]
-            .iter()
-            .any(|start| tag.starts_with(start))
+        } else if [
+            "ruby/",
+            "java",
+            "!!javax",
+            "tag:yaml.org,2002:java",
+            "tag:yaml.org,2002:ruby",
+            "tag:yaml.org,2002:perl",
+            "!ruby/",
+            "js/function",
+            "tag:yaml.org,2002:js/",
+            "tag:yaml.org,2002:com.",
+            "tag:yaml.org,2002:org.",
+        ]
+        .iter()
+        .any(|start| tag.starts_with(start))
         {
             self.scanner.find(&rules::YAML_OBJECT, Some(at as u64), None, quoted(&raw));
         } else if !tag.starts_with("tag:yaml.org,2002:") && tag.len() > 1 {
-            self.scanner.doubt(&rules::CALLABLE_UNKNOWN, Some(at as u64), format!("a tag of its own: {}", quoted(&raw)));
+            self.scanner.doubt(
+                &rules::CALLABLE_UNKNOWN,
+                Some(at as u64),
+                format!("a tag of its own: {}", quoted(&raw)),
+            );
         }
     }
 
@@ -246,7 +319,10 @@ impl<'a> Yaml<'a> {
             let next = rest.get(index + one.len_utf8()..).and_then(|rest| rest.chars().next());
             let stop = one == '\n'
                 || one == '#' && before.is_whitespace()
-                || one == ':' && next.is_none_or(|one| one.is_whitespace() || self.flow > 0 && matches!(one, ',' | '[' | ']' | '{' | '}'))
+                || one == ':'
+                    && next.is_none_or(|one| {
+                        one.is_whitespace() || self.flow > 0 && matches!(one, ',' | '[' | ']' | '{' | '}')
+                    })
                 || self.flow > 0 && matches!(one, ',' | '[' | ']' | '{' | '}');
             if stop {
                 end = index;
@@ -276,7 +352,8 @@ impl<'a> Yaml<'a> {
         }
         self.at += taken;
         // The next line is looked at from its start.
-        self.at = self.at.saturating_sub(usize::from(rest.get(..taken).is_some_and(|text| text.ends_with('\n'))));
+        self.at =
+            self.at.saturating_sub(usize::from(rest.get(..taken).is_some_and(|text| text.ends_with('\n'))));
         self.scalar(at, text);
     }
 
@@ -310,7 +387,10 @@ impl<'a> Yaml<'a> {
         let pointer = shown(key);
         let at = Some(at);
         match key {
-            "_target_" | "target" | "class_path" | "loader_module" | "__target__" | "_component_" | "python_model_class" | "py_class" if text.contains('.') || key != "target" => {
+            "_target_" | "target" | "class_path" | "loader_module" | "__target__" | "_component_"
+            | "python_model_class" | "py_class"
+                if text.contains('.') || key != "target" =>
+            {
                 if let Some((rule, what)) = callable(text) {
                     say(self.scanner, rule, at, &pointer, format!("{} {what}", quoted(text)));
                 }
@@ -318,17 +398,25 @@ impl<'a> Yaml<'a> {
             "trust_remote_code" if text.eq_ignore_ascii_case("true") => {
                 self.scanner.find(&rules::REMOTE_CODE, at, Some(&pointer), "it asks to be trusted");
             }
-            "code" | "code_path" | "env" | "data" | "python_model" | "model_path" | "artifact_path" | "path" | "base_model" | "adapter_path" | "dockerfile" => {
-                if text.split(['/', '\\']).any(|part| part == "..") || text.starts_with("file:") || matches!(key, "code" | "code_path" | "python_model") && escapes(text).is_some() {
+            "code" | "code_path" | "env" | "data" | "python_model" | "model_path" | "artifact_path"
+            | "path" | "base_model" | "adapter_path" | "dockerfile" => {
+                if text.split(['/', '\\']).any(|part| part == "..")
+                    || text.starts_with("file:")
+                    || matches!(key, "code" | "code_path" | "python_model") && escapes(text).is_some()
+                {
                     self.scanner.find(&rules::PATH_ESCAPE, at, Some(&pointer), quoted(text));
                 } else if is_url(text) && key != "path" && key != "data" {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
                 }
             }
-            "dependencies" | "pip" | "requirements" if is_url(text) || text.contains("git+") || text.starts_with("--") => {
+            "dependencies" | "pip" | "requirements"
+                if is_url(text) || text.contains("git+") || text.starts_with("--") =>
+            {
                 self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
             }
-            "chat_template" | "prompt_template" | "template" if text.contains("{%") || text.contains("{{") => {
+            "chat_template" | "prompt_template" | "template"
+                if text.contains("{%") || text.contains("{{") =>
+            {
                 crate::template::judge(self.scanner, &pointer, at, text);
             }
             _ => judge_text(self.scanner, at, &pointer, text),
@@ -342,7 +430,8 @@ fn unescaped(tag: &str) -> String {
     let mut bytes = tag.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
-            let pair: Option<Vec<u32>> = bytes.clone().take(2).map(|byte| char::from(byte).to_digit(16)).collect();
+            let pair: Option<Vec<u32>> =
+                bytes.clone().take(2).map(|byte| char::from(byte).to_digit(16)).collect();
             if let Some([high, low]) = pair.as_deref() {
                 out.push((high * 16 + low) as u8);
                 bytes.nth(1);

@@ -22,14 +22,19 @@ pub(crate) fn join(left: &Const, right: &Const) -> Option<Const> {
 pub(crate) fn math(op: Op, left: &Const, right: &Const) -> Option<Const> {
     match (op, left, right) {
         (Op::Add, Const::Text(left), Const::Text(right)) => text(format!("{left}{right}")),
-        (Op::Add, Const::List(left), Const::List(right)) => list(left.iter().chain(right.iter()).cloned().collect()),
+        (Op::Add, Const::List(left), Const::List(right)) => {
+            list(left.iter().chain(right.iter()).cloned().collect())
+        }
         (Op::Mul, Const::Text(left), Const::Int(count)) | (Op::Mul, Const::Int(count), Const::Text(left)) => {
             let count = usize::try_from(*count).unwrap_or(0);
             (left.len().checked_mul(count)? <= TEXT_MAX).then(|| Const::Text(left.repeat(count).into()))
         }
         (Op::Rest, Const::Text(form), argument) => {
             let arguments = match argument {
-                Const::List(list) => list.iter().map(|one| one.known.first().filter(|_| !one.open).cloned()).collect::<Option<Vec<_>>>()?,
+                Const::List(list) => list
+                    .iter()
+                    .map(|one| one.known.first().filter(|_| !one.open).cloned())
+                    .collect::<Option<Vec<_>>>()?,
                 one => vec![one.clone()],
             };
             percent(form, &arguments)
@@ -123,10 +128,12 @@ pub(crate) fn item(of: &Value, by: &Value) -> Value {
     for holder in &of.known {
         for key in &by.known {
             match (holder, key) {
-                (Const::List(list), Const::Int(index)) => match place(list.len(), *index).and_then(|at| list.get(at)) {
-                    Some(one) => out = out.or(one.clone()),
-                    None => out.open = true,
-                },
+                (Const::List(list), Const::Int(index)) => {
+                    match place(list.len(), *index).and_then(|at| list.get(at)) {
+                        Some(one) => out = out.or(one.clone()),
+                        None => out.open = true,
+                    }
+                }
                 (Const::Text(text), Const::Int(index)) => {
                     let one = place(text.chars().count(), *index).and_then(|at| text.chars().nth(at));
                     match one {
@@ -136,9 +143,9 @@ pub(crate) fn item(of: &Value, by: &Value) -> Value {
                 }
                 (Const::Dict(pairs), key) => {
                     let wanted = written(key);
-                    let found = pairs.iter().find(|(name, _)| {
-                        wanted.is_some() && name.known.first().and_then(written) == wanted
-                    });
+                    let found = pairs
+                        .iter()
+                        .find(|(name, _)| wanted.is_some() && name.known.first().and_then(written) == wanted);
                     match found {
                         Some((_, value)) => out = out.or(value.clone()),
                         None => out.open = true,
@@ -174,7 +181,9 @@ pub(crate) fn slice(of: &Const, bounds: [Option<i64>; 3]) -> Option<Const> {
             let chars: Vec<char> = whole.chars().collect();
             text(places(chars.len(), bounds)?.into_iter().filter_map(|at| chars.get(at)).collect())
         }
-        Const::List(all) => list(places(all.len(), bounds)?.into_iter().filter_map(|at| all.get(at)).cloned().collect()),
+        Const::List(all) => {
+            list(places(all.len(), bounds)?.into_iter().filter_map(|at| all.get(at)).cloned().collect())
+        }
         _ => None,
     }
 }
@@ -191,7 +200,8 @@ fn places(len: usize, [start, stop, step]: [Option<i64>; 3]) -> Option<Vec<usize
         None => usual,
         Some(value) => (if value < 0 { value.saturating_add(len) } else { value }).clamp(low, high),
     };
-    let (start, stop) = if step > 0 { (bound(start, 0), bound(stop, len)) } else { (bound(start, len - 1), bound(stop, -1)) };
+    let (start, stop) =
+        if step > 0 { (bound(start, 0), bound(stop, len)) } else { (bound(start, len - 1), bound(stop, -1)) };
     let mut out = Vec::new();
     let mut at = start;
     while (step > 0 && at < stop) || (step < 0 && at > stop) {
@@ -212,7 +222,9 @@ pub(crate) fn simple(name: &str, of: &Const, arguments: &[Const]) -> Option<Cons
         ("swapcase", Const::Text(whole)) => text(
             whole
                 .chars()
-                .map(|one| if one.is_ascii_uppercase() { one.to_ascii_lowercase() } else { one.to_ascii_uppercase() })
+                .map(|one| {
+                    if one.is_ascii_uppercase() { one.to_ascii_lowercase() } else { one.to_ascii_uppercase() }
+                })
                 .collect(),
         ),
         ("capitalize" | "title", Const::Text(whole)) => {
@@ -237,16 +249,24 @@ pub(crate) fn simple(name: &str, of: &Const, arguments: &[Const]) -> Option<Cons
             let most = whole.len().checked_add(1)?.checked_mul(to.len().checked_add(1)?)?;
             (most <= TEXT_MAX * 64).then(|| whole.replace(&from, &to)).and_then(text)
         }
-        ("removeprefix", Const::Text(whole)) => text(whole.strip_prefix(argument(0)?.as_str()).unwrap_or(whole).to_owned()),
-        ("removesuffix", Const::Text(whole)) => text(whole.strip_suffix(argument(0)?.as_str()).unwrap_or(whole).to_owned()),
+        ("removeprefix", Const::Text(whole)) => {
+            text(whole.strip_prefix(argument(0)?.as_str()).unwrap_or(whole).to_owned())
+        }
+        ("removesuffix", Const::Text(whole)) => {
+            text(whole.strip_suffix(argument(0)?.as_str()).unwrap_or(whole).to_owned())
+        }
         ("string" | "safe" | "escape" | "e" | "forceescape" | "str", one) => text(written(one)?),
         ("default" | "d", Const::Text(_) | Const::Int(_) | Const::List(_)) => Some(of.clone()),
         ("int", Const::Text(whole)) => whole.trim().parse().ok().map(Const::Int),
         ("int", Const::Bool(one)) => Some(Const::Int(i64::from(*one))),
         ("int" | "abs", Const::Int(number)) => Some(Const::Int(*number)),
-        ("length" | "count", Const::Text(whole)) if arguments.is_empty() => i64::try_from(whole.chars().count()).ok().map(Const::Int),
+        ("length" | "count", Const::Text(whole)) if arguments.is_empty() => {
+            i64::try_from(whole.chars().count()).ok().map(Const::Int)
+        }
         ("length" | "count", Const::List(all)) => i64::try_from(all.len()).ok().map(Const::Int),
-        ("list", Const::Text(whole)) => list(whole.chars().take(LIST_MAX + 1).map(|one| Value::text(&one.to_string())).collect()),
+        ("list", Const::Text(whole)) => {
+            list(whole.chars().take(LIST_MAX + 1).map(|one| Value::text(&one.to_string())).collect())
+        }
         ("list" | "keys", Const::Dict(pairs)) => list(pairs.iter().map(|(key, _)| key.clone()).collect()),
         ("values", Const::Dict(pairs)) => list(pairs.iter().map(|(_, value)| value.clone()).collect()),
         ("list" | "unique" | "sort", Const::List(_)) => Some(of.clone()),
@@ -278,7 +298,10 @@ pub(crate) fn joined(all: &Const, separator: &str) -> Option<Const> {
     match all {
         Const::List(list) => list.iter().enumerate().try_for_each(|(index, one)| push(index, one))?,
         Const::Dict(pairs) => pairs.iter().enumerate().try_for_each(|(index, (key, _))| push(index, key))?,
-        Const::Text(text) => text.chars().enumerate().try_for_each(|(index, one)| push(index, &Value::text(&one.to_string())))?,
+        Const::Text(text) => text
+            .chars()
+            .enumerate()
+            .try_for_each(|(index, one)| push(index, &Value::text(&one.to_string())))?,
         _ => return None,
     }
     text(out)
@@ -308,9 +331,17 @@ mod tests {
     #[test]
     fn formats_make_letters() {
         let made = |one: Option<Const>| one.as_ref().and_then(written);
-        assert_eq!(made(percent("%c%s%%", &[Const::Int(95), Const::Text("x".into())])).as_deref(), Some("_x%"));
         assert_eq!(
-            made(braces("{1}{0:c}{a}{{", &[Const::Int(95), Const::Text("x".into())], &[("a".into(), Const::Int(1))])).as_deref(),
+            made(percent("%c%s%%", &[Const::Int(95), Const::Text("x".into())])).as_deref(),
+            Some("_x%")
+        );
+        assert_eq!(
+            made(braces(
+                "{1}{0:c}{a}{{",
+                &[Const::Int(95), Const::Text("x".into())],
+                &[("a".into(), Const::Int(1))]
+            ))
+            .as_deref(),
             Some("x_1{")
         );
         assert!(percent("%s%s", &[Const::Int(1)]).is_none());

@@ -47,8 +47,8 @@ pub(crate) fn words(source: &str) -> Result<Vec<Word>, Fault> {
 pub(crate) const WORDS_MAX: usize = 400_000;
 
 const SIGNS: &[&str] = &[
-    "**", "//", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "(", ")", "[", "]", "{", "}", ">", "<", "=", ".", ":", "|",
-    ",", ";",
+    "**", "//", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "(", ")", "[", "]", "{", "}", ">", "<",
+    "=", ".", ":", "|", ",", ";",
 ];
 
 struct Lexer<'a> {
@@ -78,9 +78,9 @@ impl Lexer<'_> {
             if rest.is_empty() {
                 return Ok(());
             }
-            let opening = rest.match_indices('{').find(|(at, _)| {
-                matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#'))
-            });
+            let opening = rest
+                .match_indices('{')
+                .find(|(at, _)| matches!(rest.as_bytes().get(at + 1), Some(b'{' | b'%' | b'#')));
             let (text, open) = match opening {
                 Some((at, _)) => (rest.get(..at).unwrap_or_default(), rest.as_bytes().get(at + 1).copied()),
                 None => (rest, None),
@@ -127,7 +127,9 @@ impl Lexer<'_> {
         let inside = self.rest().trim_start();
         if let Some(tail) = inside.strip_prefix("raw")
             && let Some(close) = tail.find("%}").filter(|close| {
-                tail.get(..*close).is_some_and(|mid| mid.trim_matches(|one: char| one.is_whitespace() || one == '-' || one == '+').is_empty())
+                tail.get(..*close).is_some_and(|mid| {
+                    mid.trim_matches(|one: char| one.is_whitespace() || one == '-' || one == '+').is_empty()
+                })
             })
         {
             let body_at = self.source.len() - tail.len() + close + 2;
@@ -143,7 +145,8 @@ impl Lexer<'_> {
                     if tail.trim_start_matches(['-', '+']).starts_with("%}") {
                         let text: Rc<str> = body.get(..at).unwrap_or_default().into();
                         self.push(body_at, Token::Text(text))?;
-                        self.at = self.source.len() - tail.len() + if strip || tail.starts_with('+') { 3 } else { 2 };
+                        self.at = self.source.len() - tail.len()
+                            + if strip || tail.starts_with('+') { 3 } else { 2 };
                         return Ok(strip);
                     }
                 }
@@ -214,11 +217,15 @@ impl Lexer<'_> {
         let fraction = rest.get(word..).and_then(|tail| tail.strip_prefix('.')).map(|tail| {
             tail.find(|one: char| !one.is_ascii_alphanumeric() && one != '_').unwrap_or(tail.len())
         });
-        let fraction = fraction.filter(|len| *len > 0 && radix == 10 && rest.as_bytes().get(word + 1).is_some_and(u8::is_ascii_digit));
+        let fraction = fraction.filter(|len| {
+            *len > 0 && radix == 10 && rest.as_bytes().get(word + 1).is_some_and(u8::is_ascii_digit)
+        });
         self.at += word + fraction.map_or(0, |len| len + 1);
         let token = match i64::from_str_radix(body, radix) {
             Ok(number) if fraction.is_none() => Token::Int(number),
-            Err(error) if radix == 10 && *error.kind() == std::num::IntErrorKind::PosOverflow => Token::Int(i64::MAX),
+            Err(error) if radix == 10 && *error.kind() == std::num::IntErrorKind::PosOverflow => {
+                Token::Int(i64::MAX)
+            }
             _ if radix == 10 && body.starts_with(|one: char| one.is_ascii_digit()) => Token::Float,
             _ => return Err(Fault { at, what: "a number has no meaning" }),
         };
@@ -277,10 +284,12 @@ impl Lexer<'_> {
                     Some(u32::from(other))
                 }
             };
-            let Some(one) = escaped.map(|code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)) else {
+            let Some(one) = escaped.map(|code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+            else {
                 return Err(Fault { at, what: "an escape has too few digits" });
             };
-            letters |= matches!(kind, 'x' | 'u' | 'U' | '0'..='7') && (one.is_ascii_alphanumeric() || one == '_');
+            letters |=
+                matches!(kind, 'x' | 'u' | 'U' | '0'..='7') && (one.is_ascii_alphanumeric() || one == '_');
             text.push(one);
         }
         Err(Fault { at, what: "a text has no end" })
@@ -303,7 +312,14 @@ mod tests {
     fn text_tags_comments_and_white_space_are_told_apart() {
         assert_eq!(
             shape("a {#- {{ no }} -#} b {{- 'x' -}}  c"),
-            [text("a"), text("b"), Token::OutputStart, Token::String("x".into(), false), Token::OutputEnd, text("c")]
+            [
+                text("a"),
+                text("b"),
+                Token::OutputStart,
+                Token::String("x".into(), false),
+                Token::OutputEnd,
+                text("c")
+            ]
         );
         assert_eq!(shape("{% raw -%}{{ x }}{%- endraw %}!"), [text("{{ x }}"), text("!")]);
         assert_eq!(
@@ -336,12 +352,9 @@ mod tests {
 
     #[test]
     fn numbers_of_all_kinds() {
-        assert_eq!(shape("{{ 1_000 0x1F 1.5 1e3 99999999999999999999 x.1 }}")[1..6], [
-            Token::Int(1000),
-            Token::Int(31),
-            Token::Float,
-            Token::Float,
-            Token::Int(i64::MAX)
-        ]);
+        assert_eq!(
+            shape("{{ 1_000 0x1F 1.5 1e3 99999999999999999999 x.1 }}")[1..6],
+            [Token::Int(1000), Token::Int(31), Token::Float, Token::Float, Token::Int(i64::MAX)]
+        );
     }
 }

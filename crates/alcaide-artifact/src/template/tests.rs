@@ -29,7 +29,10 @@ fn each_way_to_the_interpreter_is_found() {
     for source in hostile::REACHING {
         let rules = rules_of(source);
         assert!(
-            rules.iter().any(|rule| matches!(*rule, "template-reaches-interpreter" | "template-private-name" | "template-loads-other")),
+            rules.iter().any(|rule| matches!(
+                *rule,
+                "template-reaches-interpreter" | "template-private-name" | "template-loads-other"
+            )),
             "{source}: {rules:?}"
         );
     }
@@ -49,7 +52,10 @@ fn a_backdoor_in_any_honest_template_is_found() {
             let rules = rules_of(&format!("{source}{backdoor}"));
             assert!(rules.contains(rule), "{name} with {backdoor}: {rules:?}");
         }
-        assert!(rules_of(&format!("{source}{{{{ ''.__class__ }}}}")).contains(&"template-reaches-interpreter"), "{name}");
+        assert!(
+            rules_of(&format!("{source}{{{{ ''.__class__ }}}}")).contains(&"template-reaches-interpreter"),
+            "{name}"
+        );
     }
 }
 
@@ -64,7 +70,9 @@ fn bombs_are_found_before_they_go_off() {
 fn what_does_not_parse_or_takes_too_long_is_in_doubt() {
     assert_eq!(rules_of("{% if %}"), ["template-unclear"]);
     assert_eq!(rules_of("{% wat %}{{ x.__class__ }}"), ["template-reaches-interpreter", "template-unclear"]);
-    let deep = "{% for a in '0123456789012345678901234567890123456789' %}".repeat(4) + "{{ a }}" + &"{% endfor %}".repeat(4);
+    let deep = "{% for a in '0123456789012345678901234567890123456789' %}".repeat(4)
+        + "{{ a }}"
+        + &"{% endfor %}".repeat(4);
     assert!(rules_of(&deep).contains(&"template-unclear"), "{:?}", rules_of(&deep));
     let fuel = Fuel::new(Limits { unpacked_bytes: 0, steps: 20, entries: 0, depth: 0 });
     assert!(!judged(&"{{ a }}".repeat(40), &fuel).is_empty());

@@ -13,18 +13,47 @@ pub(crate) struct Node {
 pub(crate) enum What {
     Text(Rc<str>),
     Output(Expr),
-    If { arms: Vec<(Expr, Vec<Node>)>, otherwise: Vec<Node> },
-    For { target: Target, over: Expr, only: Option<Expr>, recursive: bool, body: Vec<Node>, otherwise: Vec<Node> },
-    Set { target: Target, value: Expr },
-    SetBlock { target: Target, through: Option<Expr>, body: Vec<Node> },
+    If {
+        arms: Vec<(Expr, Vec<Node>)>,
+        otherwise: Vec<Node>,
+    },
+    For {
+        target: Target,
+        over: Expr,
+        only: Option<Expr>,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    Set {
+        target: Target,
+        value: Expr,
+    },
+    SetBlock {
+        target: Target,
+        through: Option<Expr>,
+        body: Vec<Node>,
+    },
     Macro(Rc<Macro>),
-    Call { params: Vec<(Rc<str>, Option<Expr>)>, call: Expr, body: Vec<Node> },
-    Through { filter: Expr, body: Vec<Node> },
-    With { names: Vec<(Target, Expr)>, body: Vec<Node> },
+    Call {
+        params: Vec<(Rc<str>, Option<Expr>)>,
+        call: Expr,
+        body: Vec<Node>,
+    },
+    Through {
+        filter: Expr,
+        body: Vec<Node>,
+    },
+    With {
+        names: Vec<(Target, Expr)>,
+        body: Vec<Node>,
+    },
     /// A part that is only a frame: `generation`, `block`, `autoescape`.
-    Frame { word: &'static str, body: Vec<Node> },
+    Frame(Vec<Node>),
     /// `include`, `import`, `from`, `extends`.
-    Load { word: &'static str, what: Expr },
+    Load {
+        word: &'static str,
+        what: Expr,
+    },
     Do(Expr),
     /// `break` or `continue`.
     Jump,
@@ -71,7 +100,11 @@ pub(crate) enum Kind {
     Slice(Expr, [Option<Expr>; 3]),
     Call(Expr, Args),
     Filter(Expr, Rc<str>, Args),
-    Test { of: Expr, name: Rc<str>, args: Args, negated: bool },
+    Test {
+        of: Expr,
+        name: Rc<str>,
+        args: Args,
+    },
     Not(Expr),
     Sign(Expr, bool),
     /// `~`, which makes texts.
@@ -80,7 +113,11 @@ pub(crate) enum Kind {
     Compare(Expr, Vec<(Relation, Expr)>),
     /// `and` and `or`.
     Logic(Vec<Expr>),
-    Cond { value: Expr, test: Expr, otherwise: Option<Expr> },
+    Cond {
+        value: Expr,
+        test: Expr,
+        otherwise: Option<Expr>,
+    },
 }
 
 /// Arguments of a call, a filter or a test; `*` and `**` are kept as plain values.
@@ -122,7 +159,9 @@ impl Kind {
     /// What it is made of.
     pub(crate) fn parts(&self) -> Vec<&Expr> {
         match self {
-            Self::Text(..) | Self::Int(_) | Self::Float | Self::Bool(_) | Self::None | Self::Name(_) => Vec::new(),
+            Self::Text(..) | Self::Int(_) | Self::Float | Self::Bool(_) | Self::None | Self::Name(_) => {
+                Vec::new()
+            }
             Self::List(all) | Self::Join(all) | Self::Logic(all) => all.iter().collect(),
             Self::Dict(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
             Self::Attribute(of, _) | Self::Not(of) | Self::Sign(of, _) => vec![of],
@@ -131,7 +170,9 @@ impl Kind {
             Self::Call(of, args) | Self::Filter(of, _, args) | Self::Test { of, args, .. } => {
                 std::iter::once(of).chain(args.all()).collect()
             }
-            Self::Compare(first, rest) => std::iter::once(first).chain(rest.iter().map(|(_, one)| one)).collect(),
+            Self::Compare(first, rest) => {
+                std::iter::once(first).chain(rest.iter().map(|(_, one)| one)).collect()
+            }
             Self::Cond { value, test, otherwise } => [value, test].into_iter().chain(otherwise).collect(),
         }
     }

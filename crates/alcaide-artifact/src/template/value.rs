@@ -176,7 +176,9 @@ impl Value {
         for one in &self.known {
             match one {
                 Const::Text(text) => into.push(Rc::clone(text)),
-                Const::List(list) if depth > 0 => list.iter().for_each(|one| one.texts_within(depth - 1, into)),
+                Const::List(list) if depth > 0 => {
+                    list.iter().for_each(|one| one.texts_within(depth - 1, into))
+                }
                 Const::Dict(pairs) if depth > 0 => {
                     for (key, value) in pairs.iter() {
                         key.texts_within(depth - 1, into);
@@ -196,7 +198,10 @@ impl Value {
                 Const::List(list) => out = list.iter().fold(out, |out, one| out.or(one.clone())),
                 Const::Dict(pairs) => out = pairs.iter().fold(out, |out, (key, _)| out.or(key.clone())),
                 Const::Text(text) => {
-                    out = text.chars().take(KNOWN_MAX + 1).fold(out, |out, one| out.or(Value::text(&one.to_string())));
+                    out = text
+                        .chars()
+                        .take(KNOWN_MAX + 1)
+                        .fold(out, |out, one| out.or(Value::text(&one.to_string())));
                 }
                 _ => out.open = true,
             }

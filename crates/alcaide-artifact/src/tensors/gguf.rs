@@ -147,13 +147,18 @@ impl Walk<'_> {
         }
         self.padding(listed, base, &rules::GAP)?;
         if claims.left_out() {
-            self.scanner.doubt(&crate::rules::OUT_OF_FUEL, Some(listed), format!("{tensors} tensors out of order"));
+            self.scanner.doubt(
+                &crate::rules::OUT_OF_FUEL,
+                Some(listed),
+                format!("{tensors} tensors out of order"),
+            );
             return Ok(());
         }
         if !known {
             return Ok(());
         }
-        let (joined, clashes) = claims.judge(0, len - base, self.alignment, CLASHES_MAX);
+        let data = len - base;
+        let (joined, clashes) = claims.judge(0, data, self.alignment, CLASHES_MAX);
         for (start, end) in &joined {
             self.scanner.cover(base + start..base + end, Kind::Payload);
         }
@@ -173,13 +178,18 @@ impl Walk<'_> {
         }
         let mut from = 0;
         for (start, end) in joined {
-            if start - from < self.alignment {
+            if start.saturating_sub(from) < self.alignment && start <= data {
                 self.padding(base + from, base + start, &rules::GAP)?;
             }
             from = end;
         }
-        if len - base - from < self.alignment {
-            self.padding(base + from, len, &rules::TAIL)?;
+        match data.checked_sub(from) {
+            Some(rest) if rest < self.alignment => self.padding(base + from, len, &rules::TAIL)?,
+            Some(_) => {}
+            None => {
+                let evidence = format!("a tensor ends {} bytes past the end", from - data);
+                self.scanner.find(&rules::OUT_OF_BOUNDS, Some(listed), None, evidence);
+            }
         }
         Ok(())
     }
@@ -322,12 +332,20 @@ impl Walk<'_> {
     fn judge_text(&mut self, key: &str, at: u64, text: &[u8]) {
         let Ok(text) = std::str::from_utf8(text) else {
             if is_template(key) {
-                self.scanner.doubt(&rules::TEMPLATE_UNCLEAR, Some(at), format!("`{}` is no text", shown(key)));
+                self.scanner.doubt(
+                    &rules::TEMPLATE_UNCLEAR,
+                    Some(at),
+                    format!("`{}` is no text", shown(key)),
+                );
             }
             return;
         };
         if text.len() >= TEXT_MAX {
-            self.scanner.doubt(&crate::rules::OPAQUE, Some(at), format!("`{}` is a text of more than 4 MiB", shown(key)));
+            self.scanner.doubt(
+                &crate::rules::OPAQUE,
+                Some(at),
+                format!("`{}` is a text of more than 4 MiB", shown(key)),
+            );
         }
         if is_template(key) {
             template::judge(self.scanner, key, Some(at), text);
@@ -344,11 +362,18 @@ impl Walk<'_> {
         let raw = self.string(4096)?;
         let name = shown(&String::from_utf8_lossy(&raw));
         if raw.len() >= NAME_MAX {
-            self.scanner.find(&rules::STRUCTURE, Some(at), Some(&name), "a tensor's name is longer than readers keep");
+            self.scanner.find(
+                &rules::STRUCTURE,
+                Some(at),
+                Some(&name),
+                "a tensor's name is longer than readers keep",
+            );
         }
         match names.twice(&raw) {
             Some(false) => {}
-            Some(true) => self.scanner.find(&rules::TWICE, Some(at), Some(&name), "two tensors have this name"),
+            Some(true) => {
+                self.scanner.find(&rules::TWICE, Some(at), Some(&name), "two tensors have this name")
+            }
             None => self.scanner.doubt(&crate::rules::OUT_OF_FUEL, Some(at), "too many tensors to compare"),
         }
         let dims = self.u32()?;
@@ -374,7 +399,12 @@ impl Walk<'_> {
             None => return self.broken(at, "it ends within the list of tensors").map(|()| false),
         };
         if !fits {
-            self.scanner.find(&rules::OVERFLOW, Some(at), Some(&name), "the product of its dimensions does not fit");
+            self.scanner.find(
+                &rules::OVERFLOW,
+                Some(at),
+                Some(&name),
+                "the product of its dimensions does not fit",
+            );
             return Ok(false);
         }
         if offset % self.alignment != 0 {
@@ -396,7 +426,8 @@ impl Walk<'_> {
         };
         // Where the data begins is known only after the list, but it cannot begin before this place.
         if end > self.cursor.left() {
-            let evidence = format!("bytes {offset} to {end}, of which there are fewer than {}", self.cursor.left());
+            let evidence =
+                format!("bytes {offset} to {end}, of which there are fewer than {}", self.cursor.left());
             self.scanner.find(&rules::OUT_OF_BOUNDS, Some(at), Some(&name), evidence);
             return Ok(false);
         }
@@ -486,7 +517,7 @@ const fn width(kind: u32) -> Option<u64> {
     })
 }
 
-/// Numbers in a block and its bytes. Types that were taken out of the format again are not here.
+/// Numbers in a block and its bytes. Types that were taken out of the format again, or that only stand in memory, are not here.
 const fn layout(kind: u32) -> Option<(u64, u64)> {
     Some(match kind {
         0 | 26 => (1, 4),
@@ -498,7 +529,6 @@ const fn layout(kind: u32) -> Option<(u64, u64)> {
         6 => (32, 22),
         7 => (32, 24),
         8 => (32, 34),
-        9 => (32, 36),
         10 => (256, 84),
         11 | 21 => (256, 110),
         12 => (256, 144),
@@ -542,7 +572,15 @@ mod tests {
 
     impl Writer {
         fn new(big: bool, version: u32) -> Self {
-            Self { big, version, counts: None, pairs: Vec::new(), tensors: Vec::new(), data: Vec::new(), align: 32 }
+            Self {
+                big,
+                version,
+                counts: None,
+                pairs: Vec::new(),
+                tensors: Vec::new(),
+                data: Vec::new(),
+                align: 32,
+            }
         }
 
         fn n(&self, value: u64, bytes: usize) -> Vec<u8> {
@@ -582,8 +620,11 @@ mod tests {
         }
 
         fn bytes(&self) -> Vec<u8> {
-            let (tensors, pairs) = self.counts.unwrap_or((self.tensors.len() as u64, self.pairs.len() as u64));
-            let mut out = [b"GGUF".to_vec(), self.n(self.version.into(), 4), self.count(tensors), self.count(pairs)].concat();
+            let (tensors, pairs) =
+                self.counts.unwrap_or((self.tensors.len() as u64, self.pairs.len() as u64));
+            let mut out =
+                [b"GGUF".to_vec(), self.n(self.version.into(), 4), self.count(tensors), self.count(pairs)]
+                    .concat();
             out.extend(self.pairs.concat());
             out.extend(self.tensors.concat());
             out.resize(out.len().next_multiple_of(self.align), 0);
@@ -594,8 +635,14 @@ mod tests {
 
     fn honest(big: bool, version: u32) -> Writer {
         let writer = Writer::new(big, version);
-        let tokens =
-            [writer.n(8, 4), writer.count(3), writer.text("os.system("), writer.text("<script>"), writer.text("")].concat();
+        let tokens = [
+            writer.n(8, 4),
+            writer.count(3),
+            writer.text("os.system("),
+            writer.text("<script>"),
+            writer.text(""),
+        ]
+        .concat();
         let nested = [writer.n(9, 4), writer.count(1), writer.n(0, 4), writer.count(2), vec![1, 2]].concat();
         let mut writer = writer
             .string("general.architecture", "llama")
@@ -648,15 +695,28 @@ mod tests {
         let more = |writer: Writer| rules_of(&writer);
         let eight = base().n(u64::MAX, 8);
         assert_eq!(more(base().pair("s", TEXT, eight.clone())), ["count-too-large"]);
-        assert_eq!(more(base().pair("s", ARRAY, [base().n(4, 4), base().n(1 << 60, 8)].concat())), ["count-too-large"]);
-        assert_eq!(more(base().pair("s", ARRAY, [base().n(77, 4), base().n(1, 8)].concat())), ["structure-broken"]);
+        assert_eq!(
+            more(base().pair("s", ARRAY, [base().n(4, 4), base().n(1 << 60, 8)].concat())),
+            ["count-too-large"]
+        );
+        assert_eq!(
+            more(base().pair("s", ARRAY, [base().n(77, 4), base().n(1, 8)].concat())),
+            ["structure-broken"]
+        );
         assert_eq!(more(base().pair("s", 13, vec![0])), ["structure-broken"]);
         assert_eq!(more(base().pair("s", BOOL, vec![2])), ["structure-broken"]);
         assert_eq!(more(base().string("general.architecture", "gpt")), ["name-twice"]);
         for bad in [0, 3, 1 << 30] {
-            assert_eq!(more(base().pair("general.alignment", U32, base().n(bad, 4))), ["count-too-large"], "{bad}");
+            assert_eq!(
+                more(base().pair("general.alignment", U32, base().n(bad, 4))),
+                ["count-too-large"],
+                "{bad}"
+            );
         }
-        assert_eq!(more(base().pair("split.no", 2, base().n(3, 2)).pair("split.count", 2, base().n(2, 2))), ["structure-broken"]);
+        assert_eq!(
+            more(base().pair("split.no", 2, base().n(3, 2)).pair("split.count", 2, base().n(2, 2))),
+            ["structure-broken"]
+        );
         assert_eq!(more(base().tensor("c", &[1 << 32, 1 << 32], 0, 64)), ["size-overflow"]);
         assert_eq!(more(base().tensor("c", &[1 << 61, 2], 0, 64)), ["size-overflow"]);
         assert_eq!(more(base().tensor("c", &[1, 1, 1, 1, 1], 0, 64)), ["count-too-large"]);
@@ -675,7 +735,9 @@ mod tests {
 
     #[test]
     fn every_template_is_judged_whatever_its_name() {
-        for key in ["tokenizer.chat_template.tool_use", "tokenizer.chat_template.rag", "general.prompt_template"] {
+        for key in
+            ["tokenizer.chat_template.tool_use", "tokenizer.chat_template.rag", "general.prompt_template"]
+        {
             let report = judged(&honest(false, 3).string(key, "{{ ''.__class__ }}").bytes());
             assert_eq!(report.findings[0].rule.to_string(), "template-reaches-interpreter", "{key}");
         }
