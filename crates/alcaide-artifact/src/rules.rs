@@ -19,8 +19,8 @@ pub struct Rule {
 impl Rule {
     /// Every rule, in the order of the listing.
     #[must_use]
-    pub fn all() -> &'static [&'static Self] {
-        ALL
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        [ALL, formats::ALL].into_iter().flatten().copied()
     }
 }
 
@@ -28,17 +28,21 @@ macro_rules! rules {
     ($($name:ident = $id:literal, $rating:ident, $text:literal, $cure:literal;)*) => {
         $(
             #[doc = $text]
-            pub(crate) static $name: Rule = Rule {
-                id: RuleId::fixed($id),
-                rating: Rating::$rating,
+            pub(crate) static $name: $crate::rules::Rule = $crate::rules::Rule {
+                id: alcaide_finding::RuleId::fixed($id),
+                rating: alcaide_finding::Rating::$rating,
                 description: $text,
                 cure: $cure,
             };
         )*
 
-        static ALL: &[&Rule] = &[$(&$name),*];
+        /// The rules of this file, in the order of the listing.
+        pub(crate) static ALL: &[&$crate::rules::Rule] = &[$(&$name),*];
     };
 }
+
+/// Of tensor files, chat templates and what lies beside them in a repository.
+pub(crate) mod formats;
 
 rules! {
     OPAQUE = "opaque-bytes", None, "bytes that no reader understood", "ask for a format that declares what it holds, or accept this digest by hand";
