@@ -8,6 +8,7 @@
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
 
 mod coverage;
+mod model;
 mod report;
 mod rules;
 mod scanner;

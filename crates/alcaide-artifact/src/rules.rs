@@ -18,9 +18,8 @@ pub struct Rule {
 
 impl Rule {
     /// Every rule, in the order of the listing.
-    #[must_use]
-    pub fn all() -> &'static [&'static Self] {
-        ALL
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        [ALL, model::ALL].into_iter().flatten().copied()
     }
 }
 
@@ -36,9 +35,11 @@ macro_rules! rules {
             };
         )*
 
-        static ALL: &[&Rule] = &[$(&$name),*];
+        pub(super) static ALL: &[&Rule] = &[$(&$name),*];
     };
 }
+
+pub(crate) mod model;
 
 rules! {
     OPAQUE = "opaque-bytes", None, "bytes that no reader understood", "ask for a format that declares what it holds, or accept this digest by hand";

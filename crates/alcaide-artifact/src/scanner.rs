@@ -8,6 +8,7 @@ use alcaide_container::{Fuel, Input, ReadError};
 use alcaide_finding::{FileFinding, Place, Rating};
 
 use crate::coverage::{Kind, Map};
+use crate::model;
 use crate::report::{Doubt, Part, Report, Verdict};
 use crate::rules::{self, Rule};
 use crate::sniff::Format;
@@ -80,7 +81,10 @@ impl Scanner {
             Ok(count) => head.get(..count).unwrap_or_default(),
             Err(_) => &[],
         };
-        let format = Format::of(head, name);
+        let format = match Format::of(head, name) {
+            Format::Unknown => model::guess(self, head, name, input).map_or(Format::Unknown, Format::Model),
+            known => known,
+        };
         let listed = (self.parts.len() < Self::PARTS_MAX).then_some(self.parts.len());
         match listed {
             Some(_) => self.parts.push(Part {
@@ -141,6 +145,11 @@ impl Scanner {
         }
     }
 
+    /// Runs of bytes of the part that is open that nobody looked into, the first `max` of them.
+    pub(crate) fn uncovered(&self, max: usize) -> Vec<Range<u64>> {
+        self.open.last().map(|open| open.map.gaps().take(max).collect()).unwrap_or_default()
+    }
+
     /// Says that reading the part that is open ended early: its bytes stay opaque from there on.
     pub fn stop(&mut self, why: &ReadError, offset: Option<u64>) {
         let rule = match why {
@@ -150,8 +159,9 @@ impl Scanner {
         self.doubt(rule, offset, why.to_string());
     }
 
-    fn read(&mut self, format: Format, _name: &str, _input: &dyn Input) -> Result<(), ReadError> {
+    fn read(&mut self, format: Format, name: &str, input: &dyn Input) -> Result<(), ReadError> {
         match format {
+            Format::Model(model) => model::read(self, model, name, input),
             Format::Unknown => Ok(()),
         }
     }
