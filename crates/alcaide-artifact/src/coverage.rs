@@ -74,6 +74,13 @@ impl Map {
         sum
     }
 
+    /// Runs of bytes that nobody looked into, in order.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = Range<u64>> {
+        let starts = std::iter::once(0).chain(self.known.values().map(|(end, _)| *end));
+        let ends = self.known.keys().copied().chain(std::iter::once(self.len));
+        starts.zip(ends).filter(|(start, end)| start < end).map(|(start, end)| start..end)
+    }
+
     /// First byte that nobody looked into.
     pub(crate) fn first_opaque(&self) -> Option<u64> {
         let mut at = 0;
@@ -113,6 +120,13 @@ mod tests {
             prop_assert_eq!(sum.parsed, count(Some(Kind::Parsed)));
             prop_assert_eq!(sum.payload, count(Some(Kind::Payload)));
             prop_assert_eq!(sum.opaque, count(None));
+            let mut gaps = vec![false; len as usize];
+            for gap in map.gaps() {
+                for at in gap {
+                    gaps[at as usize] = true;
+                }
+            }
+            prop_assert_eq!(gaps, plain.iter().map(Option::is_none).collect::<Vec<_>>());
             prop_assert_eq!(map.first_opaque(), plain.iter().position(Option::is_none).map(|at| at as u64));
         }
     }

@@ -12,25 +12,25 @@
 
 mod archive;
 mod coverage;
-mod literal;
-mod numpy;
-mod packs;
-mod pickle;
 mod cursor;
 mod embedded;
 mod json;
+mod literal;
+mod model;
+mod numpy;
+mod packs;
+mod pickle;
 mod python;
 mod report;
 mod repository;
 mod rules;
 mod scanner;
 mod sniff;
-mod torch;
 mod template;
 mod tensors;
 mod text;
+mod torch;
 
-pub use archive::{Archive, look_into};
 pub use coverage::{Coverage, Kind};
 pub use packs::PACK_VERSION;
 pub use pickle::{Arg, Encoding, Line, Op, OpError, decompile, ops};

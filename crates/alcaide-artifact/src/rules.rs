@@ -20,7 +20,7 @@ impl Rule {
     /// Every rule, in the order of the listing.
     #[must_use]
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [ALL, formats::ALL].into_iter().flatten().copied()
+        [ALL, archive::ALL, formats::ALL, model::ALL].into_iter().flatten().copied()
     }
 }
 
@@ -41,8 +41,12 @@ macro_rules! rules {
     };
 }
 
+/// Of archives and compressed streams.
+pub(crate) mod archive;
 /// Of tensor files, chat templates and what lies beside them in a repository.
 pub(crate) mod formats;
+/// Of graphs, layers and boosters.
+pub(crate) mod model;
 
 rules! {
     OPAQUE = "opaque-bytes", None, "bytes that no reader understood", "ask for a format that declares what it holds, or accept this digest by hand";

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use alcaide_container::{Fuel, Input, ReadError};
+use alcaide_container::{Fuel, Input, ReadError, Resource};
 use alcaide_finding::{FileFinding, Place, Rating};
 
 use crate::coverage::{Kind, Map};
 use crate::report::{Doubt, Part, Report, Verdict};
 use crate::rules::{self, Rule};
 use crate::sniff::Format;
-use crate::{numpy, pickle, torch};
+use crate::tensors::{gguf, safetensors};
+use crate::{archive, embedded, model, numpy, pickle, repository, torch};
 
 /// Judges `input`, which is said to be called `name`.
 pub fn scan(name: &str, input: &dyn Input, fuel: &Fuel) -> Report {
@@ -61,6 +62,11 @@ impl Scanner {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(fuel: &Fuel) -> Self {
+        Self::new(fuel.clone())
+    }
+
     /// The budget that everything is paid from.
     pub fn fuel(&self) -> &Fuel {
         &self.fuel
@@ -73,12 +79,30 @@ impl Scanner {
             Ok(count) => head.get(..count).unwrap_or_default(),
             Err(_) => &[],
         };
-        let format = Format::of(head, name);
+        let format = Format::of(self, head, name, input);
         self.look_at(name, input, format.as_str(), |scanner| {
+            if let Some(what) = format.disguise(name, input.len()) {
+                scanner.find(
+                    &rules::DISGUISED,
+                    Some(0),
+                    None,
+                    format!("{what}, but called `{}`", shown(name)),
+                );
+            }
             if let Err(why) = scanner.read(format, name, input) {
                 scanner.stop(&why, None);
             }
+            if format.may_hide_programs() {
+                scanner.search_programs(input);
+            }
         });
+    }
+
+    /// Looks for programs in all bytes of the part that is open.
+    pub(crate) fn search_programs(&mut self, input: &dyn Input) {
+        if let Err(why) = embedded::search(self, input) {
+            self.stop(&why, None);
+        }
     }
 
     /// Looks into `input` as `read` does it.
@@ -155,29 +179,41 @@ impl Scanner {
         }
     }
 
+    /// Runs of bytes of the part that is open that nobody looked into, the first `max` of them.
+    pub(crate) fn uncovered(&self, max: usize) -> Vec<Range<u64>> {
+        self.open.last().map(|open| open.map.gaps().take(max).collect()).unwrap_or_default()
+    }
+
     /// Says that reading the part that is open ended early: its bytes stay opaque from there on.
     pub fn stop(&mut self, why: &ReadError, offset: Option<u64>) {
         let rule = match why {
-            ReadError::Exhausted(_) => &rules::OUT_OF_FUEL,
+            ReadError::Exhausted(spent) => {
+                // Budgets of bytes, members and depth grow with the file: what outgrows them was made for it.
+                if matches!(spent.resource, Resource::UnpackedBytes | Resource::Entries | Resource::Depth) {
+                    self.find(&rules::archive::BOMB, offset, None, why.to_string());
+                }
+                &rules::OUT_OF_FUEL
+            }
             _ => &rules::UNREADABLE,
         };
         self.doubt(rule, offset, why.to_string());
     }
 
     fn read(&mut self, format: Format, name: &str, input: &dyn Input) -> Result<(), ReadError> {
-        if !format.agrees_with(name) {
-            self.find(
-                &rules::DISGUISED,
-                Some(0),
-                None,
-                format!("a {} called {}", format.as_str(), shown(name)),
-            );
-        }
         match format {
+            Format::Archive(kind) => archive::read(self, kind, name, input),
             Format::Pickle => pickle::read(self, input),
             Format::TorchLegacy => torch::read_legacy(self, input),
             Format::Npy => numpy::read(self, input),
-            Format::Unknown => pickle::unknown(self, input),
+            Format::Safetensors => safetensors::read(self, input),
+            Format::Gguf => gguf::read(self, input),
+            Format::OldGgml => {
+                self.doubt(&rules::OPAQUE, Some(0), "a format from before GGUF, which declares no layout");
+                Ok(())
+            }
+            Format::Model(model) => model::read(self, model, name, input),
+            Format::Beside(kind) => repository::read(self, kind, name, input),
+            Format::Unknown => archive::read_unknown(self, input),
         }
     }
 

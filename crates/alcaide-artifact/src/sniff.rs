@@ -1,17 +1,31 @@
 //! What is this? By its bytes; the name is a claim.
 
-use crate::{numpy, pickle, torch};
+use alcaide_container::{Input, Kind as Wrapped};
+
+use crate::model::{self, Model};
+use crate::scanner::Scanner;
+use crate::tensors::{gguf, safetensors};
+use crate::{numpy, pickle, repository, torch};
 
 /// What a part looks like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub(crate) enum Format {
+    /// An archive or a compressed stream.
+    Archive(Wrapped),
     /// One pickle or several.
     Pickle,
     /// PyTorch's sequence of pickles and numbers.
     TorchLegacy,
     /// A NumPy array file.
     Npy,
+    Safetensors,
+    Gguf,
+    /// GGML and its kin before GGUF.
+    OldGgml,
+    /// Something that declares what it computes.
+    Model(Model),
+    /// What lies beside weights in a repository.
+    Beside(repository::Kind),
     Unknown,
 }
 
@@ -19,38 +33,107 @@ impl Format {
     /// The word for it in reports.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Archive(kind) => kind.as_str(),
             Self::Pickle => "pickle",
             Self::TorchLegacy => "torch-legacy",
             Self::Npy => "npy",
+            Self::Safetensors => "safetensors",
+            Self::Gguf => "gguf",
+            Self::OldGgml => "ggml",
+            Self::Model(model) => model.as_str(),
+            Self::Beside(kind) => kind.as_str(),
             Self::Unknown => "unknown",
         }
     }
 
-    /// What a part that begins with `head` looks like. The name decides nothing that the bytes can decide: it only makes a
-    /// pickle of what claims to be one and begins with an opcode.
-    pub(crate) fn of(head: &[u8], name: &str) -> Self {
+    /// What a part that begins with `head` looks like. Marks come first, then what can only be told by reading on; the name breaks
+    /// ties, and makes a pickle of what claims to be one and looks like nothing else.
+    pub(crate) fn of(scanner: &Scanner, head: &[u8], name: &str, input: &dyn Input) -> Self {
+        let len = input.len();
         if head.starts_with(numpy::MAGIC) {
             return Self::Npy;
         }
         if torch::looks_like(head) {
             return Self::TorchLegacy;
         }
-        if pickle::looks_like(head) || (!head.is_empty() && PICKLE_NAMES.contains(&extension(name).as_str()))
-        {
+        if gguf::is_head(head) {
+            return Self::Gguf;
+        }
+        if gguf::is_old_head(head) {
+            return Self::OldGgml;
+        }
+        if safetensors::is_head(head, len) {
+            return Self::Safetensors;
+        }
+        if let Some(kind) = Wrapped::of(head) {
+            return Self::Archive(kind);
+        }
+        if pickle::looks_like(head) {
             return Self::Pickle;
         }
-        Self::Unknown
+        if let Some(model) = model::guess(scanner, head, name, input) {
+            return Self::Model(model);
+        }
+        if ends(name, ".safetensors") && len > 0 {
+            return Self::Safetensors;
+        }
+        if !head.is_empty() && PICKLE_NAMES.contains(&extension(name).as_str()) {
+            return Self::Pickle;
+        }
+        repository::Kind::of(head, name).map_or(Self::Unknown, Self::Beside)
     }
 
-    /// Whether a file of this format may bear this name: a pickle that is called tensors or text is no mistake.
-    pub(crate) fn agrees_with(self, name: &str) -> bool {
+    /// Whether its bytes are searched for programs: texts cannot be any, and what opens its members has them searched.
+    pub(crate) const fn may_hide_programs(self) -> bool {
+        !matches!(self, Self::Beside(_) | Self::Archive(_))
+    }
+
+    /// What it is, where that is something else than what the name of `len` bytes of it promises.
+    pub(crate) fn disguise(self, name: &str, len: u64) -> Option<&'static str> {
         let extension = extension(name);
+        let claims = |suffix: &str| extension == suffix && len > 0;
         match self {
-            Self::Pickle | Self::TorchLegacy => !HARMLESS_NAMES.contains(&extension.as_str()),
-            Self::Npy | Self::Unknown => true,
+            Self::Pickle | Self::TorchLegacy => {
+                HARMLESS_NAMES.contains(&extension.as_str()).then_some("it is a pickle")
+            }
+            Self::Archive(Wrapped::SevenZip) if LOADED_NAMES.contains(&extension.as_str()) => {
+                Some("it is a 7z archive, which no loader opens")
+            }
+            Self::Gguf | Self::OldGgml => None,
+            _ if claims("gguf") => Some("it is no GGUF"),
+            Self::Beside(_) | Self::Model(_) => None,
+            _ => ["json", "yaml", "yml", "md", "py", "jinja"]
+                .iter()
+                .any(|suffix| claims(suffix))
+                .then_some("it is no text"),
         }
     }
 }
+
+/// Whether a name ends so, in whatever case.
+pub(crate) fn ends(name: &str, suffix: &str) -> bool {
+    name.len()
+        .checked_sub(suffix.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+}
+
+/// Extensions of what loaders of models open by themselves.
+const LOADED_NAMES: &[&str] = &[
+    "pt",
+    "pth",
+    "bin",
+    "ckpt",
+    "pkl",
+    "pickle",
+    "joblib",
+    "npy",
+    "npz",
+    "onnx",
+    "h5",
+    "keras",
+    "safetensors",
+];
 
 /// Extensions that say that this is a pickle and nothing else.
 const PICKLE_NAMES: &[&str] = &["pkl", "pickle", "pck", "dill", "cloudpickle"];
@@ -122,18 +205,29 @@ fn extension(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use alcaide_container::{Fuel, Limits};
+
     use super::*;
+
+    fn of(bytes: &[u8], name: &str) -> Format {
+        Format::of(
+            &Scanner::for_tests(&Fuel::new(Limits::for_file(bytes.len() as u64))),
+            bytes,
+            name,
+            &bytes.to_vec(),
+        )
+    }
 
     #[test]
     fn bytes_decide_and_the_name_is_a_claim() {
-        assert_eq!(Format::of(b"\x80\x04N.", "a.safetensors"), Format::Pickle);
-        assert!(!Format::Pickle.agrees_with("a.safetensors"));
-        assert!(Format::Pickle.agrees_with("pytorch_model.bin"));
-        assert_eq!(Format::of(b"cos\nsystem\n(S'x'\ntR.", "notes"), Format::Pickle);
-        assert_eq!(Format::of(b"(dp0\nS'a'\np1\nI1\ns.", "weights"), Format::Pickle);
+        let pickle = of(b"\x80\x04N.", "a.safetensors");
+        assert_eq!(pickle, Format::Pickle);
+        assert!(pickle.disguise("a.safetensors", 4).is_some());
+        assert!(pickle.disguise("pytorch_model.bin", 4).is_none());
+        assert_eq!(of(b"cos\nsystem\n(S'x'\ntR.", "notes"), Format::Pickle);
+        assert_eq!(of(b"(dp0\nS'a'\np1\nI1\ns.", "weights"), Format::Pickle);
         for text in [
             &b"# A model\nIt is good.\n"[..],
-            b"{\"a\": 1}",
             b"Version 2\nlicence\n",
             b"[package]\nname = 'x'\n",
             b"",
@@ -142,8 +236,10 @@ mod tests {
             b"(a, b)\n",
             b"]\n",
         ] {
-            assert_eq!(Format::of(text, "README"), Format::Unknown, "{}", String::from_utf8_lossy(text));
+            let found = of(text, "README");
+            assert!(matches!(found, Format::Unknown | Format::Beside(_)), "{found:?}");
         }
-        assert_eq!(Format::of(b"\x93NUMPY\x01\x00", "a.pkl"), Format::Npy);
+        assert_eq!(of(b"\x93NUMPY\x01\x00", "a.pkl"), Format::Npy);
+        assert_eq!(of(b"7z\xbc\xaf\x27\x1c", "a.pt"), Format::Archive(Wrapped::SevenZip));
     }
 }

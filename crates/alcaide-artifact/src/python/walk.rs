@@ -12,7 +12,10 @@ use super::parse::{Expr, Kind, Statement, What, parse};
 use crate::rules::{Rule, formats as rules};
 use crate::scanner::shown;
 
-use sign::{BUILTINS, CALLERS, INERT, METHODS, Sign, bounded, is_sharp, member, method_of_text, rot13, sum, unbase64, unhex};
+use sign::{
+    BUILTINS, CALLERS, INERT, METHODS, Sign, bounded, is_sharp, member, method_of_text, rot13, sum, unbase64,
+    unhex,
+};
 
 /// What runs the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
