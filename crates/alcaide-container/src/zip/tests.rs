@@ -129,8 +129,8 @@ fn fuel() -> Fuel {
 }
 
 /// What is irregular about it, without places.
-fn flaws(bytes: &Vec<u8>) -> Vec<(Option<usize>, ZipFlaw)> {
-    let zip = Zip::read(bytes, &fuel()).unwrap();
+fn flaws(bytes: &[u8]) -> Vec<(Option<usize>, ZipFlaw)> {
+    let zip = Zip::read(&bytes, &fuel()).unwrap();
     zip.flaws().iter().map(|note| (note.member, note.flaw.clone())).collect()
 }
 
@@ -173,7 +173,8 @@ fn a_plain_archive_has_no_flaw_and_all_its_bytes() {
 
 #[test]
 fn each_contradiction_between_two_headers_has_its_name() {
-    let cases: Vec<(fn(&mut Made), ZipFlaw)> = vec![
+    type Change = fn(&mut Made);
+    let cases: Vec<(Change, ZipFlaw)> = vec![
         (|made| made.local_name = b"a/other.pk".to_vec(), ZipFlaw::Names),
         (|made| made.local_method = 8, ZipFlaw::Method { central: 0, local: 8 }),
         (|made| made.local_flags = 0x800, ZipFlaw::Flags { central: 0, local: 0x800 }),
