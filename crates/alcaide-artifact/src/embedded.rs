@@ -13,8 +13,8 @@ use alcaide_container::{Input, ReadError};
 use crate::rules::formats as rules;
 use crate::scanner::Scanner;
 
-/// Bytes that are searched at a time.
-const CHUNK: usize = 1 << 20;
+/// Bytes that are searched at a time: what was read stays in the near cache.
+const CHUNK: usize = 256 << 10;
 /// Bytes behind a magic that are looked at.
 const HEAD: usize = 64;
 /// Findings of one part.
@@ -94,8 +94,7 @@ fn program(head: &[u8], first: bool) -> Option<&'static str> {
     if head.starts_with(b"PE\0\0") {
         let machine = matches!(half(4)?, 0x14c | 0x8664 | 0x1c0 | 0x1c4 | 0xaa64 | 0x200 | 0x5064 | 0x6264);
         let sections = (1..=96).contains(&half(6)?);
-        let fits =
-            matches!((half(20)?, half(24)?), (0xe0 | 0x60..=0xff, 0x10b) | (0xf0 | 0x70..=0x1ff, 0x20b));
+        let fits = matches!((half(20)?, half(24)?), (0x60..=0xff, 0x10b) | (0x70..=0x1ff, 0x20b));
         return (machine && sections && fits).then_some("a Windows executable or library");
     }
     if head.starts_with(b"\xcf\xfa\xed\xfe") || head.starts_with(b"\xce\xfa\xed\xfe") {
@@ -142,8 +141,8 @@ mod tests {
 
     use super::*;
 
-    fn found(bytes: &Vec<u8>) -> Vec<u64> {
-        let report = crate::scan("weights.bin", bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)));
+    fn found(bytes: &[u8]) -> Vec<u64> {
+        let report = crate::scan("weights.bin", &bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)));
         let hits = report.findings.iter().filter(|one| one.rule == rules::EXECUTABLE.id);
         hits.filter_map(|one| one.place.offset).collect()
     }
@@ -191,8 +190,8 @@ mod tests {
                 assert_eq!(found(&bytes), [at as u64], "{:?}", &kind[..8]);
             }
         }
-        assert_eq!(found(&b"#!/bin/sh\n\x00\x01".to_vec()), [0]);
-        assert!(found(&b"\x01#!/bin/sh\n".to_vec()).is_empty(), "a script within is only text");
+        assert_eq!(found(b"#!/bin/sh\n\x00\x01"), [0]);
+        assert!(found(b"\x01#!/bin/sh\n").is_empty(), "a script within is only text");
     }
 
     #[test]

@@ -173,6 +173,17 @@ fn judge_python(scanner: &mut Scanner, name: &str, source: &str, trust: Trust, p
     if matches!(base, "sitecustomize.py" | "usercustomize.py") {
         scanner.find(&rules::SCRIPT, Some(0), None, "Python runs this file at its start");
     }
+    // Another encoding makes other code of the same bytes.
+    let cookie = source.lines().take(2).filter(|line| line.trim_start().starts_with('#')).find_map(|line| {
+        let (_, name) = line.split_once("coding:").or_else(|| line.split_once("coding="))?;
+        let name = name.trim_start();
+        name.split(|one: char| !one.is_ascii_alphanumeric() && !matches!(one, '-' | '_' | '.')).next()
+    });
+    let plain =
+        ["utf-8", "utf8", "utf_8", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "utf-8-sig"];
+    if let Some(name) = cookie.filter(|name| !plain.contains(&name.to_ascii_lowercase().as_str())) {
+        scanner.find(&rules::PYTHON_HIDDEN, Some(0), None, format!("its code is read as {}", quoted(name)));
+    }
     for said in python::judge(source, trust, &fuel) {
         let line = source
             .as_bytes()

@@ -18,7 +18,6 @@ pub struct Rule {
 
 impl Rule {
     /// Every rule, in the order of the listing.
-    #[must_use]
     pub fn all() -> impl Iterator<Item = &'static Self> {
         [ALL, archive::ALL, formats::ALL, model::ALL].into_iter().flatten().copied()
     }

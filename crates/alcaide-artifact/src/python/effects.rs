@@ -30,6 +30,13 @@ impl Effect {
 /// What calling `name`, a dotted path from its module on, does.
 pub(crate) fn effect(name: &str) -> Option<Effect> {
     let name = name.strip_prefix("six.moves.").unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or(name);
+    // Constants and errors of a module do nothing.
+    if last.chars().all(|one| one.is_ascii_uppercase() || one == '_') && last.len() > 3 && last != "CDLL"
+        || ["Error", "Exception", "Expired"].iter().any(|end| last.ends_with(end))
+    {
+        return None;
+    }
     TABLE
         .iter()
         .filter(|(path, _)| match path.strip_suffix('*') {
@@ -172,6 +179,9 @@ mod tests {
         assert_eq!(effect("subprocess.Popen"), Some(Effect::Runs));
         assert_eq!(effect("os.path.join"), None);
         assert_eq!(effect("os.systematic"), None);
+        assert_eq!(effect("subprocess.PIPE"), None);
+        assert_eq!(effect("subprocess.TimeoutExpired"), None);
+        assert_eq!(effect("ctypes.CDLL"), Some(Effect::Native));
         assert_eq!(effect("torch.load"), Some(Effect::Unpickles));
         assert_eq!(effect("torch.nn.Linear"), None);
         assert_eq!(effect("six.moves.urllib.request.urlopen"), Some(Effect::Network));

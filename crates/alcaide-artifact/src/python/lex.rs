@@ -80,9 +80,7 @@ impl Lexer<'_> {
             match one {
                 '\n' | '\r' => {
                     self.at += 1;
-                    if self.brackets == 0 && one == '\n'
-                        || self.brackets == 0 && !self.rest().starts_with('\n')
-                    {
+                    if self.brackets == 0 && (one == '\n' || !self.rest().starts_with('\n')) {
                         self.push(at, Token::Line)?;
                         fresh = true;
                     }
@@ -274,16 +272,18 @@ fn normal(name: &str) -> String {
 /// Where the expression that begins with a brace ends.
 fn hole(text: &str) -> usize {
     let mut depth = 0_usize;
+    let mut quote = None;
     for (at, one) in text.char_indices() {
-        match one {
-            '{' | '(' | '[' => depth += 1,
-            '}' | ')' | ']' => {
+        match (quote, one) {
+            (Some(open), one) => quote = (one != open).then_some(open),
+            (None, '\'' | '"') => quote = Some(one),
+            (None, '{' | '(' | '[') => depth += 1,
+            (None, '}' | ')' | ']') => {
                 depth = depth.saturating_sub(1);
                 if depth == 0 {
                     return at;
                 }
             }
-            '\n' if at > 4096 => return at,
             _ => {}
         }
     }

@@ -117,6 +117,7 @@ fn honest_code_of_models_has_nothing() {
         "import requests\nfrom PIL import Image\n\ndef fetch(url):\n    return Image.open(requests.get(url, stream=True).raw)\n",
         "match = 1\ncase = {'a': match}\ntype X = int\nprint(f'{match!r:>{case}} {{x}}')\nasync def f():\n    async with a as b, c:\n        await b\n",
         "import numpy as np\nx = np.load('a.npy')\ny = np.array([[1, 2], [3, 4]])[:, -1]\nz = x if x is not None and not y else lambda a, *b, c=1, **d: (a, b)\n",
+        "x = f\"{a.replace('[`', '[')} {b['k']!r}\"\nimport subprocess\ntry:\n    f()\nexcept subprocess.CalledProcessError:\n    print(subprocess.PIPE)\n",
         "try:\n    from flash_attn import flash_attn_func\nexcept ImportError:\n    flash_attn_func = None\nif __name__ == '__main__':\n    print('x')\n",
         "x: int = 3\nx += 1; y = x ** 2 // 3 % 2\ndel x\nglobal z\nfor i, (a, b) in enumerate([(1, 2)]):\n    if i == 1: break\nelse:\n    pass\nwhile (n := 3) > 4: continue\n",
     ] {

@@ -9,6 +9,7 @@ use crate::text;
 
 /// A `.pth` file: lines that begin with `import` are run when Python starts.
 pub(super) fn site(scanner: &mut Scanner, source: &str) {
+    may_be_pickle(scanner, source);
     for (at, line) in lines(source) {
         if line.starts_with("import ") || line.starts_with("import\t") {
             scanner.find(&rules::SCRIPT, Some(at), None, "Python runs this line at its start");
@@ -251,6 +252,7 @@ pub(super) fn attributes(scanner: &mut Scanner, source: &str) {
 
 /// A page: what it quotes is only quoted.
 pub(super) fn page(scanner: &mut Scanner, source: &str) {
+    may_be_pickle(scanner, source);
     let mut fenced = false;
     for (at, line) in lines(source) {
         if line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~") {
@@ -275,23 +277,34 @@ pub(super) fn page(scanner: &mut Scanner, source: &str) {
     }
 }
 
-/// Any other text: data, unless it is a pickle of the first protocol in disguise.
+/// Any other text: data, unless it may be a pickle of the first protocol in disguise.
 pub(super) fn text(scanner: &mut Scanner, source: &str) {
-    let mut lines = source.lines();
-    let first = lines.next().unwrap_or_default();
-    let calls = first.trim_start_matches(['(', ']', '}', '\u{80}']);
-    if let Some(module) = calls.strip_prefix('c')
-        && !module.is_empty()
-        && module.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_')
-        && lines
-            .next()
-            .is_some_and(|name| name.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_'))
-        && source.trim_end().ends_with('.')
-    {
-        scanner.doubt(&rules::DISGUISE, Some(0), "it may be a pickle in letters");
-    }
+    may_be_pickle(scanner, source);
     if let Some((at, what)) = text::secret(source) {
         scanner.find(&rules::TEXT_SECRET, Some(at as u64), None, what);
+    }
+}
+
+/// Pickles of the first protocol are lines of letters: a module behind `c` or `i`, a name, and a dot at the end.
+fn may_be_pickle(scanner: &mut Scanner, source: &str) {
+    let path = |text: &str| {
+        !text.is_empty() && text.chars().all(|one| one.is_alphanumeric() || one == '.' || one == '_')
+    };
+    if !source.trim_end().ends_with('.') {
+        return;
+    }
+    let mut before: Option<(u64, &str)> = None;
+    for (at, line) in lines(source) {
+        if let Some((at, module)) = before
+            && path(line)
+        {
+            let bare = module.trim_start_matches(['(', ']', '}', ')', '0', '.', 'N']);
+            if bare.strip_prefix(['c', 'i']).is_some_and(path) {
+                scanner.doubt(&rules::DISGUISE, Some(at), "it may be a pickle in letters");
+                return;
+            }
+        }
+        before = Some((at, line));
     }
 }
 

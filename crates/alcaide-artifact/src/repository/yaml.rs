@@ -156,16 +156,13 @@ impl<'a> Yaml<'a> {
     /// Closes anchors whose node is over.
     fn close(&mut self) {
         while let Some((name, indent, flow, before)) = self.open.last() {
-            let over = if *flow == self.flow && self.flow == 0 {
-                *indent >= self.indent
-            } else {
-                self.flow <= *flow && self.flow > 0 || self.flow < *flow
+            let closed = self.source.get(..self.at).is_some_and(|text| text.ends_with([']', '}']));
+            let over = match (self.flow, *flow) {
+                (0, 0) => *indent >= self.indent || closed,
+                (0, _) => true,
+                (now, then) => now <= then,
             };
-            if !over
-                && !(self.flow == 0
-                    && *flow == 0
-                    && self.source.get(..self.at).is_some_and(|text| text.ends_with([']', '}'])))
-            {
+            if !over {
                 return;
             }
             let weight = self.nodes.saturating_sub(*before).max(1);

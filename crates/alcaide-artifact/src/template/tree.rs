@@ -35,7 +35,7 @@ pub(crate) enum What {
     },
     Macro(Rc<Macro>),
     Call {
-        params: Vec<(Rc<str>, Option<Expr>)>,
+        params: Params,
         call: Expr,
         body: Vec<Node>,
     },
@@ -59,10 +59,13 @@ pub(crate) enum What {
     Jump,
 }
 
+/// Names of what a macro takes, with usual values.
+pub(crate) type Params = Vec<(Rc<str>, Option<Expr>)>;
+
 #[derive(Debug)]
 pub(crate) struct Macro {
     pub(crate) name: Rc<str>,
-    pub(crate) params: Vec<(Rc<str>, Option<Expr>)>,
+    pub(crate) params: Params,
     pub(crate) body: Vec<Node>,
 }
 

@@ -657,8 +657,8 @@ mod tests {
         writer
     }
 
-    fn judged(bytes: &Vec<u8>) -> Report {
-        scan("model.gguf", bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)))
+    fn judged(bytes: &[u8]) -> Report {
+        scan("model.gguf", &bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)))
     }
 
     fn rules_of(writer: &Writer) -> Vec<String> {
@@ -751,7 +751,7 @@ mod tests {
         let report = judged(&honest(false, 3).tensor("c", &[0], 4, 64).bytes());
         assert_eq!(report.verdict, Verdict::Inconclusive);
         assert_eq!(judged(&honest(false, 9).bytes()).verdict, Verdict::Inconclusive);
-        assert_eq!(judged(&b"tjgg\x01\0\0\0".to_vec()).verdict, Verdict::Inconclusive);
+        assert_eq!(judged(b"tjgg\x01\0\0\0").verdict, Verdict::Inconclusive);
     }
 
     proptest! {

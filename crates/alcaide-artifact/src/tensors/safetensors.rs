@@ -100,11 +100,7 @@ impl Header<'_> {
         if self.json.next()? != Event::ObjectStart {
             return Err(Fault::Broken { at: 8, what: "it is no object" });
         }
-        loop {
-            match self.json.next()? {
-                Event::Name => {}
-                _ => break,
-            }
+        while self.json.next()? == Event::Name {
             let at = self.json.start();
             let name = shown(self.json.text());
             if self.json.twice() {
@@ -382,8 +378,8 @@ mod tests {
         bytes
     }
 
-    fn judged(bytes: &Vec<u8>) -> Report {
-        scan("model.safetensors", bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)))
+    fn judged(bytes: &[u8]) -> Report {
+        scan("model.safetensors", &bytes, &Fuel::new(Limits::for_file(bytes.len() as u64)))
     }
 
     fn rules_of(report: &Report) -> Vec<String> {
@@ -397,6 +393,11 @@ mod tests {
         assert_eq!(report.verdict, Verdict::Clean, "{report:?}");
         assert_eq!(report.parts[0].coverage.payload, 20);
         assert_eq!(judged(&file("{}", 0)).verdict, Verdict::Clean);
+        assert_eq!(
+            rules_of(&judged(&[])),
+            ["structure-broken"],
+            "the reference reader refuses an empty file"
+        );
     }
 
     #[test]
@@ -446,7 +447,7 @@ mod tests {
         let mut long = file("{}", 0);
         long[0] = 3;
         assert_eq!(rules_of(&judged(&long)), ["count-too-large"]);
-        assert_eq!(rules_of(&judged(&vec![1, 2])), ["structure-broken"]);
+        assert_eq!(rules_of(&judged(&[1, 2])), ["structure-broken"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Walker<'_> {
                         &rules::TEMPLATE_PRIVATE,
                         format!("it calls `{shown}`, behind which there is code"),
                     );
-                    if args.all().any(|value| value.ints().any(|number| number > RANGE_MAX)) {
+                    if args.are_huge() {
                         self.say(at, &rules::TEMPLATE_BOMB, format!("`{shown}` of a size that nobody needs"));
                     }
                 } else {
@@ -213,10 +213,8 @@ impl Walker<'_> {
                 return self.member(of, by).or(args.plain.get(1).cloned().unwrap_or_default());
             }
             "values" | "items" if of.from.has(From::MESSAGE) => return Value::open(of.from | From::CONTENT),
-            "center" | "ljust" | "rjust" | "zfill" | "expandtabs" => {
-                if args.all().any(|value| value.ints().any(|number| number > RANGE_MAX)) {
-                    self.say(at, &rules::TEMPLATE_BOMB, format!("`{name}` to a size that nobody needs"));
-                }
+            "center" | "ljust" | "rjust" | "zfill" | "expandtabs" if args.are_huge() => {
+                self.say(at, &rules::TEMPLATE_BOMB, format!("`{name}` to a size that nobody needs"));
             }
             _ => {}
         }
@@ -349,10 +347,8 @@ impl Walker<'_> {
                 return Value::open(From::DATA | content | keep | of.from.only(From::BRANCH));
             }
             "replace" => self.rewrites(at, of, args),
-            "indent" | "center" | "wordwrap" | "truncate" => {
-                if args.all().any(|value| value.ints().any(|number| number > RANGE_MAX)) {
-                    self.say(at, &rules::TEMPLATE_BOMB, format!("`{name}` to a size that nobody needs"));
-                }
+            "indent" | "center" | "wordwrap" | "truncate" if args.are_huge() => {
+                self.say(at, &rules::TEMPLATE_BOMB, format!("`{name}` to a size that nobody needs"));
             }
             "default" | "d" => return of.clone().or(first.cloned().unwrap_or_default()),
             "format" if of.texts().any(|form| wide_field(form)) => {
@@ -474,6 +470,10 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn all(&self) -> impl Iterator<Item = &Value> {
         self.plain.iter().chain(self.named.iter().map(|(_, value)| value))
+    }
+
+    fn are_huge(&self) -> bool {
+        self.all().any(|value| value.ints().any(|number| number > RANGE_MAX))
     }
 
     pub(super) fn from(&self) -> From {

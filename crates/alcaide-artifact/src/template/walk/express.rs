@@ -145,7 +145,14 @@ impl Walker<'_> {
                 let (left, right) = (self.value(left), self.value(right));
                 self.heavy(at, *op, &left, &right);
                 let out = self.both(at, &left, &right, |left, right| fold::math(*op, left, right));
-                if *op == Op::Add { glued(out, &left, &right) } else { out }
+                match op {
+                    Op::Add => glued(out, &left, &right),
+                    // Every second message is the other side's; every seventh is a trigger.
+                    Op::Rest if left.from.has(From::COUNT) && right.ints().any(|number| number > 2) => {
+                        out.with(From::LONG)
+                    }
+                    _ => out,
+                }
             }
             Kind::Compare(first, rest) => {
                 let mut left = self.value(first);
