@@ -33,7 +33,7 @@ use crate::scanner::Scanner;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Model {
     Onnx,
-    TfSavedModel,
+    TfSaved,
     TfGraph,
     TfMetaGraph,
     KerasMetadata,
@@ -54,7 +54,7 @@ impl Model {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Onnx => "onnx",
-            Self::TfSavedModel => "tensorflow-saved-model",
+            Self::TfSaved => "tensorflow-saved-model",
             Self::TfGraph => "tensorflow-graph",
             Self::TfMetaGraph => "tensorflow-meta-graph",
             Self::KerasMetadata => "keras-metadata",
@@ -123,7 +123,7 @@ pub(crate) fn read(
 ) -> Result<(), ReadError> {
     let ended = match model {
         Model::Onnx => onnx::read(scanner, input),
-        Model::TfSavedModel => tensorflow::read(scanner, Root::SavedModel, input),
+        Model::TfSaved => tensorflow::read(scanner, Root::SavedModel, input),
         Model::TfGraph => tensorflow::read(scanner, Root::Graph, input),
         Model::TfMetaGraph => tensorflow::read(scanner, Root::MetaGraph, input),
         Model::KerasMetadata => tensorflow::read(scanner, Root::KerasMetadata, input),

@@ -214,8 +214,10 @@ impl Reader<'_> {
             (Body::Node(node), 1) if node.inputs.len() < LIST_MAX => node.inputs.push(text.shown()),
             (Body::Node(node), 3) => {
                 node.name = text.shown();
-                frame.named = true;
-                self.path.push(node.name.clone());
+                if !frame.named {
+                    frame.named = true;
+                    self.path.push(node.name.clone());
+                }
             }
             (Body::Node(node), 4) => node.operator = text.shown(),
             (Body::Node(node), 7) => node.domain = text.shown(),
@@ -227,7 +229,13 @@ impl Reader<'_> {
                 }
             }
             (Body::Attribute(attribute), 4) => attribute.text = Some(text.clone()),
-            (Body::Tensor(tensor), 8) => tensor.name = text.shown(),
+            (Body::Tensor(tensor), 8) => {
+                tensor.name = text.shown();
+                if !frame.named {
+                    frame.named = true;
+                    self.path.push(tensor.name.clone());
+                }
+            }
             (Body::Entry(entry), 1) => entry.key = text.clone(),
             (Body::Entry(entry), 2) => entry.value = text.clone(),
             (Body::Import(import), 1) => import.domain = text.shown(),
@@ -375,10 +383,10 @@ mod tests {
             told.lines,
             vec![
                 "choice/then_branch: node .Relu",
-                "choice/then_branch: tensor far Initializer [2, 3] Some(24) [(\"location\", \"w.bin\")]",
+                "choice/then_branch/far: tensor far Initializer [2, 3] Some(24) [(\"location\", \"w.bin\")]",
                 "choice/then_branch: attribute then_branch",
                 "choice: node .If",
-                ": tensor near Initializer [2, 2] Some(16) []",
+                "near: tensor near Initializer [2, 2] Some(16) []",
                 ": import x.y 3",
             ]
         );

@@ -120,7 +120,7 @@ pub(super) fn guess(input: &dyn Input, name: &str, fuel: &Fuel) -> Option<Model>
                 && graph.ranges.iter().all(|(number, _)| (1..=7).contains(number))
         });
     if last == "saved_model.pb" || (top.sound && saved && top.plain.contains(&1)) {
-        return Some(Model::TfSavedModel);
+        return Some(Model::TfSaved);
     }
     let graph = top.sound && all_in(&[1, 2, 3, 4, 5]);
     let first_node = top.ranges.iter().find(|(number, _)| *number == 1).map(|(_, range)| range);

@@ -334,7 +334,9 @@ impl Judge<'_> {
     fn leave(&mut self, frame: Frame) {
         match frame.body {
             Body::Node(node) => {
-                self.open.push(Frame { message: Message::Node, start: frame.start, body: Body::Other });
+                // Its name stays on the way while it is judged.
+                let named = Body::Key(node.name.clone());
+                self.open.push(Frame { message: Message::Node, start: frame.start, body: named });
                 self.judge(&node, frame.start);
                 self.open.pop();
                 self.remember(node, frame.start);

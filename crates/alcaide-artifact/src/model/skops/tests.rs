@@ -14,6 +14,7 @@ fn estimators_arrays_and_trusted_functions_are_clean() {
         r#"{"__class__": "dict", "__module__": "builtins", "__loader__": "DictNode", "content": {}}"#,
         r#"{"__class__": "function", "__module__": "builtins", "__loader__": "FunctionNode", "content": {"module_path": "numpy", "function": "add"}}"#,
         r#"{"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "\"eval\"", "is_json": true}"#,
+        r#"{"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": "1.npy"}"#,
     ] {
         let report = report("schema.json", schema(node).as_bytes());
         assert_eq!(

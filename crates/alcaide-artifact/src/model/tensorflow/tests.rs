@@ -120,7 +120,7 @@ fn functions_are_judged_and_their_calls_are_known() {
     assert_eq!(report("saved_model.pb", &with("Relu")).verdict, Verdict::Clean);
     let bad = report("saved_model.pb", &with("ReadFile"));
     assert_eq!(rules(&bad), ["tensorflow-file"]);
-    assert_eq!(bad.findings[0].place.pointer.as_deref(), Some("inner"));
+    assert_eq!(bad.findings[0].place.pointer.as_deref(), Some("inner/n"));
 }
 
 #[test]
