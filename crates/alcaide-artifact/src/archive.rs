@@ -85,6 +85,15 @@ fn look_into(scanner: &mut Scanner, archive: &dyn Archive) -> bool {
                         scanner.cover(0..len, Kind::Payload);
                         scanner.search_programs(&*input);
                     });
+                } else if storages.is_spare(name) && scanner.is_nameless(name, &*input) {
+                    let len = input.len();
+                    scanner.look_at(name, &*input, "torch-storage", |scanner| {
+                        match pickle::unknown(scanner, &*input) {
+                            Ok(()) => scanner.cover(0..len, Kind::Payload),
+                            Err(why) => scanner.stop(&why, None),
+                        }
+                        scanner.search_programs(&*input);
+                    });
                 } else {
                     scanner.look(name, &*input);
                 }

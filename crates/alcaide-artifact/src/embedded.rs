@@ -79,16 +79,16 @@ fn program(head: &[u8], first: bool) -> Option<&'static str> {
     let word = |at: usize| Some(u32::from_le_bytes([byte(at)?, byte(at + 1)?, byte(at + 2)?, byte(at + 3)?]));
     if head.starts_with(b"\x7fELF") {
         let (wide, big) = (byte(4)? == 2, byte(5)? == 2);
+        let marked = matches!(byte(4)?, 1 | 2) && matches!(byte(5)?, 1 | 2) && byte(6)? == 1;
+        // Where a file begins so, its identification is no chance, whatever follows.
+        if first && marked {
+            return Some("an ELF executable or library");
+        }
         let turned = |at: usize| half(at).map(|value| if big { value.swap_bytes() } else { value });
         let kind = turned(16)?;
         let version = word(20).map(|value| if big { value.swap_bytes() } else { value })?;
         let size = turned(if wide { 52 } else { 40 })?;
-        let fits = matches!(byte(4)?, 1 | 2)
-            && matches!(byte(5)?, 1 | 2)
-            && byte(6)? == 1
-            && (1..=4).contains(&kind)
-            && version == 1
-            && size == if wide { 64 } else { 52 };
+        let fits = marked && (1..=4).contains(&kind) && version == 1 && size == if wide { 64 } else { 52 };
         return fits.then_some("an ELF executable or library");
     }
     if head.starts_with(b"PE\0\0") {

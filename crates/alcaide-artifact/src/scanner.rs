@@ -74,12 +74,7 @@ impl Scanner {
 
     /// Looks into `input`: the file itself, or a member called `name` of the part that is open.
     pub fn look(&mut self, name: &str, input: &dyn Input) {
-        let mut head = [0; 4096];
-        let head = match input.read_at(0, &mut head) {
-            Ok(count) => head.get(..count).unwrap_or_default(),
-            Err(_) => &[],
-        };
-        let format = Format::of(self, head, name, input);
+        let format = Format::of(self, &head_of(input), name, input);
         self.look_at(name, input, format.as_str(), |scanner| {
             if let Some(what) = format.disguise(name, input.len()) {
                 scanner.find(
@@ -96,6 +91,11 @@ impl Scanner {
                 scanner.search_programs(input);
             }
         });
+    }
+
+    /// Whether `input` looks like nothing that is known.
+    pub(crate) fn is_nameless(&self, name: &str, input: &dyn Input) -> bool {
+        Format::of(self, &head_of(input), name, input) == Format::Unknown
     }
 
     /// Looks for programs in all bytes of the part that is open.
@@ -269,6 +269,14 @@ impl Scanner {
             parts_left_out: self.parts_left_out,
         }
     }
+}
+
+/// The first bytes, by which a format is told.
+fn head_of(input: &dyn Input) -> Vec<u8> {
+    let mut head = vec![0; 4096];
+    let count = input.read_at(0, &mut head).unwrap_or(0);
+    head.truncate(count);
+    head
 }
 
 /// A name from a file as it may be shown: controls and what turns or hides text written out, cut to 200 characters.

@@ -80,7 +80,11 @@ impl Format {
         if !head.is_empty() && PICKLE_NAMES.contains(&extension(name).as_str()) {
             return Self::Pickle;
         }
-        repository::Kind::of(head, name).map_or(Self::Unknown, Self::Beside)
+        match repository::Kind::of(head, name) {
+            Some(kind) => Self::Beside(kind),
+            None if is_word(head, len) => Self::Beside(repository::Kind::Text),
+            None => Self::Unknown,
+        }
     }
 
     /// Whether its bytes are searched for programs: texts cannot be any, and what opens its members has them searched.
@@ -108,6 +112,13 @@ impl Format {
                 .then_some("it is no text"),
         }
     }
+}
+
+/// Whether this is a word or a number and nothing else, such as the version that stands in many archives.
+fn is_word(head: &[u8], len: u64) -> bool {
+    let plain =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b' ' | b'\n' | b'\r');
+    (1..=64).contains(&len) && head.len() as u64 == len && head.iter().all(plain)
 }
 
 /// Whether a name ends so, in whatever case.

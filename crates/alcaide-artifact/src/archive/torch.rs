@@ -14,6 +14,8 @@ use crate::torch::element_bytes;
 /// Storages that the pickles of an archive declare: full names of members, with the bytes that each must have.
 pub(super) struct Storages {
     declared: BTreeMap<String, Option<u64>>,
+    /// What the names of members beside a pickle begin with.
+    prefixes: Vec<String>,
     there: BTreeSet<String>,
 }
 
@@ -40,13 +42,21 @@ pub(super) fn storages(scanner: &Scanner, archive: &dyn Archive) -> Storages {
     if !pickles.is_empty() {
         there = (0..archive.count()).filter_map(|member| archive.name(member).map(str::to_owned)).collect();
     }
-    Storages { declared, there }
+    let prefixes = pickles.into_iter().map(|(_, prefix)| prefix).collect();
+    Storages { declared, prefixes, there }
 }
 
 impl Storages {
     /// Whether a member of this name and length is one of them.
     pub(super) fn declare(&self, name: &str, len: u64) -> bool {
         self.declared.get(name).copied().flatten() == Some(len)
+    }
+
+    /// Whether a member has the name of a storage, though none of this length is declared. Loaders never open it.
+    pub(super) fn is_spare(&self, name: &str) -> bool {
+        let number = |prefix: &String| name.strip_prefix(prefix.as_str())?.strip_prefix("data/");
+        let is_number = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+        !self.declared.contains_key(name) && self.prefixes.iter().filter_map(number).any(is_number)
     }
 
     /// Says which are not there.

@@ -65,6 +65,11 @@ pub(super) fn read(scanner: &mut Scanner, input: &dyn Input) -> Result<(), ReadE
     for record in zip.records() {
         scanner.cover(record.clone(), Kind::Parsed);
     }
+    // Behind the directory stand the records that end the archive, and its comment.
+    let behind = zip.records().iter().map(|record| record.end).max();
+    if let (Some(behind), Some(end)) = (behind, zip.end()) {
+        scanner.cover(behind..end, Kind::Parsed);
+    }
     if whole {
         for member in zip.members() {
             scanner.cover(member.range.clone(), Kind::Parsed);
