@@ -5,7 +5,11 @@
 //! [`doubt`](Scanner::doubt) what nobody can tell, [`cover`](Scanner::cover) what was read, [`look`](Scanner::look) into what is
 //! inside. The [`Report`] and its verdict are computed from that by [`Scanner::finish`]; no reader names a verdict.
 //!
+//! [`signing`] says whether the files of a model are those that somebody signed, by OpenSSF Model Signing.
+//!
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
+
+pub mod signing;
 
 mod coverage;
 mod report;
