@@ -82,10 +82,7 @@ impl Roots {
     pub fn new(roots: Vec<Certificate>) -> Result<Self, CertificateError> {
         match roots.len() {
             0 => Err(CertificateError::Kind { wanted: "root certificate" }),
-            count @ ..=CERTIFICATES_MAX => {
-                let _ = count;
-                Ok(Self(roots))
-            }
+            1..=CERTIFICATES_MAX => Ok(Self(roots)),
             count => Err(CertificateError::TooMany { count, max: CERTIFICATES_MAX }),
         }
     }
