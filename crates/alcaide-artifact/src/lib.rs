@@ -8,7 +8,11 @@
 //! A pickle is followed by an abstract machine over symbolic values; names are judged by effects that are known and packs that
 //! vouch for exact names, and everything else is a finding or a doubt. [`decompile`] writes down what a pickle does.
 //!
+//! [`signing`] says whether the files of a model are those that somebody signed, by OpenSSF Model Signing.
+//!
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
+
+pub mod signing;
 
 mod archive;
 mod coverage;

@@ -1,4 +1,4 @@
-//! Model files as a stranger would send them, judged through the public face of the crate.
+//! Model files as a stranger would send them, judged through the public face of the crate; and models signed and verified.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,4 +12,5 @@ mod assemble;
 mod cross;
 mod peer;
 mod properties;
+mod signing;
 mod tricks;
