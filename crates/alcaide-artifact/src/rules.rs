@@ -51,7 +51,7 @@ rules! {
     OPAQUE = "opaque-bytes", None, "bytes that no reader understood", "ask for a format that declares what it holds, or accept this digest by hand";
     OUT_OF_FUEL = "out-of-fuel", None, "the work that a file may cost was spent before its end", "ask why it takes so much work to read; a bomb does";
     UNREADABLE = "unreadable", None, "bytes that could not be had: a broken stream, an unknown packing, a failing source", "fetch the file again and compare its digest";
-    DISGUISED = "disguised", Medium, "the bytes are of another format than the name claims, and that format can run code", "load nothing by its name; ask the maker why the name hides what it is";
+    DISGUISED = "disguised", Medium, "the bytes are of another format than the name claims", "load nothing by its name; ask the maker why the name hides what it is";
     BROKEN_STREAM = "broken-stream", None, "a pickle that ends early or holds what no unpickler takes", "fetch the file again and compare its digest";
     UNKNOWN_CLASS = "unknown-class", None, "a class of a known library that no pack vouches for", "look at what its constructor and state setter do, then accept this digest or widen the pack";
     UNKNOWN_REFERENCE = "unknown-reference", None, "something is referred to that no pack vouches for; loading does not call it, but whoever uses the model may", "look at what it does, then accept this digest or widen the pack";

@@ -74,7 +74,7 @@ impl Format {
         if let Some(model) = model::guess(scanner, head, name, input) {
             return Self::Model(model);
         }
-        if ends(name, ".safetensors") && len > 0 {
+        if ends(name, ".safetensors") {
             return Self::Safetensors;
         }
         if !head.is_empty() && PICKLE_NAMES.contains(&extension(name).as_str()) {

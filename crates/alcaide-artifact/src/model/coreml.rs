@@ -106,7 +106,7 @@ mod tests {
     fn custom_code_and_links_are_found_also_in_pipelines() {
         let custom = field(500, field(1, [field(1, "n"), field(500, field(10, "MyLayer"))].concat()));
         let seen = report("m.mlmodel", &model(custom.clone()));
-        assert_eq!((rules(&seen), seen.parts[0].format), (vec!["custom-layer"], "coreml"));
+        assert_eq!((rules(&seen), seen.parts[0].format.as_ref()), (vec!["custom-layer"], "coreml"));
         let pipeline = field(202, field(1, model(custom)));
         assert_eq!(rules(&report("m.mlmodel", &model(pipeline))), ["custom-layer"]);
         assert_eq!(rules(&report("m", &model(field(555, field(1, "Evil"))))), ["custom-layer"]);

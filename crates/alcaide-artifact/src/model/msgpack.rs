@@ -206,7 +206,7 @@ mod tests {
     fn weights_of_flax_are_clean_and_strangers_are_not() {
         let plain = b"\x81\xa6params\x81\xa6kernel\x93\x01\x02\x03";
         let seen = report("flax.msgpack", plain);
-        assert_eq!((seen.verdict, seen.parts[0].format), (Verdict::Clean, "msgpack"));
+        assert_eq!((seen.verdict, seen.parts[0].format.as_ref()), (Verdict::Clean, "msgpack"));
         let array = b"\x81\xa1w\xc7\x11\x01\x93\x91\x02\xa7float32\xc4\x04\0\0\0\0";
         let seen = report("weights", array);
         assert_eq!(seen.verdict, Verdict::Clean, "{seen:?}");

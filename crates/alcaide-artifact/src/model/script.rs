@@ -160,7 +160,11 @@ mod tests {
     fn code_of_an_exporter_is_clean_and_other_code_is_not() {
         let plain = "class M(Module):\n  __parameters__ = []\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    _0 = ops.quantized.linear(x)\n    return torch.relu(x)\n";
         let seen = report("a/code/__torch__.py", plain.as_bytes());
-        assert_eq!((seen.verdict, seen.parts[0].format), (Verdict::Clean, "torchscript"), "{seen:?}");
+        assert_eq!(
+            (seen.verdict, seen.parts[0].format.as_ref()),
+            (Verdict::Clean, "torchscript"),
+            "{seen:?}"
+        );
         for (line, rule) in [
             ("    _0 = ops.evil.run(x)\n", "torchscript-reaching-call"),
             ("    _0 = torch.from_file(\"/etc/passwd\")\n", "torchscript-reaching-call"),
@@ -176,7 +180,7 @@ mod tests {
     fn trees_are_lines_of_names_and_values() {
         let plain = "tree\nversion=v4\nnum_class=1\nfeature_names=a b\n\nTree=0\nleaf_value=0.1 -2\n\nend of trees\n\nparameters:\n[boosting: gbdt]\nend of parameters\npandas_categorical:null\n";
         let seen = report("lgb.txt", plain.as_bytes());
-        assert_eq!((seen.verdict, seen.parts[0].format), (Verdict::Clean, "lightgbm"), "{seen:?}");
+        assert_eq!((seen.verdict, seen.parts[0].format.as_ref()), (Verdict::Clean, "lightgbm"), "{seen:?}");
         let odd = report("lgb.txt", format!("{plain}what is this\n").as_bytes());
         assert_eq!((odd.verdict, odd.parts[0].coverage.opaque), (Verdict::Inconclusive, 13));
     }

@@ -189,7 +189,11 @@ mod tests {
     #[test]
     fn operators_and_buffers_are_judged() {
         let plain = report("m.tflite", &model("FlexRelu", 16));
-        assert_eq!((plain.parts[0].format, plain.verdict), ("tflite", Verdict::Inconclusive), "{plain:?}");
+        assert_eq!(
+            (plain.parts[0].format.as_ref(), plain.verdict),
+            ("tflite", Verdict::Inconclusive),
+            "{plain:?}"
+        );
         assert_eq!((rules(&plain).len(), plain.parts[0].coverage.payload), (0, 16));
         assert_eq!(rules(&report("m", &model("FlexReadFile", 16))), ["tensorflow-file"]);
         assert_eq!(rules(&report("m", &model("SomebodysOp", 16))), ["custom-operator"]);

@@ -300,7 +300,7 @@ fn may_be_pickle(scanner: &mut Scanner, source: &str) {
         {
             let bare = module.trim_start_matches(['(', ']', '}', ')', '0', '.', 'N']);
             if bare.strip_prefix(['c', 'i']).is_some_and(path) {
-                scanner.doubt(&rules::DISGUISE, Some(at), "it may be a pickle in letters");
+                scanner.doubt(&crate::rules::DISGUISED, Some(at), "it may be a pickle in letters");
                 return;
             }
         }

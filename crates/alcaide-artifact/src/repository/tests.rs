@@ -210,8 +210,8 @@ fn honest_files_are_clean() {
 #[test]
 fn what_is_no_json_or_no_text_is_not_clean() {
     assert_eq!(judged("config.json", "{'a': 1}").verdict, Verdict::Inconclusive);
-    assert_eq!(rules_of("config.json", "{\0}"), ["name-against-content"]);
-    assert_eq!(rules_of("x.gguf", "{}"), ["name-against-content"]);
+    assert_eq!(rules_of("config.json", "{\0}"), ["disguised"]);
+    assert_eq!(rules_of("x.gguf", "{}"), ["disguised"]);
     for name in ["a.txt", "a.pth", "a.md"] {
         for text in
             ["cos\nsystem\n(S'true'\ntR.", "(S'true'\nios\nsystem\n.", "(lp0\n(dp1\ncposix\nsystem\np2\n."]

@@ -31,7 +31,6 @@ rules! {
     PYTHON_HIDDEN = "python-hidden-code", Critical, "a Python file runs code, or asks for names, that it first decodes", "refuse it: honest code has nothing to hide";
     PYTHON_UNCLEAR = "python-unclear", None, "a part of a Python file cannot be judged", "read the file at this place";
     EXECUTABLE = "executable-inside", High, "a program stands in the file", "refuse it: weights need no programs";
-    DISGUISE = "name-against-content", Medium, "the content is something else than the name says", "refuse it: what goes by the name alone handles it wrongly";
     REMOTE_CODE_ELSEWHERE = "remote-code-elsewhere", High, "the configuration has the loader run code of another repository", "refuse it, or load without remote code; the other repository may change at any time";
     REMOTE_CODE = "remote-code", Medium, "the configuration has the loader run code that comes with the model", "load it without remote code, or read that code and pin it";
     CALLABLE = "callable-named", Critical, "the configuration names something to call that runs commands or code", "refuse it: the loader calls what is named";

@@ -459,7 +459,7 @@ fn old_files_of_torch_are_followed_to_their_last_storage() {
     numbers.extend_from_slice(&[0xaa; 12]);
     let clean = judge("a.pth", &file(storage("7", 3), keys.clone(), &numbers));
     assert_eq!(clean.verdict, Verdict::Clean, "{:?} {:?}", clean.findings, clean.doubts);
-    assert_eq!((clean.parts[0].format, clean.parts[0].coverage.payload), ("torch-legacy", 12));
+    assert_eq!((clean.parts[0].format.as_ref(), clean.parts[0].coverage.payload), ("torch-legacy", 12));
     for (object, rest) in [
         (storage("7", 4), numbers.clone()),
         (storage("8", 3), numbers.clone()),

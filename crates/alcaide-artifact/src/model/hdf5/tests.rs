@@ -15,7 +15,7 @@ const USER_BLOCK: &[u8] = include_bytes!("../../../testdata/user_block.h5");
 fn models_of_old_and_new_form_are_read_to_the_last_byte() {
     for (name, bytes) in [("old", OLD), ("old, many", OLD_MANY), ("new", NEW)] {
         let report = report("m.h5", bytes);
-        assert_eq!(report.parts[0].format, "hdf5");
+        assert_eq!(report.parts[0].format.as_ref(), "hdf5");
         assert_eq!(report.verdict, Verdict::Clean, "{name}: {report:?}");
         assert!(report.parts[0].coverage.payload >= 40, "{name}: {report:?}");
     }

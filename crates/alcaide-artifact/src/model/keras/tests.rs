@@ -11,7 +11,7 @@ fn config(layer: &str) -> String {
 
 fn judged(layer: &str) -> (Verdict, Vec<String>) {
     let report = report("config.json", config(layer).as_bytes());
-    assert_eq!(report.parts[0].format, "keras-config");
+    assert_eq!(report.parts[0].format.as_ref(), "keras-config");
     (report.verdict, rules(&report).into_iter().map(str::to_owned).collect())
 }
 

@@ -46,7 +46,7 @@ fn a_plain_model_is_clean_and_all_of_it_is_seen() {
     .concat();
     let report = report("anything", &model(&graph));
     assert_eq!(report.verdict, Verdict::Clean, "{report:?}");
-    assert_eq!(report.parts[0].format, "onnx");
+    assert_eq!(report.parts[0].format.as_ref(), "onnx");
     assert_eq!(report.parts[0].coverage.payload, 16);
 }
 

@@ -18,7 +18,7 @@ fn estimators_arrays_and_trusted_functions_are_clean() {
     ] {
         let report = report("schema.json", schema(node).as_bytes());
         assert_eq!(
-            (report.verdict, report.parts[0].format),
+            (report.verdict, report.parts[0].format.as_ref()),
             (Verdict::Clean, "skops-schema"),
             "{node} {report:?}"
         );

@@ -44,13 +44,13 @@ fn saving_and_restoring_are_part_of_every_model() {
     ];
     let plain = report("anything", &saved(&graph(&nodes)));
     assert_eq!(plain.verdict, Verdict::Clean, "{plain:?}");
-    assert_eq!(plain.parts[0].format, "tensorflow-saved-model");
+    assert_eq!(plain.parts[0].format.as_ref(), "tensorflow-saved-model");
     for (name, format) in [("frozen.pb", "tensorflow-graph"), ("x", "tensorflow-graph")] {
-        assert_eq!(report(name, &graph(&nodes)).parts[0].format, format);
+        assert_eq!(report(name, &graph(&nodes)).parts[0].format.as_ref(), format);
     }
     let meta =
         [field(1, field(4, "t")), field(2, graph(&nodes)), field(3, field(1, "save/Const:0"))].concat();
-    assert_eq!(report("m", &meta).parts[0].format, "tensorflow-meta-graph");
+    assert_eq!(report("m", &meta).parts[0].format.as_ref(), "tensorflow-meta-graph");
     assert_eq!(report("m", &meta).verdict, Verdict::Clean);
 }
 
@@ -144,7 +144,7 @@ fn assets_sizes_and_metadata_are_judged() {
     );
     let found = report("keras_metadata.pb", &lambda);
     assert!(rules(&found).contains(&"keras-code"), "{found:?}");
-    assert_eq!(found.parts[0].format, "keras-metadata");
+    assert_eq!(found.parts[0].format.as_ref(), "keras-metadata");
 }
 
 proptest! {
