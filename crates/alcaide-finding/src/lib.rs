@@ -3,11 +3,16 @@
 //! A finding never holds the value that was found: it says which rule, where and how sure, and shows at most
 //! a shape ("16 digits, ends 42"). Rule ids are public vocabulary of a rule pack, not personal data.
 
+mod file;
+pub mod sarif;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+
+pub use file::{FileFinding, Place, Rating};
 
 /// Id of a rule within the packs: lower-case words joined by `-`, such as `card-number`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

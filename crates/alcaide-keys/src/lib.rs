@@ -12,14 +12,17 @@
 //!
 //! - [`KeyFile`]: a master key in one file.
 //! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels.
+//! - [`TokenKey`]: a key that signs models and never leaves its token.
 
 mod error;
 mod file;
 mod folder;
+mod token;
 
 pub use error::{KeysError, Place};
 pub use file::KeyFile;
 pub use folder::{Keys, label_key};
+pub use token::{TokenError, TokenKey};
 
 #[cfg(test)]
 mod tests;

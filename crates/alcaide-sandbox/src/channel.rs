@@ -18,8 +18,11 @@ use rustix::net::{
 pub(crate) const FRAME_BYTES_MAX: usize = 16 << 20;
 const HEAD: usize = 5;
 
-/// Writes one frame.
-pub(crate) fn send(mut to: &UnixStream, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// Writes one frame of at most 16 MiB, with an open descriptor or without.
+///
+/// # Errors
+/// What the system says, and a frame that is too long.
+pub fn send(mut to: &UnixStream, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= FRAME_BYTES_MAX);
     let len = len.ok_or_else(|| io::Error::other("a frame is too long"))?;
     let [a, b, c, d] = len.to_le_bytes();
@@ -36,7 +39,10 @@ pub(crate) fn send(mut to: &UnixStream, bytes: &[u8], descriptor: Option<Borrowe
 }
 
 /// Reads one frame; nothing if the other side closed before one began.
-pub(crate) fn receive(mut from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+///
+/// # Errors
+/// What the system says, a frame that ends early, and one that breaks the format.
+pub fn receive(mut from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let mut head = [0; HEAD];
     let mut space = [const { MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -137,7 +137,8 @@ fn become_program(control: &UnixStream, sha256: Sha256) -> Result<Infallible, Ex
     limits(&spec.limits, inside.entered, processes, &mut report)?;
     let enforced = files(&spec, &inside, &mut report)?;
     privileges(&mut report)?;
-    descriptors(&[control.as_raw_fd(), program.file.as_raw_fd()], &inside, &mut report);
+    let listener = inside.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+    descriptors(&[control.as_raw_fd(), program.file.as_raw_fd()], listener, &mut report);
     lifetime(parent, &spec, &mut report)?;
     report.closes(Door::Environment, format!("{} declared variables, none inherited", spec.env.len()));
     calls(&spec, &inside, &mut report)?;
@@ -391,7 +392,7 @@ struct Enforced {
     ports: bool,
 }
 
-fn privileges(report: &mut Report) -> Result<(), ExecError> {
+pub(crate) fn privileges(report: &mut Report) -> Result<(), ExecError> {
     let failed = |error| step("giving up privileges", error);
     // Where this process may not change these, it has no capability to lose either.
     let secure = CapabilitiesSecureBits::NO_ROOT
@@ -421,8 +422,8 @@ fn privileges(report: &mut Report) -> Result<(), ExecError> {
     }
 }
 
-fn descriptors(keep: &[RawFd], inside: &Inside, report: &mut Report) {
-    let listener = inside.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+/// Closes all that is open but the standard streams, `keep` and the listener.
+pub(crate) fn descriptors(keep: &[RawFd], listener: Option<RawFd>, report: &mut Report) {
     let Ok(list) = fs::read_dir("/proc/self/fd") else {
         report.leaves(Door::Descriptors, "`/proc` is not there to tell which are open");
         return;

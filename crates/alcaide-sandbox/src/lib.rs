@@ -22,16 +22,18 @@
 //! What a kernel lacks is never an error and never silent: the report has it as not closed, with the reason. The one
 //! exception is a hidden folder below a declared one that cannot be covered: then nothing is started.
 
-mod channel;
+pub mod channel;
 mod exec;
 mod files;
 mod namespace;
+mod reader;
 mod report;
 mod spawn;
 mod spec;
 mod syscalls;
 
 pub use exec::{ExecError, Sha256, exec_in_place};
+pub use reader::{ReaderLimits, confine};
 pub use report::{Door, Item, Report};
 pub use rustix::process::Signal;
 pub use spawn::{Launcher, Prepared, Sandboxed, SpawnError, Stdio, Stream, prepare, spawn};

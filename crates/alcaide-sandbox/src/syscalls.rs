@@ -170,6 +170,57 @@ pub(crate) fn filters(case: Case) -> Result<Vec<BpfProgram>, String> {
     Ok(vec![first, compile(absent, c::ENOSYS)?])
 }
 
+/// All that a process needs which reads open files, computes, and answers on its socket.
+const READING: &[c::c_long] = &[
+    c::SYS_read,
+    c::SYS_pread64,
+    c::SYS_readv,
+    c::SYS_preadv,
+    c::SYS_lseek,
+    c::SYS_fstat,
+    c::SYS_write,
+    c::SYS_writev,
+    c::SYS_close,
+    c::SYS_recvmsg,
+    c::SYS_recvfrom,
+    c::SYS_sendmsg,
+    c::SYS_sendto,
+    c::SYS_brk,
+    c::SYS_munmap,
+    c::SYS_mremap,
+    c::SYS_madvise,
+    c::SYS_futex,
+    c::SYS_getrandom,
+    c::SYS_clock_gettime,
+    c::SYS_sched_yield,
+    c::SYS_restart_syscall,
+    c::SYS_rt_sigreturn,
+    c::SYS_rt_sigprocmask,
+    c::SYS_rt_sigaction,
+    c::SYS_sigaltstack,
+    c::SYS_exit,
+    c::SYS_exit_group,
+];
+
+/// The filter of a process that only reads: what is not needed is refused, memory that may be executed too.
+pub(crate) fn only_reading() -> Result<BpfProgram, String> {
+    let rules = || -> Result<Rules, seccompiler::BackendError> {
+        let mut rules: Rules = READING.iter().map(|&call| (number(call), Vec::new())).collect();
+        for call in [c::SYS_mmap, c::SYS_mprotect] {
+            let not_executable = Condition::new(2, Len::Dword, Op::MaskedEq(word(c::PROT_EXEC)), 0)?;
+            rules.insert(number(call), vec![Rule::new(vec![not_executable])?]);
+        }
+        Ok(rules)
+    };
+    let rules = rules().map_err(|error| error.to_string())?;
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
+    let refuse = SeccompAction::Errno(c::EPERM.unsigned_abs());
+    // A call of the other number form of x86-64 matches none of the rules: it is refused as well.
+    SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch)
+        .and_then(TryInto::try_into)
+        .map_err(|error: seccompiler::BackendError| error.to_string())
+}
+
 /// Lays the filters on this process for good.
 pub(crate) fn apply(filters: &[BpfProgram]) -> Result<(), String> {
     filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter)).map_err(|error| error.to_string())

@@ -1,30 +1,39 @@
 //! Who vouches? Digests, signatures, seals and the keys behind them; the only cryptography of the house.
 //!
 //! An engine: no socket, no file, no clock. Keys and randomness come in as values; text and bytes go out. The
-//! primitives are those of AWS-LC, the algorithms a closed list, and no message ever chooses one:
+//! primitives are those of AWS-LC (BLAKE is its authors'), the algorithms a closed list, and no message ever chooses one:
 //!
 //! | for | algorithm | module |
 //! |---|---|---|
 //! | digests, message authentication | SHA-256, HMAC-SHA-256 | [`digest`] |
+//! | digests of model files | SHA-256; BLAKE2b and BLAKE3 where a signer chose them | [`hash`] |
+//! | signatures of models | ECDSA on P-256, P-384, P-521 | [`ecdsa`], [`dsse`], [`pem`] |
+//! | certificates of signers | X.509 with ECDSA, Ed25519, RSA of authorities | [`x509`] |
 //! | tokens | ES256, EdDSA (Ed25519) | [`jwk`], [`jws`] |
 //! | checkpoints of the log | Ed25519 | [`note`] |
 //! | secrets at rest | AES-256-GCM-SIV under a wrapped key per value | [`envelope`] |
 //! | sub-keys | HKDF-SHA-256 | [`mod@derive`] |
 //! | randomness | the system's generator | [`random`] |
 //!
-//! Left out on purpose: RSA, `none`, HMAC tokens, JWE, key look-up by URL (`jku`, `x5u`), unencoded payloads.
+//! Left out on purpose: RSA but in the signatures of certificate authorities, `none`, HMAC tokens, JWE, key look-up by URL (`jku`, `x5u`), unencoded payloads.
 
 pub mod derive;
 pub mod digest;
+pub mod dsse;
+pub mod ecdsa;
 pub mod envelope;
+pub mod hash;
 pub mod jwk;
 pub mod jws;
 pub mod note;
+pub mod pem;
 pub mod random;
 pub mod secret;
 pub mod words;
+pub mod x509;
 
 mod curve;
+mod der;
 mod json;
 
 pub use digest::{Sha256Digest, sha256};

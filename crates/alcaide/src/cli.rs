@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 use crate::client::Client;
 use crate::commands::{
     activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    flow, log, order, peer, people, plan, policy, range, restore, secret, serve, task, token, tool,
+    flow, log, model, order, peer, people, plan, policy, range, restore, secret, serve, task, token, tool,
 };
 use crate::demo::Demo;
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
@@ -100,6 +100,9 @@ enum Noun {
     /// Tools of tool servers: look at them, declare, accept, quarantine
     #[command(subcommand)]
     Tool(tool::Verb),
+    /// Model files: what they would do, before anything loads them
+    #[command(subcommand)]
+    Model(model::Verb),
     /// The declaration format
     #[command(subcommand)]
     Declare(declare::Verb),
@@ -157,6 +160,8 @@ pub(crate) enum Exit {
     Findings,
     /// It ran, and could not tell.
     Undecided,
+    /// It ran, found nothing, and could not look at everything.
+    Inconclusive,
     /// A program was run, and this is its own exit status.
     Child(u8),
 }
@@ -236,6 +241,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         Ok(Exit::Undecided) => ExitCode::from(2),
+        Ok(Exit::Inconclusive) => ExitCode::from(3),
         Ok(Exit::Child(code)) => ExitCode::from(code),
         Err(failure) => {
             failure.print(color.on(&std::io::stderr()));
@@ -290,6 +296,7 @@ impl Noun {
             Self::Secret(verb) => verb.run(desk).await,
             Self::Peer(verb) => verb.run(desk).await,
             Self::Tool(verb) => verb.run(desk).await,
+            Self::Model(verb) => verb.run(desk),
             Self::Declare(verb) => verb.run(desk),
             Self::Log(verb) => verb.run(desk).await,
             Self::Call(verb) => verb.run(desk).await,

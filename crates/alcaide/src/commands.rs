@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod flow;
 pub(crate) mod log;
+pub(crate) mod model;
 pub(crate) mod order;
 pub(crate) mod peer;
 pub(crate) mod people;

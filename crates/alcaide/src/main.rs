@@ -13,6 +13,7 @@ mod demo;
 mod fail;
 mod house;
 mod listeners;
+mod model;
 mod range;
 mod run;
 mod settings;

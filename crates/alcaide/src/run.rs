@@ -80,7 +80,14 @@ pub(crate) struct Run {
 /// What must come before anything else in `main`: if this process was started to become another program, it does.
 pub(crate) fn become_another() -> Option<ExitCode> {
     let mut words = std::env::args_os().skip(1);
-    if words.next()? != DOOR || words.next().is_some() {
+    let door = words.next()?;
+    if words.next().is_some() {
+        return None;
+    }
+    if door == crate::model::reader::DOOR {
+        return Some(crate::model::reader::serve());
+    }
+    if door != DOOR {
         return None;
     }
     let error = alcaide_sandbox::exec_in_place(sha256);

@@ -17,6 +17,7 @@ mod explain;
 mod house;
 mod kills;
 mod life;
+mod models;
 mod offline;
 mod packaging;
 mod range;

@@ -1,0 +1,234 @@
+//! What a verifier allows and what not.
+
+use alcaide_artifact::signing::{
+    Bundle, Entry, IgnoredWeights, Kind, Links, Method, Names, PathFault, Rules, Scheme, SignAs,
+    SigningError, Survey, Unsigned, sign,
+};
+use alcaide_seal::hash::HashAlgorithm;
+
+use super::tree::{Tree, agreed, bundle_of, compare, entry, new_key, path, trusting, verify};
+
+fn tree() -> Tree {
+    Tree::of(&[("config.json", b"{}"), ("w.safetensors", b"weights")])
+}
+
+#[test]
+fn files_that_came_later_are_refused_unless_they_are_ignored_by_name() {
+    let key = new_key();
+    let strict = Rules::default();
+    let bundle = bundle_of(&tree(), &strict, &key).to_json().unwrap();
+    let trust = trusting(&[&key]);
+    let check = |tree: &Tree, rules: &Rules| verify(tree, &bundle, &trust, rules);
+    let later = tree().with("notes/later.txt", b"x");
+    assert_eq!(
+        check(&later, &strict).unwrap_err(),
+        SigningError::Added { path: path("notes/later.txt"), more: 0 }
+    );
+    let two = later.with("z.txt", b"");
+    assert_eq!(
+        check(&two, &strict).unwrap_err(),
+        SigningError::Added { path: path("notes/later.txt"), more: 1 }
+    );
+    let lenient = Rules { ignore: [path("notes")].into(), ..Rules::default() };
+    assert_eq!(check(&later, &lenient).unwrap().ignored(), [path("notes/later.txt")]);
+    let listing = Rules { unsigned: Unsigned::List, ..Rules::default() };
+    assert_eq!(check(&two, &listing).unwrap().unsigned(), [path("notes/later.txt"), path("z.txt")]);
+    assert!(check(&tree().with(".git/HEAD", b"x").with(".gitattributes", b""), &strict).is_ok());
+    assert!(matches!(check(&tree().with("sub/.git/HEAD", b"x"), &strict), Err(SigningError::Added { .. })));
+}
+
+#[test]
+fn what_is_signed_is_looked_at_though_a_rule_ignores_it() {
+    let key = new_key();
+    let bundle = bundle_of(&tree(), &Rules::default(), &key).to_json().unwrap();
+    let lenient = Rules {
+        ignore: [path("w.safetensors"), path("config.json")].into(),
+        ignored_weights: IgnoredWeights::Allow,
+        ..Rules::default()
+    };
+    let check = |tree: &Tree| verify(tree, &bundle, &trusting(&[&key]), &lenient);
+    assert!(check(&tree()).is_ok());
+    assert!(matches!(check(&tree().with("w.safetensors", b"others")), Err(SigningError::Changed { .. })));
+    assert!(matches!(check(&tree().without("config.json")), Err(SigningError::Missing { .. })));
+}
+
+#[test]
+fn a_signer_leaves_out_no_more_than_the_verifier_allows() {
+    let key = new_key();
+    let signers = Rules { ignore: [path("cache")].into(), ..Rules::default() };
+    let bundle = bundle_of(&tree(), &signers, &key).to_json().unwrap();
+    let check = |rules: &Rules| verify(&tree(), &bundle, &trusting(&[&key]), rules);
+    assert_eq!(
+        check(&Rules::default()).unwrap_err(),
+        SigningError::IgnoreNotAllowed { path: "cache".to_owned() }
+    );
+    assert!(check(&signers).is_ok());
+    assert!(check(&Rules { ignore: [path("cache/sub")].into(), ..Rules::default() }).is_err());
+}
+
+#[test]
+fn weights_are_not_left_out_without_a_leave_of_their_own() {
+    let key = new_key();
+    let rules =
+        Rules { ignore: [path("extra")].into(), signatures: [path("model.sig")].into(), ..Rules::default() };
+    let bundle = bundle_of(&tree(), &rules, &key).to_json().unwrap();
+    let check = |tree: &Tree, rules: &Rules| verify(tree, &bundle, &trusting(&[&key]), rules);
+    let mut hidden = 20_u64.to_le_bytes().to_vec();
+    hidden.extend_from_slice(b"{\"a\":{}}");
+    for (name, bytes) in
+        [("extra/adapter.bin", &b"x"[..]), ("extra/notes.txt", &hidden), ("model.sig", &hidden)]
+    {
+        let more = tree().with(name, bytes);
+        assert_eq!(check(&more, &rules).unwrap_err(), SigningError::WeightsIgnored { path: path(name) });
+        let allowing = Rules { ignored_weights: IgnoredWeights::Allow, ..rules.clone() };
+        assert!(check(&more, &allowing).is_ok());
+        assert!(matches!(more.manifest(Scheme::STANDARD, &rules), Err(SigningError::WeightsIgnored { .. })));
+    }
+    assert!(check(&tree().with("extra/notes.txt", b"text").with("model.sig", &bundle), &rules).is_ok());
+}
+
+#[test]
+fn links_count_only_where_both_sides_follow_them() {
+    let key = new_key();
+    let strict = Rules::default();
+    let following = Rules { links: Links::Follow, ..Rules::default() };
+    let sign_with = |rules: &Rules, kind: Kind<Vec<u8>>| {
+        let mut survey = Survey::to_sign(Scheme::STANDARD, rules);
+        survey.add(&entry("w", kind), None)?;
+        sign(&survey.into_manifest("model")?, rules, &key, SignAs::Key)
+    };
+    let linked = || Kind::Linked(b"x".to_vec());
+    let file = || Kind::File(b"x".to_vec());
+    let check = |bundle: &Bundle, rules: &Rules, kind: Kind<Vec<u8>>| {
+        compare(&agreed(bundle, &trusting(&[&key]), rules)?, rules, &[entry("w", kind)], None)
+    };
+    assert_eq!(sign_with(&strict, linked()).unwrap_err(), SigningError::Link { path: path("w") });
+    assert_eq!(sign_with(&following, Kind::Link).unwrap_err(), SigningError::Link { path: path("w") });
+    assert_eq!(
+        sign_with(&following, Kind::Special).unwrap_err(),
+        SigningError::SpecialFile { path: path("w") }
+    );
+    let (plain, followed) = (sign_with(&strict, file()).unwrap(), sign_with(&following, linked()).unwrap());
+    assert!(check(&followed, &following, linked()).is_ok());
+    assert!(check(&followed, &following, file()).is_ok());
+    assert_eq!(check(&followed, &strict, linked()).unwrap_err(), SigningError::Link { path: path("w") });
+    assert_eq!(
+        check(&plain, &following, linked()).unwrap_err(),
+        SigningError::LinkNotSigned { path: path("w") }
+    );
+    assert_eq!(check(&plain, &strict, Kind::Link).unwrap_err(), SigningError::Link { path: path("w") });
+    assert_eq!(
+        check(&plain, &strict, Kind::Special).unwrap_err(),
+        SigningError::SpecialFile { path: path("w") }
+    );
+}
+
+#[test]
+fn a_model_is_not_empty() {
+    assert_eq!(Tree::default().manifest(Scheme::STANDARD, &Rules::default()), Err(SigningError::EmptyModel));
+    let ignored = Tree::of(&[(".git/HEAD", b"x")]);
+    assert_eq!(ignored.manifest(Scheme::STANDARD, &Rules::default()), Err(SigningError::EmptyModel));
+    let shards = Scheme { method: Method::Shards { bytes: 10 }, hash: HashAlgorithm::Sha256 };
+    let hollow = Tree::of(&[("a", b""), ("b", b"")]);
+    assert_eq!(hollow.manifest(shards, &Rules::default()), Err(SigningError::EmptyModel));
+    assert!(hollow.manifest(Scheme::STANDARD, &Rules::default()).is_ok());
+}
+
+#[test]
+fn names_that_lead_out_or_are_one_are_refused() {
+    let rules = Rules::default();
+    let add = |names: &[&[u8]], rules: &Rules| {
+        let mut survey = Survey::to_sign(Scheme::STANDARD, rules);
+        for name in names {
+            let one = Entry { path: name.to_vec(), kind: Kind::File(b"x".to_vec()), stamp: None };
+            survey.add(&one, None)?;
+        }
+        survey.into_manifest("model").map(|_| ())
+    };
+    for (name, fault) in [
+        (&b"../x"[..], PathFault::Dots),
+        (b"/x", PathFault::Absolute),
+        (b"a//x", PathFault::EmptyPart),
+        (b"a\\x", PathFault::Backslash),
+        (b"\xff", PathFault::NotUtf8),
+        (b"a\nb", PathFault::Control),
+    ] {
+        let error = add(&[name], &rules).unwrap_err();
+        assert!(matches!(&error, SigningError::Path { fault: found, .. } if *found == fault), "{error}");
+    }
+    assert_eq!(add(&[b"a", b"a"], &rules), Err(SigningError::DuplicatePath { path: path("a") }));
+    assert_eq!(add(&[b"a", b"a/b"], &rules), Err(SigningError::DuplicatePath { path: path("a") }));
+    let composed = "\u{fc}".as_bytes();
+    let decomposed = "u\u{308}".as_bytes();
+    for pair in [[&b"README.md"[..], b"readme.MD"], [composed, decomposed]] {
+        assert!(matches!(add(&pair, &rules), Err(SigningError::NamesCollide { .. })));
+        assert_eq!(add(&pair, &Rules { names: Names::Exact, ..Rules::default() }), Ok(()));
+    }
+}
+
+#[test]
+fn names_in_a_bundle_are_checked_like_names_in_a_tree() {
+    let key = new_key();
+    let exact = Rules { names: Names::Exact, ..Rules::default() };
+    let both = Tree::of(&[("A", b"1"), ("a", b"2")]);
+    let bundle = bundle_of(&both, &exact, &key).to_json().unwrap();
+    assert!(verify(&both, &bundle, &trusting(&[&key]), &exact).is_ok());
+    let only = Tree::of(&[("a", b"2")]);
+    assert!(matches!(
+        verify(&only, &bundle, &trusting(&[&key]), &Rules::default()),
+        Err(SigningError::NamesCollide { .. })
+    ));
+}
+
+#[test]
+fn what_was_announced_has_to_be_measured() {
+    let rules = Rules::default();
+    let tree = tree();
+    let mut survey = Survey::to_sign(Scheme::STANDARD, &rules);
+    let entries = tree.entries();
+    let first = survey.admit(&entries[0]).unwrap().unwrap();
+    assert_eq!(first.path(), &path("config.json"));
+    let measured = |name: &str, scheme: Scheme| scheme.measure(&path(name), &b"{}".to_vec()).unwrap();
+    let not_asked = |name: &str| Err(SigningError::NotAsked { path: path(name) });
+    assert_eq!(survey.record(measured("other", Scheme::STANDARD)), not_asked("other"));
+    let other = Scheme { hash: HashAlgorithm::Blake3, ..Scheme::STANDARD };
+    assert_eq!(survey.record(measured("config.json", other)), not_asked("config.json"));
+    assert_eq!(survey.record(measured("config.json", Scheme::STANDARD)), Ok(()));
+    assert_eq!(survey.record(measured("config.json", Scheme::STANDARD)), not_asked("config.json"));
+    let _ = survey.admit(&entries[1]).unwrap();
+    assert_eq!(
+        survey.into_manifest("model").unwrap_err(),
+        SigningError::Unmeasured { path: path("w.safetensors") }
+    );
+}
+
+#[test]
+fn a_model_may_be_one_file_and_be_cut() {
+    let key = new_key();
+    let rules = Rules::default();
+    let tree = Tree::of(&[("a:1:2.gguf", &[7; 2500])]);
+    for hash in HashAlgorithm::ALL {
+        for method in [Method::Files, Method::Shards { bytes: 1000 }, Method::Shards { bytes: 2500 }] {
+            let manifest = tree.manifest(Scheme { method, hash }, &rules).unwrap();
+            let bundle = sign(&manifest, &rules, &key, SignAs::Key).unwrap().to_json().unwrap();
+            let found = verify(&tree, &bundle, &trusting(&[&key]), &rules).unwrap();
+            assert_eq!((found.files().len(), found.bytes(), found.manifest()), (1, 2500, manifest.digest()));
+            let longer = tree.with("a:1:2.gguf", &[7; 2501]);
+            assert!(matches!(
+                verify(&longer, &bundle, &trusting(&[&key]), &rules),
+                Err(SigningError::Changed { .. })
+            ));
+        }
+    }
+}
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let error = SigningError::Added { path: path("a\u{202e}b"), more: 2 };
+    assert_eq!(error.to_string(), "`a\\u{202e}b` was added after the model was signed, and 2 more");
+    assert!(error.help().contains("do not use the model"));
+    assert_eq!(
+        SigningError::TooFewSigners { found: 1, wanted: 2 }.to_string(),
+        "1 different signers agree, 2 are asked for"
+    );
+}

@@ -1,0 +1,186 @@
+//! The crew: as many readers as there are processors, each looking at one file at a time.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use alcaide_artifact::{Report, Verdict};
+use alcaide_sandbox::channel;
+use alcaide_seal::digest::Sha256Digest;
+
+use super::reader::{Answer, DOOR, Order};
+use super::tree::{Found, Opened};
+
+/// What became of one file.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) bytes: Option<u64>,
+    pub(crate) sha256: Option<Sha256Digest>,
+    /// What a reader says of it.
+    pub(crate) report: Option<Report>,
+    /// Why nothing, or nothing certain, can be said of it.
+    pub(crate) why_not: Option<String>,
+}
+
+impl Looked {
+    fn not(why: impl Into<String>) -> Self {
+        Self { bytes: None, sha256: None, report: None, why_not: Some(why.into()) }
+    }
+
+    /// Whether something could not be looked into, whatever else was found.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let in_doubt = |report: &Report| {
+            !report.doubts.is_empty() || report.parts.iter().any(|part| part.coverage.opaque > 0)
+        };
+        self.why_not.is_some() || self.report.as_ref().is_none_or(in_doubt)
+    }
+
+    /// What it comes to: a file that could not be looked at is never clean.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match (&self.report, &self.why_not) {
+            (Some(report), None) => report.verdict,
+            (Some(report), Some(_)) => report.verdict.max(Verdict::Inconclusive),
+            (None, _) => Verdict::Inconclusive,
+        }
+    }
+}
+
+/// How a crew works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Readers at a time.
+    pub(crate) readers: usize,
+    /// Whether digests are wanted.
+    pub(crate) digests: bool,
+    /// Longest time that a small file may take; larger ones have more.
+    pub(crate) patience: Duration,
+}
+
+/// A megabyte takes a hundredth of a second even on a slow disk.
+const PATIENCE_PER_MEGABYTE: Duration = Duration::from_millis(10);
+
+/// Looks at all files; `told` is called with the number of each as it is done, in no order.
+///
+/// # Errors
+/// When a reader cannot be started at all: nothing can be said of any file then.
+pub(crate) fn look(files: &[Found], way: Way, told: &(dyn Fn(usize) + Sync)) -> io::Result<Vec<Looked>> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, Looked>> = Mutex::default();
+    let work = || -> io::Result<()> {
+        let mut reader = None;
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(at) else { return Ok(()) };
+            let looked = one(file, way, &mut reader)?;
+            // A panic while the lock was held can only have left a whole map.
+            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, looked);
+            told(at);
+        }
+    };
+    let readers = way.readers.min(files.len()).max(1);
+    if readers == 1 {
+        work()?;
+    } else {
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..readers).map(|_| scope.spawn(work)).collect();
+            all.into_iter().try_for_each(|one| {
+                one.join().unwrap_or_else(|_| Err(io::Error::other("a thread of the crew ended")))
+            })
+        })?;
+    }
+    let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(done.into_values().collect())
+}
+
+fn one(file: &Found, way: Way, reader: &mut Option<Reader>) -> io::Result<Looked> {
+    if let Some(why) = file.unreadable {
+        return Ok(Looked::not(why));
+    }
+    let opened = match Opened::open(&file.path) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Looked::not(error.to_string())),
+    };
+    let at_hand = match reader.take() {
+        Some(at_hand) => at_hand,
+        None => Reader::start()?,
+    };
+    let order = Order { name: file.name.clone(), bytes: opened.bytes, digest: way.digests };
+    let megabytes = u32::try_from(opened.bytes >> 20).unwrap_or(u32::MAX);
+    let patience = way.patience.saturating_add(PATIENCE_PER_MEGABYTE.saturating_mul(megabytes));
+    let mut looked = match at_hand.ask(&order, &opened.file, patience) {
+        Ok((Answer { sha256, unreadable, report }, at_hand)) => {
+            *reader = Some(at_hand);
+            Looked { bytes: Some(opened.bytes), sha256, report: Some(report), why_not: unreadable }
+        }
+        Err(why) => Looked { bytes: Some(opened.bytes), ..Looked::not(why) },
+    };
+    match opened.is_unchanged() {
+        Ok(true) => {}
+        Ok(false) => looked = Looked::not("it was changed while it was read"),
+        Err(error) => looked = Looked::not(error.to_string()),
+    }
+    Ok(looked)
+}
+
+/// A reader that waits for an order. Dropping it ends it.
+#[derive(Debug)]
+struct Reader {
+    child: Child,
+    socket: UnixStream,
+}
+
+impl Reader {
+    /// Starts a reader, and hears that its walls stand.
+    fn start() -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new("/proc/self/exe")
+            .arg(DOOR)
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let reader = Self { child, socket: ours };
+        reader.socket.set_read_timeout(Some(START_MAX))?;
+        match channel::receive(&reader.socket)? {
+            Some(_walls) => Ok(reader),
+            None => Err(io::Error::other("the reader ended before it began")),
+        }
+    }
+
+    /// Has one file looked at, and gives the reader back; one that fails is gone.
+    fn ask(self, order: &Order, file: &File, patience: Duration) -> Result<(Answer, Self), String> {
+        let words = |error: &dyn std::fmt::Display| format!("its reader could not be asked: {error}");
+        let bytes = serde_json::to_vec(order).map_err(|error| words(&error))?;
+        self.socket.set_read_timeout(Some(patience)).map_err(|error| words(&error))?;
+        channel::send(&self.socket, &bytes, Some(file.as_fd())).map_err(|error| words(&error))?;
+        match channel::receive(&self.socket) {
+            Ok(Some((answer, _))) => match serde_json::from_slice(&answer) {
+                Ok(answer) => Ok((answer, self)),
+                Err(error) => Err(format!("its reader's answer is not understood: {error}")),
+            },
+            Ok(None) => Err("its reader ended without an answer".to_owned()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(format!("its reader had no answer after {} s", patience.as_secs()))
+            }
+            Err(error) => Err(format!("its reader ended: {error}")),
+        }
+    }
+}
+
+/// How long a reader may take to begin, on a machine that is busy.
+const START_MAX: Duration = Duration::from_secs(30);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is waited for, so that no dead process is left.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
