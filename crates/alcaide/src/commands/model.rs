@@ -40,7 +40,7 @@ impl Verb {
         match self {
             Self::Scan(scan) => scan.run(desk),
             Self::Rules(Rules {}) => {
-                let all: Vec<_> = Rule::all().iter().map(|rule| view(rule)).collect();
+                let all: Vec<_> = Rule::all().map(view).collect();
                 let rows: Vec<_> = all
                     .iter()
                     .map(|one| vec![one.id.to_owned(), one.rating.to_owned(), one.description.to_owned()])

@@ -70,7 +70,13 @@ fn told(peer: &Named<Peer>) -> String {
     // What is in force was read before; what cannot be read has no keys.
     let keys = KeySet::from_json(spec.jwks.as_bytes()).unwrap_or_default().to_json();
     let keys: serde_json::Value = serde_json::from_str(&keys).unwrap_or_default();
-    for kid in keys["keys"].as_array().into_iter().flatten().filter_map(|key| key["kid"].as_str()) {
+    for kid in keys
+        .get("keys")
+        .and_then(serde_json::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|key| key.get("kid")?.as_str())
+    {
         text.push_str(&format!("key               {}\n", crate::fail::shown(kid)));
     }
     text

@@ -91,6 +91,8 @@ struct Told<'a> {
 struct Scanner {
     name: &'static str,
     version: &'static str,
+    /// Version of the packs of names and effects: another one may judge the same bytes otherwise.
+    packs: &'static str,
 }
 
 #[derive(Serialize)]
@@ -197,13 +199,16 @@ fn told<'a>(verdict: Verdict, files: &'a [Found], looked: &'a [Looked]) -> Told<
         unreadable: one.why_not.as_deref(),
         report: one.report.as_ref(),
     });
-    let scanner = Scanner { name: "alcaide", version: env!("CARGO_PKG_VERSION") };
+    let scanner = Scanner {
+        name: "alcaide",
+        version: env!("CARGO_PKG_VERSION"),
+        packs: alcaide_artifact::PACK_VERSION,
+    };
     Told { scanner, verdict, files: files.collect() }
 }
 
 fn sarif_of<'a>(files: &'a [Found], looked: &'a [Looked]) -> impl Serialize + use<'a> {
     let rules: Vec<_> = Rule::all()
-        .iter()
         .map(|rule| SarifRule {
             id: rule.id.as_str(),
             description: rule.description,
@@ -226,7 +231,7 @@ fn sarif_of<'a>(files: &'a [Found], looked: &'a [Looked]) -> impl Serialize + us
 fn text(verdict: Verdict, files: &[Found], looked: &[Looked]) -> String {
     let mut out = String::new();
     let mut all: Vec<_> = files.iter().zip(looked).collect();
-    all.sort_by(|(_, a), (_, b)| b.verdict().cmp(&a.verdict()));
+    all.sort_by_key(|(_, one)| std::cmp::Reverse(one.verdict()));
     for (file, one) in all.iter().filter(|(_, one)| one.verdict() != Verdict::Clean) {
         out.push_str(&format!("{}: {}\n", shown(&file.name), one.verdict().as_str()));
         if let Some(why) = &one.why_not {
