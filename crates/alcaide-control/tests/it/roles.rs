@@ -38,7 +38,7 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
         Operation::Enrol => office.enrolment_open(by, bot).await.map(|_| ()),
         Operation::CredentialRemove => office.credential_remove(by, CredentialId::from_bits(1)).await,
         Operation::Task => match bot {
-            Actor::Agent(agent) => office.begin_task(by, agent, "x").await.map(|_| ()),
+            alcaide_inventory::Actor::Agent(agent) => office.begin_task(by, agent, "x").await.map(|_| ()),
             _ => unreachable!("the bot is an agent"),
         },
         Operation::TaskForOthers => {
