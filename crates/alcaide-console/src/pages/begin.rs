@@ -16,9 +16,8 @@ const WORDS_MAX: usize = 4_000;
 
 /// The form on an agent's page.
 pub(crate) fn form(agent: &AgentView, session: &Session) -> Markup {
-    let acts = !agent.killed && agent.standing == Standing::Active;
     html! {
-        @if acts && session.by.may(Operation::Task) {
+        @if acts(agent) && session.by.may(Operation::Task) {
             section.card {
                 h2 { "Begin a task for it" }
                 p { "Words that you type here are yours, signed by this office: whom you name, the agent may reach; what a stranger's text names, it may not without being asked about." }
@@ -33,12 +32,20 @@ pub(crate) fn form(agent: &AgentView, session: &Session) -> Markup {
     }
 }
 
+/// Whether it may act: the form is shown for no other.
+fn acts(agent: &AgentView) -> bool {
+    !agent.killed && agent.standing == Standing::Active
+}
+
 pub(crate) async fn begin(
     State(console): State<Console>,
     Path(name): Path<String>,
     sent: Sent,
 ) -> Result<Page, Fault> {
     let agent = agent(&console, &sent.session, &name).await?;
+    if sent.by().may(Operation::Task) && !acts(&agent) {
+        return Err(Fault::Stale);
+    }
     let words = sent.field("words").unwrap_or_default().replace("\r\n", "\n");
     let granted = console.office.begin_task(sent.by(), agent.id, words.trim()).await?;
     let now = (console.clock)();

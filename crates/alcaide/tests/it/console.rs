@@ -245,7 +245,7 @@ fn a_task_is_begun_with_words_that_are_typed() {
     let ana = Guest::named(&house, "ana");
     assert_eq!(ana.post(&house, "/agents/bot/kill", "").status, 303);
     let late = vic.post(&house, "/agents/bot/task", "&words=x");
-    assert!(matches!(late.status, 403 | 409), "{late:?}");
+    assert!(late.status == 409 && late.body.contains("ALC-CONSOLE-0003"), "{late:?}");
     assert!(!vic.get(&house, "/agents/bot").body.contains("Begin a task for it"));
 }
 
@@ -265,8 +265,8 @@ fn facts_of_a_tool_are_declared_by_a_form() {
     let done = send(text);
     let place = format!("/tools/{tool}?done=declared");
     assert_eq!((done.status, done.header("location")), (303, Some(place.as_str())), "{done:?}");
-    assert_eq!(house.json(&["export"])["tools"][0]["effect"], "outbound");
     let before = house.json(&["export"]);
+    assert!(before.to_string().contains("\"effect\":\"outbound\""), "{before}");
     for wrong in ["effect = \"sideways\"", "schema = 1\n", &text.replace("read_file", "other")] {
         let told = send(wrong);
         assert!(told.status == 400 && told.body.contains("ALC-OFFICE-0002"), "{wrong}: {told:?}");
@@ -312,7 +312,7 @@ fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
         assert_eq!(raw(&house, "post", &path, &format!("{here}{cookie}"), &long).status, 403, "{path}");
         // What changes something is never a look at an address.
         let looked = ana.get(&house, &path);
-        assert!(matches!(looked.status, 200 | 405), "{path}: {}", looked.status);
+        assert!(matches!(looked.status, 200 | 404 | 405), "{path}: {}", looked.status);
         tried += 1;
     }
     assert!(tried >= 7, "{tried}");
