@@ -216,7 +216,7 @@ fn what_is_no_json_or_no_text_is_not_clean() {
         for text in
             ["cos\nsystem\n(S'true'\ntR.", "(S'true'\nios\nsystem\n.", "(lp0\n(dp1\ncposix\nsystem\np2\n."]
         {
-            assert_eq!(judged(name, text).verdict, Verdict::Inconclusive, "{name} {text}");
+            assert_eq!(judged(name, text).verdict, Verdict::Unsafe, "{name} {text}");
         }
     }
 }

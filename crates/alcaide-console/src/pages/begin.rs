@@ -11,8 +11,8 @@ use crate::door::Sent;
 use crate::page::{Fault, Page, form_token};
 use crate::words::{facts, when};
 
-/// Longest words that the form takes, in characters: far below what a form may hold when each is escaped.
-const WORDS_MAX: usize = 4_000;
+/// Longest words that the form takes, in UTF-16 units, as browsers count: each takes at most nine bytes of a form when escaped.
+const WORDS_MAX: usize = 1_700;
 
 /// The form on an agent's page.
 pub(crate) fn form(agent: &AgentView, session: &Session) -> Markup {

@@ -4,9 +4,9 @@ use alcaide_control::propose::{Proposal, Reason, propose, to_toml};
 use alcaide_control::{
     Edit, Fault as Wrong, OfficeError, Operation, Session, Thing, ToolDetail, visible_line,
 };
-use alcaide_inventory::Name;
 use alcaide_inventory::declare::{Declarations, Tool};
 use alcaide_inventory::fact::Facts;
+use alcaide_inventory::{Name, PlanNumber};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -31,7 +31,8 @@ pub(crate) async fn show(
     let facts = detail.tool.facts.clone().or_else(|| proposed.as_ref().map(|one| one.facts.clone()));
     let text = written(&server, &own, facts.unwrap_or_default())?;
     let title = format!("Facts of {}", name_of(&detail.tool));
-    Ok(Page::of(&visitor.0, "/tools", title, body(&visitor.0, &detail, &text, proposed.as_ref())))
+    let plan = console.office.current().number;
+    Ok(Page::of(&visitor.0, "/tools", title, body(&visitor.0, &detail, &text, (plan, proposed.as_ref()))))
 }
 
 /// What the program would declare of it, from what its server offers.
@@ -45,7 +46,12 @@ fn written(server: &Name, tool: &str, facts: Facts) -> Result<String, Fault> {
     Ok(to_toml([(server, &proposal)]).map_err(OfficeError::from)?)
 }
 
-fn body(session: &Session, detail: &ToolDetail, text: &str, proposed: Option<&Proposal>) -> Markup {
+fn body(
+    session: &Session,
+    detail: &ToolDetail,
+    text: &str,
+    (plan, proposed): (PlanNumber, Option<&Proposal>),
+) -> Markup {
     let declared = detail.tool.facts.is_some();
     let here = address(&detail.tool);
     let may = session.by.may(Operation::Apply);
@@ -63,6 +69,7 @@ fn body(session: &Session, detail: &ToolDetail, text: &str, proposed: Option<&Pr
                 form.answer method="post" action={ (here) "/facts" } {
                     (form_token(session))
                     input type="hidden" name="declared" value=(if declared { "yes" } else { "no" });
+                    input type="hidden" name="expected" value=(plan);
                     label for="facts" { "In the form of " code { "alcaide declare example" } }
                     textarea #facts name="facts" rows="18" spellcheck="false" autocomplete="off" { (text) }
                     button.main type="submit" { @if declared { "Put this in its place" } @else { "Declare it" } }
@@ -99,12 +106,16 @@ pub(crate) async fn declare(
         true => read(sent.field("facts")?, &server, &own)?,
         false => Tool { server, name: own, facts: Facts::default() },
     };
-    // Somebody may have declared it since the page was shown: then the edit does not fit, and nothing is done.
+    // What somebody declared since the page was shown is not written over: the plan must be the one that was seen.
+    let expected = sent.field("expected").unwrap_or_default().parse().ok().map(PlanNumber);
+    if sent.by().may(Operation::Apply) && expected.is_none() {
+        return Err(Fault::Address);
+    }
     let edit = match sent.field("declared").unwrap_or_default() {
         "yes" => Edit::Replace(Thing::Tool(declared)),
         _ => Edit::Create(Thing::Tool(declared)),
     };
-    console.office.edit(sent.by(), edit, None).await?;
+    console.office.edit(sent.by(), edit, expected).await?;
     Ok(see_other(&format!("{}?done=declared", address(&detail.tool))))
 }
 

@@ -37,10 +37,14 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
         Operation::SecretChange => office.secret_set(by, name(), SecretText::copy_of("")).await.map(|_| ()),
         Operation::Enrol => office.enrolment_open(by, bot).await.map(|_| ()),
         Operation::CredentialRemove => office.credential_remove(by, CredentialId::from_bits(1)).await,
-        Operation::Task => match bot {
-            alcaide_inventory::Actor::Agent(agent) => office.begin_task(by, agent, "x").await.map(|_| ()),
-            _ => unreachable!("the bot is an agent"),
-        },
+        Operation::Task => {
+            let alcaide_inventory::Actor::Agent(agent) = bot else { unreachable!("the bot is an agent") };
+            match office.begin_task(by, agent, "x").await {
+                // It is no agent of hers: that her role may begin tasks does not make it one.
+                Err(OfficeError::Forbidden { operation: Operation::TaskForOthers }) => Ok(()),
+                other => other.map(|_| ()),
+            }
+        }
         Operation::TaskForOthers => {
             let order = TaskOrder {
                 actor: bot,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alcaide_inventory::Moment;
 use alcaide_inventory::id::{CallId, TaskId};
+use alcaide_label::{Integrity, Label};
 use alcaide_wire::json::Document;
 use alcaide_wire::json::edit;
 use alcaide_wire::mcp::CallView;
@@ -47,18 +48,21 @@ pub(super) async fn hear(
     Ok(heard)
 }
 
-/// The message with what this gate says of it to the peer that it goes to, in the place of whatever stood there.
+/// The message with what this gate says of it to the peer that it goes to, in the place of whatever stood there. A text that
+/// was put back behind a handle is a stranger's, though the task never read it.
 pub(super) fn told(
     shared: &Shared,
     peer: &PeerPlan,
     of: (CallId, TaskId),
-    bytes: &Bytes,
+    (bytes, filled): (&Bytes, bool),
     now: Moment,
 ) -> Result<(Bytes, Stated), String> {
     let document =
         Document::parse(bytes, &flow::within(bytes)).map_err(|error| error.without_keys().to_string())?;
     let mut view = CallView::read(&document).map_err(|error| error.to_string())?;
-    let label = shared.closer.memory().label(of.1);
+    let known = shared.closer.memory().label(of.1);
+    let label =
+        if filled { known.join(Label { integrity: Integrity::Untrusted, ..Label::CLEAN }) } else { known };
     let params = document.root().get("params");
     let (signed, stated) =
         shared.labels.state(peer, of, label, (&view.word, params), now).map_err(|error| error.to_string())?;

@@ -532,7 +532,7 @@ pub(crate) async fn send(
         Some(to) if labels::is_stated(reading.method) => {
             let (call, task) = (decided.call(), decided.who().credential().principal.task);
             let now = shared.closer.now();
-            let told = || peer::told(shared, to, (call, task), &bytes, now);
+            let told = || peer::told(shared, to, (call, task), (&bytes, filled), now);
             let told = worked_here(bytes.len(), told).await.map_err(|why| {
                 decided.refuse(Refusal::of(refusal::NOT_UNDERSTOOD, Stage::Decided).because(why))
             })?;

@@ -256,10 +256,16 @@ fn facts_of_a_tool_are_declared_by_a_form() {
     let ana = Guest::named(&house, "ana");
     let page = ana.get(&house, &format!("/tools/{tool}/facts")).body;
     assert!(page.contains("It is declared") && page.contains("effect = &quot;read&quot;"), "{page}");
-    let send = |text: &str| {
-        let fields = format!("&declared=yes&facts={}", escaped(text));
+    let plan_of = |page: &str| {
+        let (_, rest) = page.split_once("name=\"expected\" value=\"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let seen = plan_of(&page);
+    let send_at = |plan: &str, text: &str| {
+        let fields = format!("&declared=yes&expected={plan}&facts={}", escaped(text));
         ana.post(&house, &format!("/tools/{tool}/facts"), &fields)
     };
+    let send = |text: &str| send_at(&plan_of(&ana.get(&house, &format!("/tools/{tool}/facts")).body), text);
     let text =
         "schema = 1\r\n[[tool]]\r\nserver = \"files\"\r\nname = \"read_file\"\r\neffect = \"outbound\"\r\n";
     let done = send(text);
@@ -267,6 +273,9 @@ fn facts_of_a_tool_are_declared_by_a_form() {
     assert_eq!((done.status, done.header("location")), (303, Some(place.as_str())), "{done:?}");
     let before = house.json(&["export"]);
     assert!(before.to_string().contains("\"effect\":\"outbound\""), "{before}");
+    // A page from before writes over nothing.
+    let late = send_at(&seen, text);
+    assert_eq!(late.status, 409, "{late:?}");
     for wrong in ["effect = \"sideways\"", "schema = 1\n", &text.replace("read_file", "other")] {
         let told = send(wrong);
         assert!(told.status == 400 && told.body.contains("ALC-OFFICE-0002"), "{wrong}: {told:?}");

@@ -111,7 +111,18 @@ impl Hide<'_> {
         let structured = result.get("structuredContent");
         if let Some(structured) = structured {
             let pointers: Below<'_> = self.pointers.iter().map(Vec::as_slice).collect();
-            splices.extend(self.replaced(structured, &pointers)?);
+            let mut found = BTreeMap::new();
+            let mut reached = false;
+            for place in &pointers {
+                reached |= self.at(structured, place, &mut found)?;
+            }
+            // An answer of another shape than was declared: where its texts are nobody said, so none of it counts as trusted.
+            if !reached {
+                let refusal = Refusal::of(refusal::HANDLE_ANSWER, Stage::Bound)
+                    .saying("the answer has none of the places whose texts are given by handle");
+                return Err((End::ContentCut, refusal));
+            }
+            splices.extend(found.into_values());
         }
         let Some(content) = result.get("content") else { return Ok(splices) };
         if content.kind() != Kind::Array {
@@ -204,24 +215,35 @@ impl Hide<'_> {
         Ok(splices.into_values().collect())
     }
 
+    /// Replaces what lies at a place, and says whether there is such a place: a list without items and a null are places of no
+    /// text.
     fn at(
         &self,
         value: Value<'_, '_>,
         steps: &[&str],
         splices: &mut BTreeMap<usize, Splice>,
-    ) -> Result<(), Fault> {
-        let Some((step, rest)) = steps.split_first() else { return self.whole(value, splices) };
+    ) -> Result<bool, Fault> {
+        let Some((step, rest)) = steps.split_first() else {
+            self.whole(value, splices)?;
+            return Ok(true);
+        };
+        if value.kind() == Kind::Null {
+            return Ok(true);
+        }
         if *step == "*" {
+            let mut reached = matches!(value.kind(), Kind::Array | Kind::Object) && value.is_empty();
             for item in value.items() {
-                self.at(item, rest, splices)?;
+                reached |= self.at(item, rest, splices)?;
             }
             for entry in value.entries() {
-                self.at(entry.value, rest, splices)?;
+                reached |= self.at(entry.value, rest, splices)?;
             }
-        } else if let Some(next) = value.pointer(&format!("/{step}")) {
-            self.at(next, rest, splices)?;
+            return Ok(reached);
         }
-        Ok(())
+        match value.pointer(&format!("/{step}")) {
+            Some(next) => self.at(next, rest, splices),
+            None => Ok(false),
+        }
     }
 
     /// Replaces a text, or each of a list of them.
