@@ -70,6 +70,21 @@ pub(crate) fn read_unknown(scanner: &mut Scanner, input: &dyn Input) -> Result<(
     Ok(())
 }
 
+/// Looks for an archive that ends what was read as something else: some loaders ask for that first.
+pub(crate) fn read_behind(scanner: &mut Scanner, input: &dyn Input) -> Result<(), ReadError> {
+    if !Wrapped::ends_as_zip(input)? {
+        return Ok(());
+    }
+    let fuel = scanner.fuel().clone();
+    let zip = alcaide_container::zip::Zip::read(input, &fuel)?;
+    if let Some(first) = zip.members().iter().find(|member| member.central.is_some()) {
+        let evidence = format!("a zip archive ends it, with `{}` in it", shown(&first.name()));
+        scanner.find(&rules::TWO_READINGS, Some(first.range.start), None, evidence);
+        zip::read(scanner, input)?;
+    }
+    Ok(())
+}
+
 /// Looks into all members of an archive; true if all of them could be opened.
 fn look_into(scanner: &mut Scanner, archive: &dyn Archive) -> bool {
     let storages = torch::storages(scanner, archive);
@@ -109,9 +124,10 @@ fn look_into(scanner: &mut Scanner, archive: &dyn Archive) -> bool {
     whole
 }
 
-/// Whether something small becomes something large.
+/// Whether something small becomes something large. Arrays of zeros, as an optimiser begins with, are none.
 fn bomb(scanner: &mut Scanner, name: &str, len: u64, packed: u64) {
-    if len >= BOMB_BYTES && len / packed.max(1) >= BOMB_RATIO {
+    let numbers = crate::sniff::ends(name, ".npy") && len < 64 * BOMB_BYTES;
+    if !numbers && len >= BOMB_BYTES && len / packed.max(1) >= BOMB_RATIO {
         let evidence = format!("`{}`: {packed} bytes become {len}", shown(name));
         scanner.find(&rules::BOMB, None, None, evidence);
     }

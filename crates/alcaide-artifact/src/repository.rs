@@ -13,7 +13,7 @@ use crate::python::{self, Trust, effects::Effect};
 use crate::rules::{Rule, formats as rules};
 use crate::scanner::{Scanner, shown};
 use crate::sniff::ends;
-use crate::{template, text};
+use crate::{packs, template, text};
 
 /// Kinds of files.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -132,7 +132,19 @@ pub(crate) fn read(
     match kind {
         Kind::Template => template::judge(scanner, "template", None, &source),
         Kind::Python => judge_python(scanner, name, &source, Trust::Imported, ""),
-        Kind::Yaml => yaml::judge(scanner, &source, &fuel),
+        Kind::Yaml => {
+            yaml::judge(scanner, &source, &fuel);
+            // Readers differ in where a scalar ends: a tag that builds objects leaves a doubt wherever it stands.
+            const BUILDS: [&str; 3] = ["python/object", "python/name", "python/module"];
+            let code = || source.lines().filter(|line| !line.trim_start().starts_with('#'));
+            if code().any(|line| BUILDS.iter().any(|tag| line.contains(tag))) {
+                scanner.doubt(
+                    &crate::rules::UNKNOWN_REFERENCE,
+                    None,
+                    "a tag that builds Python objects stands in the text",
+                );
+            }
+        }
         Kind::Site => plain::site(scanner, &source),
         Kind::Shell => plain::shell(scanner, &source),
         Kind::Modelfile => plain::modelfile(scanner, &source),
@@ -158,13 +170,26 @@ fn whole(scanner: &mut Scanner, input: &dyn Input) -> Result<Option<String>, Rea
     let count = input.read_at(0, &mut bytes)?;
     bytes.truncate(count);
     match String::from_utf8(bytes) {
-        Ok(source) => Ok(Some(source)),
+        Ok(source) => Ok(Some(one_kind_of_line(source))),
         Err(error) => {
             let at = error.utf8_error().valid_up_to() as u64;
             scanner.doubt(&crate::rules::UNREADABLE, Some(at), "it is no UTF-8 from here on");
             Ok(None)
         }
     }
+}
+
+/// The text without a mark of byte order and with every end of a line as LF: interpreters take CR, NEL and the separators of
+/// Unicode for ends as well, and what they run must not hide behind one.
+fn one_kind_of_line(source: String) -> String {
+    let odd = |one: char| {
+        matches!(one, '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let plain = source.strip_prefix('\u{feff}').unwrap_or(&source);
+    if plain.len() == source.len() && !source.contains(odd) {
+        return source;
+    }
+    plain.replace("\r\n", "\n").replace(odd, "\n")
 }
 
 fn judge_python(scanner: &mut Scanner, name: &str, source: &str, trust: Trust, pointer: &str) {
@@ -237,6 +262,23 @@ fn callable(name: &str) -> Option<(&'static Rule, &'static str)> {
                 Effect::Files => "changes files",
             },
         ));
+    }
+    // What packs know of pickles holds for whatever calls by a name; a name may reach through what another module imported.
+    // Flavours of MLflow are modules, and named in every file of it.
+    let flavour = known.strip_prefix("mlflow.").is_some_and(|rest| !rest.contains('.'));
+    if let Some((module, name)) = known.rsplit_once('.').filter(|_| !flavour) {
+        let inner = (1..).scan(known.as_str(), |rest, _| {
+            let (_, after) = rest.split_once('.')?;
+            *rest = after;
+            Some(after)
+        });
+        let reached = inner.filter_map(|rest| rest.rsplit_once('.'));
+        if std::iter::once((module, name))
+            .chain(reached)
+            .any(|(module, name)| packs::effect(module, name).is_some())
+        {
+            return Some((&rules::CALLABLE, "does what no setting should"));
+        }
     }
     let root = known.split('.').next().unwrap_or_default();
     const SHARP: &[&str] = &[

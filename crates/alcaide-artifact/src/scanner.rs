@@ -88,6 +88,11 @@ impl Scanner {
                 scanner.stop(&why, None);
             }
             if format.may_hide_programs() {
+                if format != Format::Unknown
+                    && let Err(why) = archive::read_behind(scanner, input)
+                {
+                    scanner.stop(&why, None);
+                }
                 scanner.search_programs(input);
             }
         });

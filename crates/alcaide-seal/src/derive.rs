@@ -204,7 +204,7 @@ mod tests {
             }
             assert!(!seen.contains(&bytes));
         }
-        assert_eq!(seen.len(), 10);
+        assert_eq!(seen.len(), 12);
     }
 
     #[test]

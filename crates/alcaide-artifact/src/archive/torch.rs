@@ -28,7 +28,9 @@ pub(super) fn storages(scanner: &Scanner, archive: &dyn Archive) -> Storages {
         .collect();
     for (member, prefix) in &pickles {
         let Ok(input) = archive.open(*member) else { continue };
-        for storage in pickle::storages(&*input, scanner.fuel()) {
+        // Keys are numbers; one that is not could name any other member, another pickle among them.
+        let plain = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+        for storage in pickle::storages(&*input, scanner.fuel()).into_iter().filter(|one| plain(&one.key)) {
             let bytes = element_bytes(&storage.class)
                 .zip(storage.elements)
                 .and_then(|(size, count)| size.checked_mul(count));

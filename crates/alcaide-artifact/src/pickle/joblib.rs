@@ -80,11 +80,20 @@ fn is_wrapper(machine: &Machine<'_, '_>, target: Value) -> bool {
 fn describe(machine: &mut Machine<'_, '_>, state: Value) -> Option<Array> {
     let Value::Node(number) = state else { return None };
     let Some(Node::Dict(held)) = machine.node(number) else { return None };
+    // What is not held, or given twice, may say something else than what is looked at.
+    if held.total != held.items.len() as u64 {
+        return None;
+    }
     let pairs = held.items.clone();
+    let mut seen = std::collections::BTreeSet::new();
     let (mut cells, mut cell, mut padded) = (None, None, false);
     for pair in pairs.chunks(2) {
         let [key, value] = pair else { continue };
-        match machine.text(*key).as_deref() {
+        let key = machine.text(*key)?;
+        if !seen.insert(key.clone()) {
+            return None;
+        }
+        match Some(key.as_str()) {
             Some("shape") => {
                 let sides = machine.tuple(*value).filter(|held| held.total == held.items.len() as u64)?;
                 cells = sides.items.iter().try_fold(1_u64, |cells, side| match side {

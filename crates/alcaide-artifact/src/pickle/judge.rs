@@ -43,11 +43,21 @@ impl Machine<'_, '_> {
     /// BUILD: `state` is given to `target`.
     pub(crate) fn built(&mut self, target: Value, state: Value, at: u64) {
         self.watch(&[state]);
+        if let Value::Node(number) = target
+            && matches!(self.node(number), Some(Node::Partial { .. }))
+        {
+            return self.built_partial(number, target, state, at);
+        }
         let rewired = match target {
             Value::Global(_) => true,
-            Value::Node(number) => {
-                matches!(self.node(number), Some(Node::Attribute { .. } | Node::Extension(_)))
-            }
+            Value::Node(number) => match self.node(number) {
+                Some(Node::Attribute { .. } | Node::Extension(_)) => true,
+                // What a function hands out for a name is shared by the whole program.
+                Some(Node::Call { callee, .. }) => self.global(*callee).is_some_and(|global| {
+                    global.name.to_ascii_lowercase().starts_with("get") && !packs::class_like(&global.name)
+                }),
+                _ => false,
+            },
             _ => false,
         };
         if rewired {
@@ -62,6 +72,26 @@ impl Machine<'_, '_> {
             self.line(at, format!("{what}.__setstate__({state})"));
         }
         self.set_state(target, state);
+    }
+
+    /// The state of a partial names another function: that is what is called from then on.
+    fn built_partial(&mut self, number: u32, target: Value, state: Value, at: u64) {
+        let of = self.tuple(state).and_then(|held| held.items.first().copied());
+        match of {
+            Some(of @ (Value::Global(_) | Value::Node(_))) => self.set_partial(number, of),
+            _ => {
+                let what = self.written(target);
+                self.report(
+                    &rules::COMPUTED_CALLABLE,
+                    at,
+                    format!("{what} is given a function that nobody can tell"),
+                );
+            }
+        }
+        if self.lines.is_some() {
+            let (what, state) = (self.written(target), self.written(state));
+            self.line(at, format!("{what}.__setstate__({state})"));
+        }
     }
 
     /// A function that is judged by its arguments alone must not be handed on to be called by others.
@@ -201,6 +231,14 @@ impl Machine<'_, '_> {
                 }
                 Some(self.keep(Node::Partial { of }, 1))
             }
+            ("numpy.core" | "numpy._core", "_ufunc_reconstruct") => {
+                self.globals.judged(number);
+                Some(self.ufunc(number, items.as_deref(), args, at))
+            }
+            ("builtins", "type") if matches!(items.as_deref(), Some([Value::None])) => {
+                self.globals.judged(number);
+                Some(self.keep(Node::Call { callee: Value::Global(number), args, state: Value::None }, 1))
+            }
             ("copyreg", "_reconstructor") => {
                 self.globals.judged(number);
                 let base = items.as_deref().and_then(|items| items.get(1).copied());
@@ -259,6 +297,30 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// NumPy's way to pickle its functions imports any module and takes any name from it; only its own kin are meant.
+    fn ufunc(&mut self, number: u32, items: Option<&[Value]>, args: Value, at: u64) -> Value {
+        let named = match items {
+            Some([module, name]) => self.text(*module).zip(self.text(*name)),
+            _ => None,
+        };
+        let own = named.filter(|(module, name)| {
+            let top = module.split('.').next().unwrap_or_default();
+            matches!(top, "numpy" | "scipy") && !name.contains('.') && !name.starts_with('_')
+        });
+        let what = self.expression(Value::Global(number), args);
+        let Some((module, name)) = own else {
+            self.report(&rules::IMPORTS_MODULE, at, what);
+            return self.keep(Node::Call { callee: Value::Global(number), args, state: Value::None }, 1);
+        };
+        match self.globals.intern(module, name, at) {
+            Some(global) => Value::Global(global),
+            None => {
+                self.report(&rules::COMPUTED_CALLABLE, at, what);
+                Value::Unknown
+            }
+        }
+    }
+
     /// `getattr` with a constant name, of a class or object that a pack vouches for, is how pickle writes methods, members of
     /// enumerations and classes within classes. Anything else looks for something.
     fn attribute(&mut self, number: u32, items: Option<&[Value]>, args: Value, at: u64) -> Value {
@@ -278,8 +340,9 @@ impl Machine<'_, '_> {
                     self.globals.one(number).map(|global| (global.standing, packs::class_like(&global.name)));
                 self.globals.judged(number);
                 match standing {
-                    Some((Standing::Allowed(_), _)) => None,
-                    Some((Standing::Class, _)) => Some(&rules::UNKNOWN_REFERENCE),
+                    // Classes within classes and members of enumerations; a method may be called by whoever uses the model.
+                    Some((Standing::Allowed(_), _)) if packs::class_like(&name) => None,
+                    Some((Standing::Allowed(_) | Standing::Class, _)) => Some(&rules::UNKNOWN_REFERENCE),
                     Some((Standing::Denied(rule), _)) => Some(rule),
                     Some((Standing::Foreign, true)) => Some(&rules::UNKNOWN_REFERENCE),
                     _ => Some(&rules::REACHES_ATTRIBUTE),

@@ -492,6 +492,13 @@ impl<'a, 'f> Machine<'a, 'f> {
         }
     }
 
+    /// Gives a partial another function.
+    pub(crate) fn set_partial(&mut self, number: u32, new: Value) {
+        if let Some(Node::Partial { of }) = self.nodes.get_mut(number as usize) {
+            *of = new;
+        }
+    }
+
     pub(crate) fn node(&self, number: u32) -> Option<&Node> {
         self.nodes.get(number as usize)
     }

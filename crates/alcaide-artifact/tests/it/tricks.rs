@@ -81,7 +81,9 @@ fn getattr_is_seen_through() {
             .op(0x86)
             .op(b'R')
     };
-    assert_verdict(&of("forward").stop(), Verdict::Clean);
+    // A method is referred to, and whoever uses the model may call it; a class within a class is no more than a class.
+    assert_verdict(&of("forward").stop(), Verdict::Inconclusive);
+    assert_verdict(&of("Config").stop(), Verdict::Clean);
     assert_rule(&of("__init__").stop(), "reaches-attribute");
     assert_rule(&of("__globals__").stop(), "reaches-attribute");
     // A method that is reached must not be called.
@@ -123,6 +125,34 @@ fn a_partial_is_judged_by_what_it_calls() {
     // The state of a partial holds the function that is really called.
     let state = of("torch.nn.functional", "gelu").op(b'(').global("os", "system").op(b')').op(b'}').op(b'N');
     assert_rule(&state.op(b't').op(b'b').stop(), "starts-process");
+}
+
+#[test]
+fn a_partial_calls_what_its_state_names() {
+    let made = Asm::proto(2).global("functools", "partial").global("builtins", "int").op(0x85).op(b'R');
+    let reached = made.clone().op(b'(').global("builtins", "getattr").global("pathlib", "Path");
+    let reached = reached.text("write_text").op(0x86).op(b'R').op(b')').op(b'}').op(b'N').op(b't').op(b'b');
+    assert_rule(&reached.op(b')').op(b'R').stop(), "reaches-attribute");
+    // A state that cannot be told gives it a function that cannot be told.
+    assert_rule(&made.op(b'N').op(b'b').stop(), "computed-callable");
+}
+
+#[test]
+fn functions_of_numpy_come_from_numpy_alone() {
+    let of = |module: &str, name: &str| {
+        let call = Asm::proto(2).global("numpy.core", "_ufunc_reconstruct");
+        call.text(module).text(name).op(0x86).op(b'R').stop()
+    };
+    assert_rule(&of("os", "system"), "imports-module");
+    assert_rule(&of("numpy.x", "y.os"), "imports-module");
+    let own = judge("x.pkl", &of("numpy.core._multiarray_umath", "add"));
+    assert_ne!(own.verdict, Verdict::Unsafe, "{:?}", own.findings);
+}
+
+#[test]
+fn what_is_shared_by_name_gets_no_state() {
+    let logger = Asm::proto(2).global("logging", "getLogger").args("x").op(b'R');
+    assert_rule(&logger.op(b'}').text("disabled").op(0x88).op(b's').op(b'b').stop(), "rewires");
 }
 
 #[test]
