@@ -37,14 +37,24 @@ pub(crate) fn effect(name: &str) -> Option<Effect> {
     {
         return None;
     }
-    TABLE
-        .iter()
-        .filter(|(path, _)| match path.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => name == *path,
-        })
-        .map(|(_, effect)| *effect)
-        .max()
+    // What a module imported is reached through it as well.
+    const SHARP: &[&str] =
+        &["os", "subprocess", "importlib", "builtins", "pty", "runpy", "commands", "ctypes"];
+    let reached = name
+        .match_indices('.')
+        .filter_map(|(dot, _)| name.get(dot + 1..))
+        .find(|rest| rest.split_once('.').is_some_and(|(module, _)| SHARP.contains(&module)));
+    let known = |name: &str| {
+        TABLE
+            .iter()
+            .filter(|(path, _)| match path.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => name == *path,
+            })
+            .map(|(_, effect)| *effect)
+            .max()
+    };
+    known(name).max(reached.and_then(known))
 }
 
 /// Names that end with `*` stand for all that begin so.

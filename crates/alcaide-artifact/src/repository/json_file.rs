@@ -225,6 +225,20 @@ impl Walk<'_> {
             return;
         }
         match key.as_str() {
+            "trust_remote_code" if value.trim().eq_ignore_ascii_case("true") || value.trim() == "1" => {
+                self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), "it asks to be trusted");
+            }
+            "custom_pipeline" | "custom_generate" => {
+                let elsewhere = value.contains("--") || value.contains('/');
+                let rule = if elsewhere { &rules::REMOTE_CODE_ELSEWHERE } else { &rules::REMOTE_CODE };
+                self.scanner.find(rule, Some(at), Some(&pointer), quoted(value));
+            }
+            // A class of a pipeline that comes with a file of its own.
+            "_class_name" if matches!(self.path.last(), Some(Step::Place(0))) => {
+                self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), quoted(value));
+            }
+            // Where it was saved from: only told, never loaded.
+            "tokenizer_file" if !value.split(['/', '\\']).any(|part| part == "..") => {}
             "base_model_name_or_path"
             | "pretrained_model_name_or_path"
             | "tokenizer_name_or_path"
@@ -358,17 +372,33 @@ impl Walk<'_> {
         let mut source = String::new();
         for line in cell.source.lines() {
             let bare = line.trim_start();
-            if bare.starts_with(['!', '%']) {
-                for (rule, words) in super::plain::commands(bare.trim_start_matches(['!', '%'])) {
+            // What a shell is given, with a mark before it or as a text.
+            let told = [".system(", ".getoutput(", ".run_line_magic(", ".run_cell_magic("]
+                .iter()
+                .find_map(|call| bare.split_once(call))
+                .map(|(_, rest)| rest.trim_matches(['"', '\'', ')', ' ']));
+            let marked = bare.starts_with(['!', '%']).then(|| bare.trim_start_matches(['!', '%']));
+            for line in told.filter(|_| bare.contains("get_ipython()")).into_iter().chain(marked) {
+                for (rule, words) in super::plain::commands(line) {
                     self.scanner.find(rule, None, Some(&pointer), words);
                 }
-                source.push_str("pass\n");
+            }
+            if bare.starts_with(['!', '%']) {
+                // Some magics time a statement; others are no Python.
+                let timed =
+                    ["%timeit ", "%time ", "%prun "].iter().find_map(|magic| bare.strip_prefix(magic));
+                source.push_str(timed.unwrap_or("pass"));
+                source.push('\n');
             } else {
                 source.push_str(line);
                 source.push('\n');
             }
         }
-        if cell.source.trim_start().starts_with("%%") && !cell.source.trim_start().starts_with("%%time") {
+        let head = cell.source.trim_start().lines().next().unwrap_or_default();
+        let python =
+            ["%%time", "%%capture", "%%python", "%%prun"].iter().any(|magic| head.starts_with(magic))
+                || (head.starts_with("%%script") && head.contains("python"));
+        if head.starts_with("%%") && !python {
             for (rule, words) in super::plain::commands(&cell.source) {
                 self.scanner.find(rule, None, Some(&pointer), words);
             }

@@ -161,7 +161,9 @@ fn go_template(scanner: &mut Scanner, at: u64, source: &str) {
 
 /// A list of packages.
 pub(super) fn requirements(scanner: &mut Scanner, source: &str) {
-    for (at, line) in lines(source) {
+    // A backslash at the end of a line goes on with the next one; the places after it are those of the joined text.
+    let source = source.replace("\\\n", "");
+    for (at, line) in lines(&source) {
         let line = line.split(" #").next().unwrap_or(line).trim();
         if line.starts_with('#') {
             continue;
@@ -179,6 +181,12 @@ pub(super) fn requirements(scanner: &mut Scanner, source: &str) {
         ]
         .iter()
         .any(|word| low.starts_with(word));
+        // Short options need no space before their value.
+        let short = low.strip_prefix('-').is_some_and(|rest| {
+            rest.starts_with(['i', 'f']) || (rest.starts_with(['c', 'r', 'e']) && rest.contains("://"))
+        });
+        let local = [".whl", ".tar.gz", ".zip"].iter().any(|end| low.ends_with(end)) && low.starts_with('.');
+        let index = index || short;
         let own = [
             "https://pypi.org/",
             "https://download.pytorch.org/",
@@ -188,6 +196,7 @@ pub(super) fn requirements(scanner: &mut Scanner, source: &str) {
         .iter()
         .any(|host| low.contains(host));
         let direct = low.contains("git+")
+            || local
             || low.contains(" @ http")
             || low.contains("@http")
             || is_url(&low)

