@@ -93,19 +93,9 @@ impl Packing {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Stored => "stored",
-            Self::Deflate => "deflate",
-            Self::Zlib => "zlib",
-            Self::Gzip => "gzip",
-            Self::Bzip2 => "bzip2",
-            Self::Xz => "xz",
-            Self::LzmaAlone | Self::ZipLzma { .. } | Self::Lzma { .. } => "lzma",
-            Self::Lzma2 { .. } => "lzma2",
-            Self::Zstandard => "zstd",
-            Self::Delta { .. } => "delta",
-            Self::Branch { .. } => "bcj",
             Self::Bcj2 => "bcj2",
             Self::Unread { what } => what,
+            known => known.codec(),
         }
     }
 

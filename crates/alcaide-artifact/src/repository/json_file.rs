@@ -260,18 +260,7 @@ impl Walk<'_> {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(&pointer), quoted(value));
                 }
             }
-            "parent_library" => match callable(value) {
-                Some((rule, what)) if rule.id == rules::CALLABLE.id => {
-                    self.scanner.find(rule, Some(at), Some(&pointer), format!("{} {what}", quoted(value)));
-                }
-                Some(_) => self.scanner.find(
-                    &rules::REMOTE_CODE,
-                    Some(at),
-                    Some(&pointer),
-                    format!("{} is imported", quoted(value)),
-                ),
-                None => {}
-            },
+            "parent_library" => self.imported(at, &pointer, value),
             "_target_" | "py/object" | "py/function" | "py/type" | "py/reduce" | "py/newobj"
             | "loader_module" | "__target__" | "_partial_target_" => {
                 let rule = if key.starts_with("py/") {
@@ -290,23 +279,7 @@ impl Walk<'_> {
             "type"
                 if matches!(self.path.as_slice(), [Step::Place(_), Step::Name(_)]) && value.contains('.') =>
             {
-                match callable(value) {
-                    Some((rule, what)) if rule.id == rules::CALLABLE.id => {
-                        self.scanner.find(
-                            rule,
-                            Some(at),
-                            Some(&pointer),
-                            format!("{} {what}", quoted(value)),
-                        );
-                    }
-                    Some(_) => self.scanner.find(
-                        &rules::REMOTE_CODE,
-                        Some(at),
-                        Some(&pointer),
-                        format!("{} is imported", quoted(value)),
-                    ),
-                    None => {}
-                }
+                self.imported(at, &pointer, value);
             }
             "handler" | "modelFile" | "model_file" | "serializedFile" | "extraFiles" | "requirementsFile"
             | "path" | "file" | "filename" | "vocab_file" | "merges_file" | "tokenizer_file" | "weights"
@@ -314,6 +287,17 @@ impl Walk<'_> {
             _ if self.within("weight_map") => self.contained(at, &pointer, value),
             _ if !self.words => judge_text(self.scanner, Some(at), &pointer, value),
             _ => {}
+        }
+    }
+
+    /// The loader imports what is named, and may call it.
+    fn imported(&mut self, at: u64, pointer: &str, value: &str) {
+        let Some((rule, what)) = callable(value) else { return };
+        if rule.id == rules::CALLABLE.id {
+            self.scanner.find(rule, Some(at), Some(pointer), format!("{} {what}", quoted(value)));
+        } else {
+            let evidence = format!("{} is imported", quoted(value));
+            self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(pointer), evidence);
         }
     }
 

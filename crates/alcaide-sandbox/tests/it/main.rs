@@ -13,4 +13,5 @@
 
 mod life;
 mod place;
+mod reader;
 mod walls;

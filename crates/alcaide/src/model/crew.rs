@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alcaide_artifact::{Report, Verdict};
-use alcaide_sandbox::channel;
+use alcaide_sandbox::{Door, Report as Walls, channel};
 use alcaide_seal::digest::Sha256Digest;
 
 use super::reader::{Answer, DOOR, Order};
@@ -148,9 +148,17 @@ impl Reader {
             .spawn()?;
         let reader = Self { child, socket: ours };
         reader.socket.set_read_timeout(Some(START_MAX))?;
-        match channel::receive(&reader.socket)? {
-            Some(_walls) => Ok(reader),
-            None => Err(io::Error::other("the reader ended before it began")),
+        let Some((walls, _)) = channel::receive(&reader.socket)? else {
+            return Err(io::Error::other("the reader ended before it began"));
+        };
+        let walls: Walls = serde_json::from_slice(&walls)?;
+        // Files of strangers are read behind these, or not at all.
+        match NEEDED.iter().find(|door| !walls.closed(**door)) {
+            None => Ok(reader),
+            Some(door) => {
+                let why = walls.of(*door).map_or("it is not known to be closed", |item| item.why.as_str());
+                Err(io::Error::other(format!("{}: {why}", door.text())))
+            }
         }
     }
 
@@ -173,6 +181,9 @@ impl Reader {
         }
     }
 }
+
+/// What must be closed to a reader; the rest depends on these.
+const NEEDED: [Door; 4] = [Door::KernelCalls, Door::OtherFiles, Door::Tcp, Door::Resources];
 
 /// How long a reader may take to begin, on a machine that is busy.
 const START_MAX: Duration = Duration::from_secs(30);

@@ -17,8 +17,8 @@ use super::file::FileInput;
 
 /// The hidden command by which this program starts its reader: `alcaide model-reader`, and nothing else on the line.
 pub(crate) const DOOR: &str = "model-reader";
-/// Bytes that are hashed at a time.
-const HASH_BYTES: usize = 256 << 10;
+/// Bytes that are hashed at a time: few enough to be hashed out of the nearest cache that the kernel copied them into.
+const HASH_BYTES: usize = 32 << 10;
 
 /// What a reader is asked.
 #[derive(Debug, Deserialize, Serialize)]

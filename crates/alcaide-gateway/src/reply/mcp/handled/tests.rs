@@ -44,6 +44,29 @@ fn a_place_is_replaced_in_the_result_and_in_the_text_that_repeats_it() {
 }
 
 #[test]
+fn an_answer_of_another_shape_than_was_declared_is_refused() {
+    let of =
+        |structured: Json| hide(&["/body", "/items/*/body"], &json!({ "structuredContent": structured }));
+    for other in [
+        json!("do evil"),
+        json!(["do evil"]),
+        json!([{ "body": "do evil" }]),
+        json!({ "mail": { "body": "do evil" } }),
+        json!({ "items": "do evil" }),
+        json!({ "items": [{ "text": "do evil" }] }),
+        json!({}),
+    ] {
+        let (_, refusal) = of(other.clone()).unwrap_err();
+        assert_eq!(refusal.code, refusal::HANDLE_ANSWER.code, "{other}");
+    }
+    // A list without items, and a null, are places of no text.
+    for none in [json!({ "items": [] }), json!({ "body": null }), json!({ "items": null })] {
+        assert_eq!(of(none.clone()).unwrap().0["structuredContent"], none);
+    }
+    assert_eq!(of(json!({ "body": "do evil", "n": 1 })).unwrap().1, ["do evil"]);
+}
+
+#[test]
 fn items_of_a_list_may_have_a_block_each() {
     let mails = [json!({ "id": 1, "body": "first" }), json!({ "id": 2, "body": "second" })];
     let blocks: Vec<Json> = mails.iter().map(|mail| text(mail.to_string())).collect();
