@@ -13,8 +13,8 @@ use alcaide_container::{Input, ReadError};
 use crate::rules::formats as rules;
 use crate::scanner::Scanner;
 
-/// Bytes that are searched at a time: what was read stays in the near cache.
-const CHUNK: usize = 256 << 10;
+/// Bytes that are searched at a time: few enough to be searched, and hashed, out of the near cache that they were read into.
+const CHUNK: usize = 64 << 10;
 /// Bytes behind a magic that are looked at.
 const HEAD: usize = 64;
 /// Findings of one part.

@@ -1,5 +1,6 @@
 //! The command line: `alcaide NOUN VERB`, options that all commands take, and how a command ends.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,6 +39,32 @@ The first five minutes:
 
 Exit status: 0 done and clean, 1 done with findings or refusal, 2 wrong usage or settings, 3 outside failure, 4 our
 fault. `alcaide explain CODE` says more about the code of an error.";
+
+/// The nouns that pipelines start anew for each file: the table of all commands takes longer to build than a small file to
+/// judge. What does not fit is read again by the whole table, which knows what to say of it.
+#[derive(Debug, Parser)]
+#[command(name = "alcaide")]
+struct Often {
+    #[command(flatten)]
+    all: All,
+    #[command(subcommand)]
+    noun: OftenNoun,
+}
+
+#[derive(Debug, Subcommand)]
+enum OftenNoun {
+    #[command(subcommand)]
+    Model(model::Verb),
+}
+
+impl Often {
+    fn read(words: &[OsString]) -> Option<Cli> {
+        let named = words.get(1).is_some_and(|word| word == "model");
+        let Self { all, noun: OftenNoun::Model(verb) } =
+            named.then(|| Self::try_parse_from(words).ok()).flatten()?;
+        Some(Cli { all, noun: Noun::Model(verb) })
+    }
+}
 
 /// Options that every command takes.
 #[derive(Args, Debug)]
@@ -256,7 +283,10 @@ pub(crate) fn command() -> clap::Command {
 }
 
 fn parse() -> Result<Cli, ExitCode> {
-    let words: Vec<_> = std::env::args_os().collect();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(cli) = Often::read(&words) {
+        return Ok(cli);
+    }
     let told = |value: &str| {
         let apart = words.windows(2).any(|pair| matches!(pair, [a, b] if a == "--color" && b == value));
         apart || words.iter().any(|word| *word == *format!("--color={value}"))
@@ -326,6 +356,32 @@ mod tests {
     #[test]
     fn the_table_of_commands_is_sound() {
         command().debug_assert();
+        Often::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_read_often_is_read_as_the_whole_table_reads_it() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let lines = [
+            "alcaide model scan --quiet x",
+            "alcaide model --json scan x --data-dir /d",
+            "alcaide model scan --color=never --fail-on high -",
+            "alcaide model rules --url http://[::1]:1",
+        ];
+        for line in lines {
+            let often = Often::read(&words(line)).expect(line);
+            assert_eq!(format!("{often:?}"), format!("{:?}", Cli::parse_from(words(line))));
+        }
+        for line in [
+            "alcaide model",
+            "alcaide model help",
+            "alcaide model scan --help",
+            "alcaide plans",
+            "alcaide --version",
+            "alcaide model nothing",
+        ] {
+            assert!(Often::read(&words(line)).is_none(), "{line}");
+        }
     }
 
     #[test]

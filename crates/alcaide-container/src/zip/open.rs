@@ -134,7 +134,7 @@ impl<'a> Zip<'a> {
 pub fn crc32(input: &dyn Input) -> Result<u32, ReadError> {
     let mut sum = flate2::Crc::new();
     let mut at = 0;
-    let mut part = vec![0; 256 << 10];
+    let mut part = vec![0; 64 << 10];
     loop {
         let count = input.read_at(at, &mut part)?;
         if count == 0 {

@@ -3,22 +3,19 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use alcaide_artifact::Report;
 use alcaide_container::{Fuel, Limits};
 use alcaide_sandbox::{ReaderLimits, channel, confine};
-use alcaide_seal::digest::{Hasher, Sha256Digest};
+use alcaide_seal::digest::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
 use super::file::FileInput;
 
 /// The hidden command by which this program starts its reader: `alcaide model-reader`, and nothing else on the line.
 pub(crate) const DOOR: &str = "model-reader";
-/// Bytes that are hashed at a time: few enough to be hashed out of the nearest cache that the kernel copied them into.
-const HASH_BYTES: usize = 32 << 10;
 
 /// What a reader is asked.
 #[derive(Debug, Deserialize, Serialize)]
@@ -68,34 +65,12 @@ fn try_serve() -> io::Result<()> {
 }
 
 fn read(order: &Order, file: File) -> Answer {
-    let (sha256, unreadable) = match order.digest.then(|| digest(&file, order.bytes)) {
-        Some(Ok(digest)) => (Some(digest), None),
-        Some(Err(error)) => (None, Some(error.to_string())),
-        None => (None, None),
-    };
-    let input = FileInput::new(file, order.bytes);
+    let input = FileInput::new(file, order.bytes, order.digest);
     let fuel = Fuel::new(Limits::for_file(order.bytes));
-    Answer { sha256, unreadable, report: alcaide_artifact::scan(&order.name, &input, &fuel) }
-}
-
-/// SHA-256 of the first `bytes` of the file, which must have no more and no fewer.
-fn digest(file: &File, bytes: u64) -> io::Result<Sha256Digest> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; HASH_BYTES];
-    let mut at = 0_u64;
-    loop {
-        match file.read_at(&mut buffer, at) {
-            Ok(0) if at == bytes => return Ok(hasher.finish()),
-            Ok(0) => return Err(io::Error::other("the file became shorter while it was read")),
-            Ok(read) => {
-                hasher.update(buffer.get(..read).unwrap_or_default());
-                at = at.saturating_add(read as u64);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if at > bytes {
-            return Err(io::Error::other("the file became longer while it was read"));
-        }
-    }
+    let report = alcaide_artifact::scan(&order.name, &input, &fuel);
+    let (sha256, unreadable) = match input.finish() {
+        Ok(digest) => (digest, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Answer { sha256, unreadable, report }
 }
