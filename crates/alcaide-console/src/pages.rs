@@ -13,6 +13,7 @@ pub(crate) mod graph;
 pub(crate) mod log;
 pub(crate) mod origins;
 pub(crate) mod overview;
+pub(crate) mod peers;
 pub(crate) mod plans;
 pub(crate) mod reach;
 pub(crate) mod report;

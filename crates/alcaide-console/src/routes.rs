@@ -7,8 +7,8 @@ use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
 use crate::pages::{
-    activity, agents, approvals, approvers, batch, begin, call, enter, facts, log, overview, plans, reach,
-    tasks, tools,
+    activity, agents, approvals, approvers, batch, begin, call, enter, facts, log, overview, peers, plans,
+    reach, tasks, tools,
 };
 use crate::{Console, assets, page};
 
@@ -80,6 +80,7 @@ routes! {
     post "/tasks/{task}/approvals/approve" Known Some(Operation::Approve), batch::approve, "answer all of a task's questions with yes";
     post "/tasks/{task}/approvals/deny" Known Some(Operation::Deny), batch::deny, "answer all of a task's questions with no";
     get "/approvers" Known ACTIVITY, approvers::show, "who answers questions, how often and how fast";
+    get "/peers" Known SEE, peers::show, "other gates whose word about labels counts";
     get "/plans" Known SEE, plans::list, "plans, newest first";
     get "/plans/{number}" Known SEE, plans::show, "one plan, and what it changed";
     get "/plans/{number}/rollback" Known SEE, plans::rollback_ask, "whether to go back to a plan";
