@@ -239,6 +239,10 @@ impl<'a, 'f> Machine<'a, 'f> {
                             format!("claims {claims} bytes that are not there"),
                         );
                     }
+                    if let OpError::Truncated { claims: 0, .. } = why {
+                        // All there is was looked through for the end of a line.
+                        self.fuel.step(self.cursor.len().saturating_sub(at) / Self::SEARCHED_PER_STEP)?;
+                    }
                     self.truncated = matches!(why, OpError::Truncated { .. });
                     self.note(&rules::BROKEN_STREAM, at, why.to_string());
                     return Ok(End::Broken(at));
@@ -260,6 +264,9 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
         }
     }
+
+    /// Bytes without the end of a line that cost as much as an opcode.
+    const SEARCHED_PER_STEP: u64 = 1024;
 
     /// Bytes that an argument may claim beyond the input before that counts as an attack on memory.
     pub(super) const CLAIM_MAX: u64 = 1 << 30;

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use alcaide_container::Fuel;
 
 use super::Said;
-use super::effects::effect;
+use super::effects::{Effect, effect};
 use super::parse::{Expr, Kind, Statement, What, parse};
 use crate::rules::{Rule, formats as rules};
 use crate::scanner::shown;
 
-use sign::{BUILTINS, METHODS, Sign, bounded, member, sum};
+use sign::{BUILTINS, METHODS, STARRED, Sign, among, bounded, each, member, sum};
 
 /// What runs the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,10 +39,14 @@ pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
         names: BTreeMap::new(),
         functions: BTreeMap::new(),
         classes: BTreeMap::new(),
+        lambdas: BTreeMap::new(),
+        active: BTreeSet::new(),
         entered: BTreeSet::new(),
         when: if trust == Trust::Imported { When::Now } else { When::Run },
         deep: 0,
         steps: 0,
+        made: 0,
+        kept: 0,
         said: BTreeMap::new(),
     };
     if let Some(at) = fault {
@@ -59,6 +63,10 @@ const STEPS_MAX: u64 = 2_000_000;
 const DEEP_MAX: u32 = 160;
 const TEXT_MAX: usize = 1 << 20;
 const SAID_MAX: usize = 200;
+const MADE_MAX: usize = 24 << 20;
+const KEPT_MAX: usize = 8 << 20;
+/// Constants that a comprehension is followed over one by one.
+const LOOP_MAX: usize = 256;
 
 /// When a place is reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,10 +86,18 @@ struct Walker<'a> {
     names: BTreeMap<String, Sign>,
     functions: BTreeMap<String, &'a [Statement]>,
     classes: BTreeMap<String, &'a [Statement]>,
+    /// By where they begin.
+    lambdas: BTreeMap<usize, &'a Expr>,
+    /// Lambdas that are being called.
+    active: BTreeSet<usize>,
     entered: BTreeSet<(String, u8)>,
     when: When,
     deep: u32,
     steps: u64,
+    /// Bytes of all signs that were ever made.
+    made: usize,
+    /// Bytes of names that are kept for when a body is over.
+    kept: usize,
     said: BTreeMap<(usize, &'static str), (&'static Rule, String)>,
 }
 
@@ -198,23 +214,10 @@ impl<'a> Walker<'a> {
     }
 
     fn star(&mut self, module: &str) {
-        for name in [
-            "system",
-            "popen",
-            "Popen",
-            "run",
-            "call",
-            "check_output",
-            "loads",
-            "load",
-            "urlopen",
-            "socket",
-            "CDLL",
-            "spawn",
-        ] {
+        for name in STARRED {
             let path = format!("{module}.{name}");
             if effect(&path).is_some() {
-                self.names.insert(name.to_owned(), Sign::Path(path));
+                self.names.insert((*name).to_owned(), Sign::Path(path));
             }
         }
     }
@@ -237,7 +240,8 @@ impl<'a> Walker<'a> {
     fn assign(&mut self, target: &'a Expr, sign: &Sign) {
         match &target.kind {
             Kind::Name(name) => {
-                self.names.insert(name.clone(), sign.clone());
+                let sign = self.weighed(target.at, sign.clone());
+                self.names.insert(name.clone(), sign);
             }
             Kind::List(all) => {
                 for (index, one) in all.iter().enumerate() {
@@ -250,7 +254,8 @@ impl<'a> Walker<'a> {
             }
             Kind::Attribute(of, name) => {
                 if let Kind::Name(of) = &of.kind {
-                    self.names.insert(format!("{of}.{name}"), sign.clone());
+                    let sign = self.weighed(target.at, sign.clone());
+                    self.names.insert(format!("{of}.{name}"), sign);
                 }
             }
             _ => {
@@ -291,11 +296,18 @@ impl<'a> Walker<'a> {
             return;
         }
         self.entered.insert((key, rank));
+        let weight: usize = self.names.iter().map(|(name, sign)| name.len() + sign.weight()).sum();
+        if self.kept.saturating_add(weight) > KEPT_MAX || self.fuel.step(weight as u64 / 256).is_err() {
+            let at = body.first().map_or(0, |first| first.at);
+            return self.say(at, &rules::PYTHON_UNCLEAR, "it takes too much to follow".to_owned());
+        }
+        self.kept += weight;
         let outer = std::mem::replace(&mut self.when, when);
         let names = self.names.clone();
         self.block(body);
         self.names = names;
         self.when = outer;
+        self.kept -= weight;
     }
 
     fn value(&mut self, expr: &'a Expr) -> Sign {
@@ -305,7 +317,17 @@ impl<'a> Walker<'a> {
         self.deep += 1;
         let sign = self.compute(expr);
         self.deep -= 1;
-        sign
+        self.weighed(expr.at, sign)
+    }
+
+    /// `sign`, if what was made of signs so far is not too much: lists of lists of one list grow with every line.
+    fn weighed(&mut self, at: usize, sign: Sign) -> Sign {
+        self.made = self.made.saturating_add(sign.weight());
+        if self.made <= MADE_MAX {
+            return sign;
+        }
+        self.say(at, &rules::PYTHON_UNCLEAR, "its values grow beyond what can be followed".to_owned());
+        Sign::Unknown
     }
 
     fn compute(&mut self, expr: &'a Expr) -> Sign {
@@ -385,24 +407,47 @@ impl<'a> Walker<'a> {
                 let signs: Vec<Sign> = all.iter().map(|one| self.value(one)).collect();
                 if signs.len() <= 4096 { Sign::List(signs) } else { Sign::Unknown }
             }
+            Kind::Bind(target, value) => {
+                let sign = self.value(value);
+                self.assign(target, &sign);
+                sign
+            }
+            Kind::Each(through) => {
+                let through = self.value(through);
+                each(&through)
+            }
+            Kind::Loop(body, target, through) => {
+                let through = self.value(through);
+                match &through {
+                    Sign::List(all) if all.len() <= LOOP_MAX => {
+                        let mut out = Vec::new();
+                        for one in all {
+                            self.assign(target, one);
+                            out.push(self.value(body));
+                        }
+                        Sign::List(out)
+                    }
+                    _ => {
+                        self.assign(target, &each(&through));
+                        let body = self.value(body);
+                        among(std::slice::from_ref(&body))
+                    }
+                }
+            }
             Kind::Lambda(body) => {
+                self.lambdas.insert(expr.at, body);
                 let outer = self.when;
                 if outer == When::Now {
                     // It may be called at once, or never.
                     self.when = When::Use;
                 }
-                let body = self.value(body);
+                self.value(body);
                 self.when = outer;
-                match body {
-                    Sign::Path(path) => Sign::Path(path),
-                    _ => Sign::Unknown,
-                }
+                Sign::Path(format!("self.lambda@{}", expr.at))
             }
             Kind::Many(all) => {
-                for one in all {
-                    self.value(one);
-                }
-                Sign::Unknown
+                let signs: Vec<Sign> = all.iter().map(|one| self.value(one)).collect();
+                among(&signs)
             }
             Kind::Slice | Kind::Other => Sign::Unknown,
         }
@@ -426,11 +471,14 @@ impl<'a> Walker<'a> {
                     None => Sign::Unknown,
                 }
             }
+            (Sign::List(all), [Sign::Text(_)]) => among(all),
             (Sign::List(all), [Sign::Number(index)]) => {
                 let len = all.len() as i64;
                 let index = if *index < 0 { index.saturating_add(len) } else { *index };
                 usize::try_from(index).ok().and_then(|index| all.get(index)).cloned().unwrap_or(Sign::Unknown)
             }
+            // One of several that was put together: whichever it is.
+            (Sign::Path(path), _) if effect(path) == Some(Effect::Runs) => of.clone(),
             (Sign::Path(path), [Sign::Text(key)]) => match path.as_str() {
                 "sys.modules" => Sign::Path(key.clone()),
                 "self.__names__" => match self.names.get(key) {

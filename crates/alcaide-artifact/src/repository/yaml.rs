@@ -14,6 +14,12 @@ use crate::scanner::{Scanner, shown};
 /// Nodes that aliases may unfold to.
 const UNFOLDED_MAX: u64 = 1_000_000;
 
+/// Brackets within brackets that a loader may follow: those that recurse end at a thousand or fewer.
+const FLOW_MAX: usize = 500;
+
+/// Scalars under an anchor that are followed, in bytes; each alias is judged like its scalar.
+const ANCHORED_MAX: usize = 256;
+
 /// Judges a text.
 pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
     let mut walk = Yaml {
@@ -28,6 +34,9 @@ pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
         indent: 0,
         key: String::new(),
         parents: Vec::new(),
+        explicit: None,
+        asked: false,
+        texts: BTreeMap::new(),
         prefixes: vec![("!!".to_owned(), "tag:yaml.org,2002:".to_owned())],
     };
     if walk.whole().is_none() {
@@ -50,6 +59,12 @@ struct Yaml<'a> {
     key: String,
     /// Keys around, with their indentation.
     parents: Vec<(usize, String)>,
+    /// The key behind a question mark, until its value comes.
+    explicit: Option<String>,
+    /// Whether a question mark waits for its key.
+    asked: bool,
+    /// Short scalars that an anchor stands for.
+    texts: BTreeMap<String, String>,
     prefixes: Vec<(String, String)>,
 }
 
@@ -97,10 +112,30 @@ impl<'a> Yaml<'a> {
                         );
                         return Some(());
                     }
+                    if let Some(text) = self.texts.get(&name).cloned() {
+                        // A scalar is one node, which is counted where it is taken.
+                        self.nodes = self.nodes.saturating_sub(1);
+                        self.scalar(at, text);
+                    }
+                }
+                '-' if (self.at == 0 || before == Some('\n'))
+                    && rest.starts_with("---")
+                    && rest
+                        .get(3..)
+                        .is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
+                {
+                    self.at += 3;
+                    self.parents.clear();
+                    self.key.clear();
                 }
                 '[' | '{' => {
                     self.flow += 1;
                     self.nodes += 1;
+                    if self.flow > FLOW_MAX {
+                        let evidence = format!("brackets nested more than {FLOW_MAX} deep");
+                        self.scanner.find(&rules::YAML_BOMB, Some(self.at as u64), None, evidence);
+                        return Some(());
+                    }
                     self.at += 1;
                 }
                 ']' | '}' => {
@@ -122,9 +157,15 @@ impl<'a> Yaml<'a> {
                         .is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
                 {
                     self.at += 1;
+                    self.asked = one == '?';
                     self.key = self.parents.last().map(|(_, key)| key.clone()).unwrap_or_default();
                 }
-                ':' => self.at += 1,
+                ':' => {
+                    self.at += 1;
+                    if let Some(key) = self.explicit.take() {
+                        self.key = key;
+                    }
+                }
                 _ => self.plain(),
             }
         }
@@ -148,7 +189,8 @@ impl<'a> Yaml<'a> {
             {
                 self.parents.pop();
             }
-            self.key.clear();
+            // A scalar on a line of its own belongs to the key above it.
+            self.key = self.parents.last().map(|(_, key)| key.clone()).unwrap_or_default();
             self.close();
         }
     }
@@ -356,7 +398,17 @@ impl<'a> Yaml<'a> {
 
     /// A scalar: a key where a colon follows, else a value.
     fn scalar(&mut self, at: usize, text: String) {
+        if let Some((name, _, _, before)) = self.open.last()
+            && *before == self.nodes
+            && text.len() <= ANCHORED_MAX
+        {
+            self.texts.insert(name.clone(), text.clone());
+        }
         self.nodes = self.nodes.saturating_add(1);
+        if std::mem::take(&mut self.asked) {
+            self.explicit = Some(text);
+            return;
+        }
         let rest = self.rest().trim_start_matches([' ', '\t']);
         let next = rest.strip_prefix(':').map(|rest| rest.chars().next());
         if next.is_some_and(|next| next.is_none_or(|one| one.is_whitespace() || self.flow > 0)) {

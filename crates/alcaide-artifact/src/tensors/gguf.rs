@@ -369,6 +369,9 @@ impl Walk<'_> {
                 "a tensor's name is longer than readers keep",
             );
         }
+        if std::str::from_utf8(&raw).is_err() {
+            self.scanner.find(&rules::STRUCTURE, Some(at), Some(&name), "a tensor's name is no UTF-8");
+        }
         match names.twice(&raw) {
             Some(false) => {}
             Some(true) => {

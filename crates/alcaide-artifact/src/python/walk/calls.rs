@@ -2,7 +2,7 @@
 
 use super::super::effects::{Effect, effect};
 use super::super::parse::What;
-use super::sign::{CALLERS, INERT, Sign, is_sharp, member, method_of_text, rot13, unbase64, unhex};
+use super::sign::{CALLERS, INERT, Sign, each, is_sharp, member, method_of_text, rot13, unbase64, unhex};
 use super::{Trust, Walker, When, judge};
 use crate::rules::formats as rules;
 use crate::scanner::shown;
@@ -27,15 +27,42 @@ impl Walker<'_> {
                     && self.when == When::Now
                     && matches!(target, Sign::Path(target) if CALLERS.iter().any(|caller| target == caller))
                 {
-                    self.call_own(name);
+                    match name.strip_prefix("lambda@").and_then(|at| at.parse().ok()) {
+                        Some(at) => {
+                            self.call_lambda(at);
+                        }
+                        None => self.call_own(name),
+                    }
                 }
             }
         }
         let Sign::Path(path) = target else { return self.of_value(target, plain) };
+        if let Some(at) = path.strip_prefix("self.lambda@").and_then(|at| at.parse().ok()) {
+            return self.call_lambda(at);
+        }
         if let Some(name) = path.strip_prefix("self.") {
             let name = name.to_owned();
             self.call_own(&name);
             return Sign::Unknown;
+        }
+        // Functions that fetch an attribute or call a method by its name.
+        if let Some(name) = path.strip_prefix("attrgetter:") {
+            let of = plain.first().unwrap_or(&Sign::Unknown);
+            return name.split('.').fold(of.clone(), |of, part| member(&of, part));
+        }
+        if let Some(name) = path.strip_prefix("methodcaller:") {
+            let target = member(plain.first().unwrap_or(&Sign::Unknown), name);
+            return match &target {
+                Sign::Path(path) if !path.starts_with("methodcaller:") => self.called(at, &target, &[], &[]),
+                _ => Sign::Unknown,
+            };
+        }
+        // An entry of several that were put together: whichever it is.
+        if let Some((several, "get" | "pop" | "setdefault" | "__getitem__" | "copy" | "values")) =
+            path.rsplit_once('.')
+            && effect(several) == Some(Effect::Runs)
+        {
+            return Sign::Path(several.to_owned());
         }
         if let Some((text, method)) = path.strip_prefix("text:").and_then(|rest| rest.rsplit_once('.')) {
             return method_of_text(text, method, plain);
@@ -123,6 +150,11 @@ impl Walker<'_> {
             }
             ("builtins.reversed", [Sign::Text(text)]) => return Sign::Text(text.chars().rev().collect()),
             ("functools.partial", [of, ..]) => return of.clone(),
+            ("operator.attrgetter", [Sign::Text(name)]) => return Sign::Path(format!("attrgetter:{name}")),
+            ("operator.methodcaller", [Sign::Text(name), ..]) => {
+                return Sign::Path(format!("methodcaller:{name}"));
+            }
+            ("operator.getitem", [of, ..]) => return each(of),
             ("builtins.compile", [code, ..]) => return code.clone(),
             ("builtins.open", _) => {
                 let mode =
@@ -168,6 +200,17 @@ impl Walker<'_> {
             self.does(at, path, Effect::Unpickles, plain);
         }
         Sign::Unknown
+    }
+
+    /// The body of a lambda, at the time of the call.
+    fn call_lambda(&mut self, at: usize) -> Sign {
+        let Some(body) = self.lambdas.get(&at).copied() else { return Sign::Unknown };
+        if !self.active.insert(at) {
+            return Sign::Unknown;
+        }
+        let sign = self.value(body);
+        self.active.remove(&at);
+        sign
     }
 
     pub(super) fn call_own(&mut self, name: &str) {
