@@ -78,7 +78,7 @@ fn cost_rows(costs: &Costs, extent: Extent) -> Vec<Row> {
             "×",
         ),
         row(
-            "the same, CPU of modelscan over ours",
+            "the same, CPU of modelscan (without TensorFlow it reads no weights) over ours",
             ratio(SCAN_TORCH, "modelscan"),
             Bar::Least(9.0, None),
             "×",

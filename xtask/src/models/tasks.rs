@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::bench::process::wait;
 use crate::bench::table;
 use crate::models::cost::{Cost, Costs, Meter, Watch};
 use crate::models::{Extent, corpus};
@@ -30,6 +32,9 @@ pub(crate) const AGAIN: &str = "verify again, by the cache";
 pub(crate) const PARTS_ONE: &str = "sign eight files, one at a time";
 pub(crate) const PARTS_ALL: &str = "sign eight files, on all cores";
 pub(crate) const SMALL: &str = "scan of a small file, started anew";
+
+/// Longer than the program takes a change for too new.
+const STAMP_AGE: Duration = Duration::from_secs(3);
 
 /// What is run.
 pub(crate) struct Tools<'a> {
@@ -103,6 +108,8 @@ pub(crate) fn measure(
     let mut tasks = scans(tools, &weights, &large.join("weights.pt"));
     tasks.extend(signatures(tools, &weights, &large.join("parts"))?);
     let mut costs = Costs::default();
+    // A file that was linked just now has no stamp that a cache could go by.
+    wait(STAMP_AGE);
     for task in tasks.iter().filter(|task| task.prepared) {
         task.run(meter, notes)?;
     }
