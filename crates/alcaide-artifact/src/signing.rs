@@ -21,6 +21,7 @@
 
 mod bundle;
 mod cache;
+mod differences;
 mod error;
 mod historical;
 mod ignore;
@@ -37,7 +38,8 @@ mod verify;
 
 pub use bundle::{BUNDLE_BYTES_MAX, Bundle};
 pub use cache::{CacheError, DigestCache, Stamp};
-pub use error::SigningError;
+pub use differences::{Changed, Differences};
+pub use error::{Concern, SigningError};
 pub use manifest::{Manifest, RESOURCES_MAX};
 pub use path::{PathFault, TreePath};
 pub use quorum::{Agreed, agree};

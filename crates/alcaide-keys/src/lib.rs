@@ -12,17 +12,19 @@
 //!
 //! - [`KeyFile`]: a master key in one file.
 //! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels.
-//! - [`TokenKey`]: a key that signs models and never leaves its token.
+//! - [`TokenKey`]: a key that signs models and never leaves its token; [`TokenUri`] is how people name one.
 
 mod error;
 mod file;
 mod folder;
 mod token;
+mod uri;
 
 pub use error::{KeysError, Place};
 pub use file::KeyFile;
 pub use folder::{Keys, label_key};
 pub use token::{TokenError, TokenKey};
+pub use uri::{TokenUri, TokenUriError};
 
 #[cfg(test)]
 mod tests;

@@ -127,7 +127,7 @@ enum Noun {
     /// Tools of tool servers: look at them, declare, accept, quarantine
     #[command(subcommand)]
     Tool(tool::Verb),
-    /// Model files: what they would do, before anything loads them
+    /// Model files: what they would do, before anything loads them, and who signed them
     #[command(subcommand)]
     Model(model::Verb),
     /// The declaration format

@@ -132,7 +132,8 @@ impl DigestCache {
     pub fn keep(&mut self, measured: &Measured, stamp: Stamp) {
         let room = self.entries.len() < RESOURCES_MAX || self.entries.contains_key(&measured.path);
         if room {
-            self.entries.insert(measured.path.clone(), (stamp, measured.clone()));
+            let measured = Measured { cached: false, ..measured.clone() };
+            self.entries.insert(measured.path.clone(), (stamp, measured));
         }
     }
 }

@@ -281,7 +281,70 @@ pub enum SigningError {
     Sign(#[source] EcSignError),
 }
 
+/// What an error is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Concern {
+    /// The signature, and who made it.
+    Signature,
+    /// The files, their names or what is left out.
+    Files,
+    /// Reading: trying again may help.
+    Reading,
+    /// The key that signs, or the certificate that was given for it.
+    Key,
+    /// Whoever walks the tree: a fault of the program.
+    Program,
+}
+
 impl SigningError {
+    /// What it is about.
+    #[must_use]
+    pub const fn concern(&self) -> Concern {
+        match self {
+            Self::BundleTooLarge { .. }
+            | Self::BundleMalformed { .. }
+            | Self::MediaType { .. }
+            | Self::SignatureCount { .. }
+            | Self::Sigstore
+            | Self::PayloadType { .. }
+            | Self::MethodNotTrusted { .. }
+            | Self::KeyNotTrusted { .. }
+            | Self::KeyRevoked { .. }
+            | Self::Chain(_)
+            | Self::CertificateMalformed { .. }
+            | Self::SignatureWrong
+            | Self::TooFewSigners { .. }
+            | Self::Disagreement { .. }
+            | Self::StatementMalformed { .. }
+            | Self::StatementType { .. }
+            | Self::HistoricalFormat
+            | Self::SubjectCount { .. }
+            | Self::RootDigest
+            | Self::HashUnknown { .. }
+            | Self::MethodUnknown { .. }
+            | Self::ShardSize
+            | Self::HashMixed { .. }
+            | Self::DigestMalformed { .. }
+            | Self::ShardsBroken { .. }
+            | Self::IgnoreNotAllowed { .. } => Concern::Signature,
+            Self::TooManyFiles { .. }
+            | Self::EmptyModel
+            | Self::Path { .. }
+            | Self::DuplicatePath { .. }
+            | Self::NamesCollide { .. }
+            | Self::Link { .. }
+            | Self::LinkNotSigned { .. }
+            | Self::SpecialFile { .. }
+            | Self::WeightsIgnored { .. }
+            | Self::Added { .. }
+            | Self::Missing { .. }
+            | Self::Changed { .. } => Concern::Files,
+            Self::Read { .. } | Self::Shrank { .. } => Concern::Reading,
+            Self::LeafMismatch | Self::Sign(_) => Concern::Key,
+            Self::Unmeasured { .. } | Self::NotAsked { .. } => Concern::Program,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn help(&self) -> &'static str {

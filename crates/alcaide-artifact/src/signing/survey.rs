@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alcaide_container::Input;
 
 use super::cache::{DigestCache, Stamp};
+use super::differences::{Changed, Differences};
 use super::error::SigningError;
 use super::ignore::{self, Ignored};
 use super::manifest::{Folded, Manifest, RESOURCES_MAX};
@@ -128,37 +129,55 @@ impl<'a> Survey<'a, ToCompare<'a>> {
         Self::begin(agreed.manifest().scheme(), rules, ToCompare(agreed))
     }
 
+    /// How the tree differs from what was signed, as far as it was walked: all of it, where [`Survey::finish`] tells one file.
+    #[must_use]
+    pub fn differences(&self) -> Differences {
+        let ToCompare(agreed) = self.aim;
+        let mut found = Differences::default();
+        for (path, signed) in &agreed.manifest().files {
+            match self.measured.get(path) {
+                None if self.admitted.contains(path) => {}
+                None => found.missing.push(path.clone()),
+                Some(one) if one.digests == *signed => {}
+                Some(one) => found.changed.push(Changed {
+                    path: path.clone(),
+                    signed: signed.clone(),
+                    found: one.digests.clone(),
+                }),
+            }
+        }
+        if self.rules.unsigned == Unsigned::Refuse {
+            found.added = self.added.iter().cloned().collect();
+        }
+        found
+    }
+
     /// Ends the walk over a tree that is compared with what was signed.
     ///
     /// # Errors
     /// [`SigningError::Changed`], [`SigningError::Missing`], [`SigningError::Added`], [`SigningError::Unmeasured`].
     pub fn finish(mut self) -> Result<Verified<ModelSignature>, SigningError> {
         self.check_measured()?;
-        let ToCompare(agreed) = self.aim;
-        let files = &agreed.manifest().files;
-        let mut changed = Vec::new();
-        let mut missing = Vec::new();
-        let mut signed = Vec::new();
-        let mut unsigned = Vec::new();
-        for (path, digests) in files {
-            match self.measured.remove(path) {
-                None => missing.push(path),
-                Some(one) if one.digests == *digests => {
-                    signed.push(SignedFile { path: path.clone(), bytes: one.bytes, cached: one.cached });
-                }
-                Some(_) => changed.push(path),
-            }
-        }
+        let Differences { changed, missing, added } = self.differences();
+        let changed: Vec<_> = changed.into_iter().map(|one| one.path).collect();
         if let Some((path, more)) = first(&changed) {
             return Err(SigningError::Changed { path, more });
         }
         if let Some((path, more)) = first(&missing) {
             return Err(SigningError::Missing { path, more });
         }
-        if self.rules.unsigned == Unsigned::Refuse
-            && let Some((path, more)) = first(&self.added.iter().collect::<Vec<_>>())
-        {
+        if let Some((path, more)) = first(&added) {
             return Err(SigningError::Added { path, more });
+        }
+        let ToCompare(agreed) = self.aim;
+        let mut signed = Vec::new();
+        let mut unsigned = Vec::new();
+        for path in agreed.manifest().files.keys() {
+            // INVARIANT: what is neither missing nor changed was measured.
+            let Some(one) = self.measured.remove(path) else {
+                return Err(SigningError::Unmeasured { path: path.clone() });
+            };
+            signed.push(SignedFile { path: path.clone(), bytes: one.bytes, cached: one.cached });
         }
         unsigned.extend(self.added);
         // Empty files, which shards leave out.
@@ -302,7 +321,7 @@ impl<'a, A: Aim> Survey<'a, A> {
     }
 }
 
-fn first(paths: &[&TreePath]) -> Option<(TreePath, usize)> {
+fn first(paths: &[TreePath]) -> Option<(TreePath, usize)> {
     let (first, rest) = paths.split_first()?;
-    Some(((*first).clone(), rest.len()))
+    Some((first.clone(), rest.len()))
 }

@@ -24,6 +24,7 @@ mod range;
 mod real_model;
 mod record;
 mod run;
+mod signing;
 mod survive;
 mod telemetry;
 mod tools;

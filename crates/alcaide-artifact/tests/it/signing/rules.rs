@@ -232,3 +232,39 @@ fn every_refusal_says_what_to_do() {
         "1 different signers agree, 2 are asked for"
     );
 }
+
+#[test]
+fn every_difference_is_told_and_what_was_signed_beside_what_was_found() {
+    let key = new_key();
+    let rules = Rules::default();
+    let four = Tree::of(&[("a", b"1"), ("b", b"2"), ("c", b"3"), ("d", b"4")]);
+    let differences = |scheme: Scheme, tree: &Tree, rules: &Rules| {
+        let manifest = four.manifest(scheme, rules).unwrap();
+        let bundle = sign(&manifest, rules, &key, SignAs::Key).unwrap();
+        let agreed = agreed(&bundle, &trusting(&[&key]), rules).unwrap();
+        let mut survey = agreed.survey(rules);
+        for entry in tree.entries() {
+            survey.add(&entry, None).unwrap();
+        }
+        survey.differences()
+    };
+    assert!(differences(Scheme::STANDARD, &four, &rules).is_empty());
+    let other = four.with("a", b"x").with("c", b"y").without("b").without("d").with("e", b"").with("f", b"");
+    let found = differences(Scheme::STANDARD, &other, &rules);
+    let names: Vec<_> = found.changed.iter().map(|one| one.path.clone()).collect();
+    assert_eq!(names, [path("a"), path("c")]);
+    assert_eq!(
+        (found.missing.as_slice(), found.added.as_slice()),
+        (&[path("b"), path("d")][..], &[path("e"), path("f")][..])
+    );
+    let digest = |text: &str| format!("sha256:{}", alcaide_seal::sha256(text.as_bytes()));
+    assert_eq!(found.changed[0].told(), (digest("1"), digest("x")));
+    let listing = Rules { unsigned: Unsigned::List, ..Rules::default() };
+    assert!(differences(Scheme::STANDARD, &other, &listing).added.is_empty());
+    let shards = Scheme { method: Method::Shards { bytes: 1 }, hash: HashAlgorithm::Sha256 };
+    let longer = differences(shards, &four.with("a", b"1z"), &rules);
+    assert_eq!(
+        longer.changed[0].told(),
+        ("no bytes after byte 1".to_owned(), format!("{} of bytes 1 to 2", digest("z")))
+    );
+}
