@@ -10,6 +10,7 @@
 
 mod assemble;
 mod cross;
+mod evasions;
 mod peer;
 mod properties;
 mod signing;
