@@ -86,7 +86,7 @@ const DECORATORS_MAX: usize = 64;
 /// Parses a file; the place of what is no token, if there is one.
 pub(super) fn parse(source: &str) -> (Vec<Statement>, Option<usize>) {
     let (words, fault) = words(source);
-    let mut parser = Parser { words: &words, next: 0, nest: 0, blocks: 0, inner: 0 };
+    let mut parser = Parser { words: &words, next: 0, nest: 0, blocks: 0, inner: 0, wasted: 0 };
     (parser.statements(), fault)
 }
 
@@ -97,6 +97,8 @@ struct Parser<'a> {
     blocks: usize,
     /// How deep within formatted texts.
     inner: u8,
+    /// Tokens that were read again after they were not understood.
+    wasted: usize,
 }
 
 /// A line was not understood.
@@ -183,7 +185,13 @@ impl Parser<'_> {
                     self.nest = 0;
                     match self.postfix() {
                         Ok(value) => values.push(value),
-                        Err(Unclear) => self.next = before + 1,
+                        Err(Unclear) => {
+                            self.wasted += self.next.saturating_sub(before);
+                            // What stands within is looked at again, as long as that stays in proportion.
+                            if self.wasted < 2 * self.words.len() + 10_000 {
+                                self.next = before + 1;
+                            }
+                        }
                     }
                     self.next = self.next.max(before + 1);
                 }

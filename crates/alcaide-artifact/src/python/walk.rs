@@ -59,7 +59,7 @@ pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
 }
 
 const BYTES_MAX: usize = 4 << 20;
-const STEPS_MAX: u64 = 2_000_000;
+const STEPS_MAX: u64 = 1_000_000;
 const DEEP_MAX: u32 = 160;
 const TEXT_MAX: usize = 1 << 20;
 const SAID_MAX: usize = 200;
@@ -303,6 +303,7 @@ impl<'a> Walker<'a> {
         }
         self.kept += weight;
         let outer = std::mem::replace(&mut self.when, when);
+        self.steps += self.names.len() as u64 / 4;
         let names = self.names.clone();
         self.block(body);
         self.names = names;
@@ -316,6 +317,12 @@ impl<'a> Walker<'a> {
         }
         self.deep += 1;
         let sign = self.compute(expr);
+        // What is copied is paid for.
+        self.steps += match &sign {
+            Sign::Text(text) | Sign::Path(text) => text.len() as u64 / 256,
+            Sign::List(all) => all.len() as u64 / 4,
+            _ => 0,
+        };
         self.deep -= 1;
         self.weighed(expr.at, sign)
     }

@@ -20,6 +20,10 @@ const FLOW_MAX: usize = 500;
 /// Scalars under an anchor that are followed, in bytes; each alias is judged like its scalar.
 const ANCHORED_MAX: usize = 256;
 
+/// Handles of tags that are told apart, and letters of a key that are kept.
+const PREFIXES_MAX: usize = 64;
+const KEY_MAX: usize = 200;
+
 /// Judges a text.
 pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
     let mut walk = Yaml {
@@ -27,6 +31,7 @@ pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
         fuel,
         source,
         at: 0,
+        line_at: 0,
         anchors: BTreeMap::new(),
         open: Vec::new(),
         nodes: 0,
@@ -49,6 +54,8 @@ struct Yaml<'a> {
     fuel: &'a Fuel,
     source: &'a str,
     at: usize,
+    /// Where the line of the scalar at hand begins.
+    line_at: usize,
     /// How many nodes each anchor stands for.
     anchors: BTreeMap<String, u64>,
     /// Anchors whose node is not over: name, indentation, flow depth, nodes before.
@@ -88,6 +95,7 @@ impl<'a> Yaml<'a> {
             match one {
                 '\n' => {
                     self.at += 1;
+                    self.line_at = self.at;
                     fresh = true;
                 }
                 one if one.is_whitespace() => self.at += one.len_utf8(),
@@ -232,7 +240,15 @@ impl<'a> Yaml<'a> {
         if words.next() == Some("%TAG")
             && let (Some(handle), Some(prefix)) = (words.next(), words.next())
         {
-            self.prefixes.push((handle.to_owned(), prefix.to_owned()));
+            if self.prefixes.len() < PREFIXES_MAX {
+                self.prefixes.push((handle.to_owned(), prefix.to_owned()));
+            } else {
+                self.scanner.doubt(
+                    &rules::CALLABLE_UNKNOWN,
+                    Some(self.at as u64),
+                    "very many handles of tags",
+                );
+            }
         }
         self.at += line.len();
     }
@@ -346,7 +362,11 @@ impl<'a> Yaml<'a> {
             }
         }
         self.at = (at + 1 + end + 1).min(self.source.len());
+        let last = self.source.get(at..self.at).and_then(|taken| taken.rfind('\n'));
         self.scalar(at, text);
+        if let Some(last) = last {
+            self.line_at = at + last + 1;
+        }
     }
 
     fn plain(&mut self) {
@@ -412,9 +432,9 @@ impl<'a> Yaml<'a> {
         let rest = self.rest().trim_start_matches([' ', '\t']);
         let next = rest.strip_prefix(':').map(|rest| rest.chars().next());
         if next.is_some_and(|next| next.is_none_or(|one| one.is_whitespace() || self.flow > 0)) {
-            let line = self.source.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |end| end + 1);
+            let text: String = text.chars().take(KEY_MAX).collect();
             if self.flow == 0 {
-                let indent = at - line;
+                let indent = at.saturating_sub(self.line_at);
                 while self.parents.last().is_some_and(|(held, _)| *held >= indent) {
                     self.parents.pop();
                 }
@@ -458,10 +478,11 @@ impl<'a> Yaml<'a> {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
                 }
             }
-            "dependencies" | "pip" | "requirements"
-                if is_url(text) || text.contains("git+") || text.starts_with("--") =>
-            {
-                self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
+            "dependencies" | "pip" | "requirements" | "install_requires" => {
+                super::packages::requirement(self.scanner, at.unwrap_or_default(), text);
+            }
+            "channels" | "channel_alias" | "index_url" | "extra_index_url" | "find_links" => {
+                super::packages::index(self.scanner, at.unwrap_or_default(), &pointer, text);
             }
             "chat_template" | "prompt_template" | "template"
                 if text.contains("{%") || text.contains("{{") =>

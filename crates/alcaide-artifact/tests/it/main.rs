@@ -14,6 +14,7 @@ mod assemble;
 mod bodies;
 mod bounds;
 mod cross;
+mod evasions;
 mod fuzz;
 mod mutate;
 mod peer;

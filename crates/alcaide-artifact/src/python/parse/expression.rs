@@ -263,7 +263,8 @@ impl Parser<'_> {
             return Err(Unclear);
         }
         let (words, _) = words(source);
-        let mut parser = Parser { words: &words, next: 0, nest: self.nest, blocks: 0, inner: self.inner + 1 };
+        let mut parser =
+            Parser { words: &words, next: 0, nest: self.nest, blocks: 0, inner: self.inner + 1, wasted: 0 };
         let mut all = Vec::new();
         if let Ok(mut value) = parser.expression() {
             value.at = start;

@@ -1,6 +1,6 @@
 //! What a call does, when it is reached, and what it gives.
 
-use super::super::effects::{Effect, effect};
+use super::super::effects::{Effect, effect, tail};
 use super::super::parse::What;
 use super::sign::{CALLERS, INERT, Sign, each, is_sharp, member, method_of_text, rot13, unbase64, unhex};
 use super::{Trust, Walker, When, judge};
@@ -45,17 +45,17 @@ impl Walker<'_> {
             self.call_own(&name);
             return Sign::Unknown;
         }
-        // Functions that fetch an attribute or call a method by its name.
-        if let Some(name) = path.strip_prefix("attrgetter:") {
-            let of = plain.first().unwrap_or(&Sign::Unknown);
-            return name.split('.').fold(of.clone(), |of, part| member(&of, part));
+        // `attrgetter("name")(module)` is an attribute, `methodcaller("name")(module)` a call of it.
+        if let (Some(name), [of, ..]) = (path.strip_prefix("getter:"), plain) {
+            return name.split('.').fold(of.clone(), |of, name| member(&of, name));
         }
-        if let Some(name) = path.strip_prefix("methodcaller:") {
-            let target = member(plain.first().unwrap_or(&Sign::Unknown), name);
-            return match &target {
-                Sign::Path(path) if !path.starts_with("methodcaller:") => self.called(at, &target, &[], &[]),
-                _ => Sign::Unknown,
-            };
+        if let (Some(name), [of, ..]) = (path.strip_prefix("caller:"), plain) {
+            let method = member(of, name);
+            // One that calls one that calls: whatever it ends in, this is not followed.
+            if matches!(&method, Sign::Path(path) if path.starts_with("caller:")) {
+                return Sign::Unknown;
+            }
+            return self.called(at, &method, plain.get(1..).unwrap_or_default(), named);
         }
         // An entry of several that were put together: whichever it is.
         if let Some((several, "get" | "pop" | "setdefault" | "__getitem__" | "copy" | "values")) =
@@ -67,7 +67,7 @@ impl Walker<'_> {
         if let Some((text, method)) = path.strip_prefix("text:").and_then(|rest| rest.rsplit_once('.')) {
             return method_of_text(text, method, plain);
         }
-        match (path.as_str(), plain) {
+        match (tail(path).unwrap_or(path), plain) {
             ("builtins.getattr", [of, Sign::Text(name), ..]) => return member(of, name),
             ("builtins.getattr", [Sign::Path(of), _, ..]) if is_sharp(of) => {
                 self.hidden(at, format!("an attribute of `{}` by a name that is computed", shown(of)));
@@ -86,6 +86,20 @@ impl Walker<'_> {
                 self.hidden(at, "a module whose name is decoded".to_owned());
                 return Sign::Unknown;
             }
+            // Finders of what a dotted path names.
+            (
+                "pydoc.locate"
+                | "pkgutil.resolve_name"
+                | "hydra.utils.get_method"
+                | "hydra.utils.get_class"
+                | "hydra.utils.get_object"
+                | "hydra._internal.utils._locate"
+                | "django.utils.module_loading.import_string"
+                | "werkzeug.utils.import_string",
+                [Sign::Text(path), ..],
+            ) => return Sign::Path(path.replace(':', ".")),
+            ("operator.attrgetter", [Sign::Text(name)]) => return Sign::Path(format!("getter:{name}")),
+            ("operator.methodcaller", [Sign::Text(name), ..]) => return Sign::Path(format!("caller:{name}")),
             ("builtins.globals" | "builtins.locals", []) => return Sign::Path("self.__names__".to_owned()),
             ("builtins.vars", [Sign::Path(of)]) => return Sign::Path(format!("{of}.__dict__")),
             ("builtins.chr", [Sign::Number(code)]) => {
@@ -150,10 +164,6 @@ impl Walker<'_> {
             }
             ("builtins.reversed", [Sign::Text(text)]) => return Sign::Text(text.chars().rev().collect()),
             ("functools.partial", [of, ..]) => return of.clone(),
-            ("operator.attrgetter", [Sign::Text(name)]) => return Sign::Path(format!("attrgetter:{name}")),
-            ("operator.methodcaller", [Sign::Text(name), ..]) => {
-                return Sign::Path(format!("methodcaller:{name}"));
-            }
             ("operator.getitem", [of, ..]) => return each(of),
             ("builtins.compile", [code, ..]) => return code.clone(),
             ("builtins.open", _) => {
@@ -246,6 +256,13 @@ impl Walker<'_> {
 
     pub(super) fn does(&mut self, at: usize, path: &str, found: Effect, plain: &[Sign]) {
         let words = format!("`{}` {}", shown(path), found.as_str());
+        // A shell that is given what no honest program gives it is one whenever it is reached.
+        if found == Effect::Runs
+            && let Some(line) = plain.first().and_then(command)
+            && let Some((rule, what)) = crate::repository::commands(&line).into_iter().next()
+        {
+            self.say(at, rule, what);
+        }
         let evaluates = matches!(path, "builtins.eval" | "builtins.exec");
         if evaluates {
             match plain.first() {
@@ -283,5 +300,23 @@ impl Walker<'_> {
             (When::Use, Effect::Network) => self.say(at, &rules::PYTHON_UNCLEAR, words),
             _ => {}
         }
+    }
+}
+
+/// The line that a shell is given, as a text or in parts.
+fn command(sign: &Sign) -> Option<String> {
+    match sign {
+        Sign::Text(text) => Some(text.clone()),
+        Sign::List(all) => {
+            let parts: Vec<&str> = all
+                .iter()
+                .map(|one| match one {
+                    Sign::Text(text) => text.as_str(),
+                    _ => "",
+                })
+                .collect();
+            Some(parts.join(" "))
+        }
+        _ => None,
     }
 }
