@@ -132,7 +132,7 @@ fn a_model_may_be_one_file() {
     desk.put("one/other.gguf", b"GGUF");
     ok(&verify);
     desk.put("one/m.gguf", b"GGUX");
-    said(&verify, &[]).refused(1, "ALC-CLI-0054", &["error: `m.gguf` is not what was signed\n"]);
+    said(&verify, &[]).refused(1, "ALC-CLI-0064", &["error: `m.gguf` is not what was signed\n"]);
     let link = desk.at("one/link.gguf");
     symlink("m.gguf", &link).unwrap();
     // The caller's own link leads where it leads; the name is another one then.
@@ -148,7 +148,7 @@ fn a_model_may_be_one_file() {
         ],
         &[],
     )
-    .refused(1, "ALC-CLI-0054", &["`m.gguf` is signed and missing\n"]);
+    .refused(1, "ALC-CLI-0064", &["`m.gguf` is signed and missing\n"]);
     said(&["model", "sign", "--key", &desk.at("a.pem"), "--signature", &model, &model], &[]).refused(
         2,
         "ALC-CLI-0001",
@@ -165,7 +165,7 @@ fn every_file_that_differs_is_told_with_what_was_expected_and_a_cure() {
     let digest = |text: &str| alcaide_seal::sha256(text.as_bytes()).to_string();
     told.refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &[
             "error: the files are not those that were signed\n",
             "  why: 1 changed, 0 missing, 0 added\n",
@@ -185,7 +185,7 @@ fn every_file_that_differs_is_told_with_what_was_expected_and_a_cure() {
     assert_eq!(told["verified"], false);
     assert_eq!(told["changed"][0]["path"], "sub/w.safetensors");
     assert_eq!(told["changed"][0]["found"], format!("sha256:{}", digest("weighty")));
-    assert_eq!(told["problems"][1]["code"], "ALC-CLI-0054");
+    assert_eq!(told["problems"][1]["code"], "ALC-CLI-0064");
     assert_eq!(told["files"], Value::Null);
 
     // Renamed: one is missing, another was added.
@@ -193,7 +193,7 @@ fn every_file_that_differs_is_told_with_what_was_expected_and_a_cure() {
     fs::rename(&weights, desk.at("model/sub/v.safetensors")).unwrap();
     desk.verify("a", &[]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &[
             "  why: 0 changed, 1 missing, 1 added\n",
             "error: `sub/w.safetensors` is signed and missing\n",
@@ -201,14 +201,14 @@ fn every_file_that_differs_is_told_with_what_was_expected_and_a_cure() {
         ],
     );
     fs::remove_file(desk.at("model/sub/v.safetensors")).unwrap();
-    desk.verify("a", &[]).refused(1, "ALC-CLI-0054", &["  why: 0 changed, 1 missing, 0 added\n"]);
+    desk.verify("a", &[]).refused(1, "ALC-CLI-0064", &["  why: 0 changed, 1 missing, 0 added\n"]);
     desk.put("model/sub/w.safetensors", b"weights");
     assert_eq!(desk.verify("a", &[]).code, 0);
     for index in 0..30 {
         desk.put(&format!("model/new/{index:02}.py"), b"");
     }
     let told = desk.verify("a", &[]);
-    told.refused(1, "ALC-CLI-0054", &["30 added; the first 20 are told\n", "`new/19.py` was added"]);
+    told.refused(1, "ALC-CLI-0064", &["30 added; the first 20 are told\n", "`new/19.py` was added"]);
     assert!(!told.err.contains("new/20.py"), "{}", told.err);
     assert_eq!(json(&desk.verify("a", &["--json"]))["added"].as_array().unwrap().len(), 30);
     let told = desk.verify("a", &["--allow-unsigned"]);
@@ -220,7 +220,7 @@ fn every_file_that_differs_is_told_with_what_was_expected_and_a_cure() {
     );
     assert_eq!(desk.verify("a", &["--ignore", "new/"]).code, 0);
     assert_eq!(desk.verify("a", &["--ignore", &desk.at("model/new")]).code, 0);
-    desk.verify("a", &["--ignore", "ne"]).refused(1, "ALC-CLI-0054", &["30 added"]);
+    desk.verify("a", &["--ignore", "ne"]).refused(1, "ALC-CLI-0064", &["30 added"]);
     for elsewhere in ["../model", "/etc", "."] {
         desk.verify("a", &["--ignore", elsewhere]).refused(2, "ALC-CLI-0001", &["none within the model\n"]);
     }
@@ -234,20 +234,20 @@ fn what_is_left_out_is_what_the_verifier_allows() {
     assert_eq!(desk.sign("a", &["--ignore", "logs"]).code, 0);
     desk.verify("a", &[]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: the signer leaves out `logs`, which is not allowed here\n"],
     );
     assert_eq!(desk.verify("a", &["--ignore", "logs"]).code, 0);
     desk.put("model/logs/adapter.bin", b"1");
     desk.verify("a", &["--ignore", "logs"]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &["is left out and looks like weights\n"],
     );
     assert_eq!(desk.verify("a", &["--ignore", "logs", "--allow-ignored-weights"]).code, 0);
     desk.sign("a", &["--ignore", "logs"]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &["is left out and looks like weights\n"],
     );
 }
@@ -259,7 +259,7 @@ fn somebody_elses_signature_is_none() {
     desk.key("b");
     desk.verify("b", &[]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &[
             "error: the signature is not believed\n",
             &format!("  why: the bundle names key `{hint}`, which is not trusted here\n"),
@@ -271,13 +271,13 @@ fn somebody_elses_signature_is_none() {
     let revoked = desk.put("revoked.txt", format!("# lost\nkey {hint}\n").as_bytes());
     desk.verify("a", &["--revoked", &revoked]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &[&format!("  why: key `{hint}` was revoked\n")],
     );
     let unclear = desk.put("unclear.txt", b"key 12\n");
     desk.verify("a", &["--revoked", &unclear]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["  why: line 1 is not understood\n"],
     );
     // A bundle that was changed, and none at all.
@@ -287,13 +287,13 @@ fn somebody_elses_signature_is_none() {
     let forged = desk.put("forged.sig", parsed.to_string().as_bytes());
     desk.verify("a", &["--signature", &forged, "--ignore", "model.sig"]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: the signature fits no trusted key"],
     );
     let broken = desk.put("broken.sig", &bundle.as_bytes()[..50]);
     desk.verify("a", &["--signature", &broken]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: the bundle cannot be read"],
     );
     desk.verify("a", &["--signature", &desk.at("none.sig")]).refused(3, "ALC-CLI-0008", &[]);
@@ -325,27 +325,27 @@ fn certificates_vouch_for_a_key_as_long_as_they_are_valid() {
     assert_eq!(json(&verify(&["--json"]))["signers"][0]["certificate"]["serial"], "beef");
     verify(&["--at", "2075-01-02T00:00:00Z"]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["expired before the time that is asked about\n"],
     );
     let revoked = desk.put("revoked.txt", b"serial BE:EF\n");
-    verify(&["--revoked", &revoked]).refused(1, "ALC-CLI-0053", &["was revoked\n"]);
-    said(&["model", "verify", "--roots", &own("leaf.pem"), &model], &[]).refused(2, "ALC-CLI-0051", &[]);
+    verify(&["--revoked", &revoked]).refused(1, "ALC-CLI-0063", &["was revoked\n"]);
+    said(&["model", "verify", "--roots", &own("leaf.pem"), &model], &[]).refused(2, "ALC-CLI-0061", &[]);
 
     // What nobody would take is not signed.
     sign(&[&own("expired.crt"), &own("between.crt")]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["  why: it is valid from 2025-01-01T00:00:00Z to 2026-01-01T00:00:00Z, and not now\n"],
     );
     sign(&[&own("between.crt"), &own("leaf.crt")]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["  why: the first certificate is not about the key that signs\n"],
     );
     // Between is missing: signed, and not believed.
     assert_eq!(sign(&[&own("leaf.crt")]).code, 0);
-    verify(&[]).refused(1, "ALC-CLI-0053", &["no path leads from `house release` to a trusted root"]);
+    verify(&[]).refused(1, "ALC-CLI-0063", &["no path leads from `house release` to a trusted root"]);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_model_without_files_is_not_signed_and_not_verified() {
     desk.put("empty/.git/HEAD", b"x");
     said(&["model", "sign", "--key", &desk.at("a.pem"), &empty], &[]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &["  why: the model is empty: a signature over no file says nothing\n"],
     );
     assert!(!Path::new(&desk.at("empty/model.sig")).exists());
@@ -365,12 +365,12 @@ fn a_model_without_files_is_not_signed_and_not_verified() {
     // Where it was signed, the signature lay in the model.
     said(&verify, &[]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: the signer leaves out `model.sig`, which is not allowed here\n"],
     );
     said(&verify, &["--ignore", "model.sig"]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &["  why: 0 changed, 3 missing, 0 added\n"],
     );
     said(&["model", "sign", "--key", &desk.at("a.pem"), &desk.at("nowhere")], &[]).refused(
@@ -410,17 +410,17 @@ fn two_of_three_signers_are_enough_where_two_are_asked_for() {
     assert!(told.out.contains("b.sig: key `") && told.out.contains("` was revoked\n"), "{}", told.out);
     verify(&[a, b, c], &["--threshold", "3", "--revoked", &revoked]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: 2 different signers agree, 3 are asked for\n", "error: a signature does not count\n"],
     );
     // Without a number, every signature that is given has to hold.
-    verify(&[a, b, c], &["--revoked", &revoked]).refused(1, "ALC-CLI-0053", &["was revoked\n"]);
+    verify(&[a, b, c], &["--revoked", &revoked]).refused(1, "ALC-CLI-0063", &["was revoked\n"]);
     // One signer counts once, however many signatures there are.
     let copy = desk.at("copy.sig");
     fs::copy(a, &copy).unwrap();
     verify(&[a, &copy], &["--threshold", "2", "--ignore", "b.sig", "--ignore", "c.sig"]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: 1 different signers agree, 2 are asked for\n"],
     );
     // Signers who mean other files do not agree.
@@ -429,7 +429,7 @@ fn two_of_three_signers_are_enough_where_two_are_asked_for() {
     desk.put("model/z.txt", b"");
     verify(&[a, b, c], &["--threshold", "2"]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &["  why: bundle 2 is about other files than the first one\n", &format!("   at: {c}\n")],
     );
 }
@@ -442,24 +442,24 @@ fn links_count_within_the_model_where_both_sides_follow_them_and_never_out_of_it
     symlink("config.json", &link).unwrap();
     desk.sign("a", &[]).refused(
         1,
-        "ALC-CLI-0054",
+        "ALC-CLI-0064",
         &["  why: `link` is a symbolic link, and links are not followed here\n"],
     );
-    desk.verify("a", &[]).refused(1, "ALC-CLI-0054", &["`link` is a symbolic link"]);
+    desk.verify("a", &[]).refused(1, "ALC-CLI-0064", &["`link` is a symbolic link"]);
     assert_eq!(desk.sign("a", &["--follow-links"]).code, 0);
     assert_eq!(json(&desk.verify("a", &["--follow-links", "--json"]))["files"], 4);
-    desk.verify("a", &[]).refused(1, "ALC-CLI-0054", &["`link` is a symbolic link"]);
+    desk.verify("a", &[]).refused(1, "ALC-CLI-0064", &["`link` is a symbolic link"]);
     for target in ["../outside", "/etc/passwd", "nothing", "link"] {
         fs::remove_file(&link).unwrap();
         symlink(target, &link).unwrap();
         let why = ["  why: `link` is a link that leads out of the model, to nothing or in a circle\n"];
-        desk.sign("a", &["--follow-links"]).refused(1, "ALC-CLI-0054", &why);
-        desk.verify("a", &["--follow-links"]).refused(1, "ALC-CLI-0054", &why);
+        desk.sign("a", &["--follow-links"]).refused(1, "ALC-CLI-0064", &why);
+        desk.verify("a", &["--follow-links"]).refused(1, "ALC-CLI-0064", &why);
     }
     fs::remove_file(&link).unwrap();
     // A folder that is a link out.
     symlink("..", &link).unwrap();
-    desk.sign("a", &["--follow-links"]).refused(1, "ALC-CLI-0054", &["leads out of the model"]);
+    desk.sign("a", &["--follow-links"]).refused(1, "ALC-CLI-0064", &["leads out of the model"]);
     fs::remove_file(&link).unwrap();
     // Nobody waits for a pipe.
     rustix::fs::mknodat(
@@ -470,7 +470,7 @@ fn links_count_within_the_model_where_both_sides_follow_them_and_never_out_of_it
         0,
     )
     .unwrap();
-    desk.verify("a", &[]).refused(1, "ALC-CLI-0054", &["  why: `pipe` is no regular file\n"]);
+    desk.verify("a", &[]).refused(1, "ALC-CLI-0064", &["  why: `pipe` is no regular file\n"]);
 }
 
 #[test]

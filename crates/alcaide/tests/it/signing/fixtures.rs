@@ -53,7 +53,7 @@ fn an_expired_leaf_counts_only_at_a_time_that_something_proves() {
     ];
     said(&args, &[]).refused(
         1,
-        "ALC-CLI-0053",
+        "ALC-CLI-0063",
         &[
             "expired before the time that is asked about\n",
             "  fix: ask for a new signature; an old one counts only where something you trust proves when it was made\n",
@@ -76,6 +76,6 @@ fn signatures_of_before_version_1_are_taken_where_they_are_asked_for() {
         bundle.to_str().unwrap(),
         model.to_str().unwrap(),
     ];
-    said(&args, &[]).refused(1, "ALC-CLI-0053", &[]);
+    said(&args, &[]).refused(1, "ALC-CLI-0063", &[]);
     assert_eq!(said(&args, &["--historical"]).code, 0);
 }

@@ -56,17 +56,17 @@ fn what_is_no_key_signs_nothing_and_says_why() {
         ("pkcs11:token=t;object=k;pin-value=1".to_owned(), "  why: it carries the PIN"),
         ("pkcs11:token=t;id=%01".to_owned(), "  why: attribute `id` is not read"),
     ] {
-        sign(&key, &[]).refused(2, "ALC-CLI-0051", &[why]);
+        sign(&key, &[]).refused(2, "ALC-CLI-0061", &[why]);
     }
     sign(&locked, &[]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["  fix: give its passphrase by `--passphrase-file FILE`"],
     );
     sign(&desk.at("none"), &[]).refused(3, "ALC-CLI-0008", &[]);
     sign(&fixture("p256.pkcs8.pem"), &["--pin-file", "x"]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["`--pin-file` is given"],
     );
     assert!(!Path::new(&desk.at("model/model.sig")).exists());
@@ -75,7 +75,7 @@ fn what_is_no_key_signs_nothing_and_says_why() {
     let wrong = desk.put("wrong", b"nonsense\n");
     sign(&locked, &["--passphrase-file", &wrong]).refused(
         2,
-        "ALC-CLI-0051",
+        "ALC-CLI-0061",
         &["the password does not open the key\n"],
     );
     let right = desk.put("right", b"correct\n");
@@ -147,17 +147,17 @@ fn a_key_that_a_token_keeps_signs() {
     let wrong = [env[0], ("ALCAIDE_TOKEN_PIN", "9999")];
     sign(uri, &["--pkcs11-module", library], &wrong).refused(
         3,
-        "ALC-CLI-0052",
+        "ALC-CLI-0062",
         &["does not open with this PIN\n"],
     );
     sign("pkcs11:token=release;object=other", &["--pkcs11-module", library], &with_pin).refused(
         3,
-        "ALC-CLI-0052",
+        "ALC-CLI-0062",
         &["0 private keys of an elliptic curve on the token are called `other`\n"],
     );
     sign(uri, &["--pkcs11-module", "libsofthsm2.so"], &with_pin).refused(
         3,
-        "ALC-CLI-0052",
+        "ALC-CLI-0062",
         &["is no absolute path"],
     );
 }

@@ -52,7 +52,7 @@ fn signatures_pass_both_ways() {
             let args = ["model", "verify", trust[0], trust[1], "--signature", &theirs, &model];
             ok(&args);
             fs::write(&changed, b"23").unwrap();
-            said(&args, &[]).refused(1, "ALC-CLI-0054", &["error: `a-b` is not what was signed\n"]);
+            said(&args, &[]).refused(1, "ALC-CLI-0064", &["error: `a-b` is not what was signed\n"]);
             fs::write(&changed, b"22").unwrap();
         }
         let ours = |method: &str| at(&format!("own/{number}.{method}"));
