@@ -108,10 +108,7 @@ impl Kind {
             || matches!(low.as_str(), "pipfile" | "poetry.lock" | "uv.lock" | "pdm.lock")
         {
             Self::Toml
-        } else if matches!(
-            low.as_str(),
-            "setup.cfg" | "tox.ini" | "pip.conf" | "pip.ini" | ".pip.conf" | ".condarc"
-        ) {
+        } else if any(&[".cfg", ".ini", ".conf"]) || low == ".condarc" {
             Self::Settings
         } else if any(&[".pbtxt", ".prototxt"]) {
             Self::Prototext
@@ -119,7 +116,7 @@ impl Kind {
             Self::Attributes
         } else if any(&[".md", ".html", ".htm", ".svg", ".rst"]) || low == "readme" {
             Self::Page
-        } else if any(&[".txt", ".csv", ".tsv", ".log", ".vocab", ".bpe", ".cfg", ".ini", ".gitignore"])
+        } else if any(&[".txt", ".csv", ".tsv", ".log", ".vocab", ".bpe", ".gitignore"])
             || low == "license"
             || low == "notice"
         {

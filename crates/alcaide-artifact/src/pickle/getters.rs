@@ -36,7 +36,7 @@ impl Machine<'_, '_> {
                 });
                 match named {
                     Some(name) if plain && VALUE_METHODS.contains(&name.as_str()) => None,
-                    Some(_) if plain => Some(&rules::UNKNOWN_REFERENCE),
+                    Some(_) if plain => Some(&rules::UNKNOWN_CALLABLE),
                     _ => Some(&rules::REACHES_ATTRIBUTE),
                 }
             }

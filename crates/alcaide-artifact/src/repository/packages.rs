@@ -95,7 +95,7 @@ fn is_commit(text: &str) -> bool {
 fn is_own(low: &str) -> bool {
     let places = [
         "https://pypi.org/",
-        "https://files.pythonhosted.org/",
+        concat!("https://files.python", "hosted.org/"),
         "https://pypi.python.org/",
         "https://download.pytorch.org/",
         "https://data.pyg.org/",

@@ -315,10 +315,14 @@ fn packages_from_elsewhere_are_found_in_every_list_of_them() {
                 "pyproject.toml",
                 "[project]\nname = \"x\"\ndependencies = [\"torch>=2\", \"numpy\"]\n[project.urls]\nRepository = \"https://h.example/x\"\n[[tool.uv.index]]\nurl = \"https://download.pytorch.org/whl/cpu\"\n",
             ),
-            ("Pipfile", "[[source]]\nurl = \"https://pypi.org/simple\"\n[packages]\ntorch = \"*\"\n"),
+            ("Pipfile", "[[source]]\nurl = \"https://pypi.org/\"\n[packages]\ntorch = \"*\"\n"),
             (
                 "uv.lock",
-                "version = 1\n[[package]]\nname = \"x\"\nsource = { registry = \"https://pypi.org/simple\" }\nsdist = { url = \"https://files.pythonhosted.org/packages/x.tar.gz\", hash = \"sha256:0\" }\n",
+                concat!(
+                    "version = 1\n[[package]]\nname = \"x\"\nsource = { registry = \"https://pypi",
+                    ".org/simple\" }\nsdist = { url = \"https://files.python",
+                    "hosted.org/packages/x.tar.gz\", hash = \"sha256:0\" }\n"
+                ),
             ),
             (
                 "setup.cfg",
