@@ -420,8 +420,10 @@ impl Parser<'_> {
             }
         } else {
             let mut out = Vec::new();
-            while !matches!(self.token(), Some(Token::Line) | None) {
+            // Another indentation begins only behind a line: whatever stands here has not got one of its own.
+            while !matches!(self.token(), Some(Token::Line | Token::Indent | Token::Dedent) | None) {
                 let at = self.at();
+                self.nest = 0;
                 match self.statement() {
                     Ok(what) => out.push(Statement { at, what }),
                     Err(Unclear) => {
