@@ -355,12 +355,11 @@ impl Walk<'_> {
             // A part of a pipeline: a library and a class of it, or a file beside and a class in that.
             _ if self.pipeline
                 && matches!(self.path.as_slice(), [Step::Name(_), Step::Place(0)])
-                && !key.starts_with('_') =>
+                && !key.starts_with('_')
+                && !PARTS.contains(&value) =>
             {
-                if !PARTS.contains(&value) {
-                    let evidence = format!("{} is a module of its own", quoted(value));
-                    self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), evidence);
-                }
+                let evidence = format!("{} is a module of its own", quoted(value));
+                self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), evidence);
             }
             // A class of a pipeline that comes with a file of its own.
             "_class_name" if matches!(self.path.last(), Some(Step::Place(0))) => {

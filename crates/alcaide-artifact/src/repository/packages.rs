@@ -50,7 +50,7 @@ pub(super) fn requirement(scanner: &mut Scanner, at: u64, line: &str) {
         || is_url(&low)
         || low.contains("file:");
     let foreign = (index || short || other) && !is_own(&low);
-    if foreign || direct && !(is_own(&low) && !repository) {
+    if foreign || direct && (repository || !is_own(&low)) {
         elsewhere(scanner, at, None, line);
     } else if escapes(line.trim_start_matches("-e ").trim_start_matches("-r ")).is_some()
         && !line.contains('=')

@@ -454,6 +454,7 @@ impl<'a> Yaml<'a> {
 
     fn value(&mut self, at: u64, key: &str, text: &str) {
         let pointer = shown(key);
+        let place = at;
         let at = Some(at);
         match key {
             "_target_" | "target" | "class_path" | "loader_module" | "__target__" | "_component_"
@@ -479,10 +480,10 @@ impl<'a> Yaml<'a> {
                 }
             }
             "dependencies" | "pip" | "requirements" | "install_requires" => {
-                super::packages::requirement(self.scanner, at.unwrap_or_default(), text);
+                super::packages::requirement(self.scanner, place, text);
             }
             "channels" | "channel_alias" | "index_url" | "extra_index_url" | "find_links" => {
-                super::packages::index(self.scanner, at.unwrap_or_default(), &pointer, text);
+                super::packages::index(self.scanner, place, &pointer, text);
             }
             "chat_template" | "prompt_template" | "template"
                 if text.contains("{%") || text.contains("{{") =>
