@@ -75,6 +75,12 @@ pub enum SigningError {
         /// Which one, from 0.
         at: usize,
     },
+    /// The verifier names the signers, and this is none of them.
+    #[error("key `{hint}` is trusted, and no named signer has it")]
+    SignerUnknown {
+        /// The key that signed.
+        hint: String,
+    },
     /// The signature fits no key that is trusted.
     #[error("the signature fits no trusted key: the bundle was changed, or somebody else signed it")]
     SignatureWrong,
@@ -259,6 +265,18 @@ pub enum SigningError {
         /// Which path.
         path: TreePath,
     },
+    /// A file that was longer than it said.
+    #[error("`{path}` became longer while it was read")]
+    Grew {
+        /// Which path.
+        path: TreePath,
+    },
+    /// The second walk found something else than the first one.
+    #[error("`{path}` came, went or changed while the model was read")]
+    TreeChanged {
+        /// Which path.
+        path: String,
+    },
     /// A file was admitted and never measured.
     #[error("`{path}` was announced and its digest never came")]
     Unmeasured {
@@ -314,6 +332,7 @@ impl SigningError {
             | Self::CertificateMalformed { .. }
             | Self::SignatureWrong
             | Self::TooFewSigners { .. }
+            | Self::SignerUnknown { .. }
             | Self::Disagreement { .. }
             | Self::StatementMalformed { .. }
             | Self::StatementType { .. }
@@ -338,8 +357,9 @@ impl SigningError {
             | Self::WeightsIgnored { .. }
             | Self::Added { .. }
             | Self::Missing { .. }
+            | Self::TreeChanged { .. }
             | Self::Changed { .. } => Concern::Files,
-            Self::Read { .. } | Self::Shrank { .. } => Concern::Reading,
+            Self::Read { .. } | Self::Shrank { .. } | Self::Grew { .. } => Concern::Reading,
             Self::LeafMismatch | Self::Sign(_) => Concern::Key,
             Self::Unmeasured { .. } | Self::NotAsked { .. } => Concern::Program,
         }
@@ -383,6 +403,7 @@ impl SigningError {
             Self::SignatureWrong | Self::Added { .. } | Self::Missing { .. } | Self::Changed { .. } => {
                 "do not use the model; fetch it and its bundle again from their source"
             }
+            Self::SignerUnknown { .. } => "add the key or the certificate to the signer whose it is",
             Self::TooFewSigners { .. } => {
                 "ask the other signers for theirs; two certificates of one name or one key count once"
             }
@@ -400,7 +421,7 @@ impl SigningError {
             Self::SpecialFile { .. } => "take it out of the model",
             Self::IgnoreNotAllowed { .. } => "allow the path by name if the model does not need it",
             Self::WeightsIgnored { .. } => "sign it with the rest, or take it out of the model",
-            Self::Read { .. } | Self::Shrank { .. } => {
+            Self::Read { .. } | Self::Shrank { .. } | Self::Grew { .. } | Self::TreeChanged { .. } => {
                 "see why the file cannot be read, and try again when nobody writes to it"
             }
             Self::Unmeasured { .. } | Self::NotAsked { .. } => {

@@ -34,7 +34,8 @@ impl Scheme {
     /// Reads and hashes a file; any number of them on any number of threads.
     ///
     /// # Errors
-    /// [`SigningError::Read`], and [`SigningError::Shrank`] if the input has fewer bytes than it says.
+    /// [`SigningError::Read`], and [`SigningError::Shrank`] or [`SigningError::Grew`] if the input has fewer bytes than it says, or
+    /// more: an input over a file has to give bytes past its length if there are any by now.
     pub fn measure(&self, path: &TreePath, input: &dyn Input) -> Result<Measured, SigningError> {
         let bytes = input.len();
         // No larger than the file: trees have many small ones.
@@ -76,6 +77,12 @@ impl Scheme {
                 FileDigests::Shards(shards)
             }
         };
+        let more = input
+            .read_at(bytes, &mut [0])
+            .map_err(|source| SigningError::Read { path: path.clone(), source })?;
+        if more > 0 {
+            return Err(SigningError::Grew { path: path.clone() });
+        }
         Ok(Measured { path: path.clone(), scheme: *self, bytes, digests, cached: false })
     }
 }
@@ -159,6 +166,31 @@ mod tests {
                 Scheme::STANDARD.measure(&path, &Short(bytes)),
                 Err(SigningError::Shrank { path: path.clone() })
             );
+        }
+    }
+
+    /// Has more than it says.
+    struct Long(u64);
+
+    impl Input for Long {
+        fn len(&self) -> u64 {
+            self.0
+        }
+
+        fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+            Ok(usize::try_from((self.0 + 1).saturating_sub(at)).unwrap().min(into.len()))
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_is_an_error_and_no_digest() {
+        let path = TreePath::new("w").unwrap();
+        for method in [Method::Files, Method::Shards { bytes: 1000 }] {
+            for bytes in [0, 1, 1000, 300_000] {
+                let scheme = Scheme { method, hash: HashAlgorithm::Sha256 };
+                let grew = Err(SigningError::Grew { path: path.clone() });
+                assert_eq!(scheme.measure(&path, &Long(bytes)), grew, "{method:?} {bytes}");
+            }
         }
     }
 

@@ -113,6 +113,24 @@ pub(crate) fn walk<A: Aim>(survey: &mut Survey<'_, A>, way: &Way<'_>) -> Result<
     Ok(walked)
 }
 
+/// Walks a model that `survey` has measured once more: nothing may have come, gone or changed since the first walk.
+///
+/// # Errors
+/// What the system says, or what changed.
+pub(crate) fn confirm<A: Aim>(survey: &Survey<'_, A>, way: &Way<'_>) -> Result<(), Failure> {
+    let read = |error| Failure::file("read", way.model, &error);
+    let model = Model::open(way.model, way.links).map_err(read)?;
+    let mut entries = Vec::new();
+    let mut tell = |entry: Entry<Place>| -> Result<(), WalkError> {
+        entries.push(entry);
+        Ok(())
+    };
+    model
+        .walk(way.now, &mut tell)
+        .map_err(|WalkError { path, error }| Failure::file("read", &way.model.join(path), &error))?;
+    survey.confirm(entries).map_err(|error| refused(&error, way.model, way.links))
+}
+
 /// Hashes all, in their order; the first that fails ends the others.
 fn measure(
     scheme: Scheme,

@@ -15,7 +15,7 @@ use crate::house::now;
 use crate::model::digests::absolute;
 use crate::model::progress::bytes_told;
 use crate::model::refused::refused;
-use crate::model::survey::{Way, walk};
+use crate::model::survey::{Way, confirm, walk};
 
 /// `alcaide model sign`.
 #[derive(Args, Debug)]
@@ -79,11 +79,13 @@ impl Sign {
             cache: None,
         };
         let walked = walk(&mut survey, &way)?;
+        confirm(&survey, &way)?;
         let failed = |error| refused(&error, &self.path, self.leave.links());
         let name = name_of(&self.path);
-        let manifest = survey.into_manifest(&name).map_err(failed)?;
+        let surveyed = survey.into_surveyed(&name).map_err(failed)?;
+        let manifest = surveyed.manifest();
         let sign_as = chain.as_deref().map_or(SignAs::Key, SignAs::Chain);
-        let bundle = sign(&manifest, &rules, signer, sign_as).map_err(failed)?;
+        let bundle = sign(&surveyed, signer, sign_as).map_err(failed)?;
         let bytes = bundle.to_json().map_err(failed)?;
         write(&signature, &bytes).map_err(|error| Failure::file("write", &signature, &error))?;
 

@@ -65,7 +65,7 @@ impl Trusted {
             let text = String::from_utf8(read(file)?).map_err(|_| wrong(file, "it is no text"))?;
             revoke(&text, &mut revocation).map_err(|line| unclear(file, line))?;
         }
-        Ok(Trust { keys, roots, revocation, at: self.at.unwrap_or(now).secs() })
+        Ok(Trust { keys, roots, revocation, at: self.at.unwrap_or(now).secs(), ..Trust::default() })
     }
 }
 

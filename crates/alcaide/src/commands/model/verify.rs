@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use alcaide_artifact::signing::{
-    Agreed, Authentic, Bundle, Changed, Differences, Formats, ModelSignature, Rules, Signer, SigningError,
-    TreePath, Trust, Unsigned, Verified, agree, authenticate,
+    Agreed, Authentic, Bundle, Changed, Differences, EmptyFiles, Formats, ModelSignature, Rules, Signer,
+    SigningError, TreePath, Trust, Unsigned, Verified, agree, authenticate,
 };
 use alcaide_inventory::Moment;
 use clap::Args;
@@ -19,7 +19,7 @@ use crate::house::now;
 use crate::model::digests::Digests;
 use crate::model::progress::bytes_told;
 use crate::model::refused::{differing, refused, said};
-use crate::model::survey::{Way, walk};
+use crate::model::survey::{Way, confirm, walk};
 
 /// `alcaide model verify`.
 #[derive(Args, Debug)]
@@ -41,6 +41,9 @@ pub(crate) struct Verify {
     /// Let files pass that nobody signed; they are told
     #[arg(long)]
     allow_unsigned: bool,
+    /// Refuse empty files where shards were signed, whose signatures list none
+    #[arg(long)]
+    refuse_empty: bool,
     /// Take signatures of before version 1.0 of the format, too
     #[arg(long)]
     historical: bool,
@@ -144,6 +147,7 @@ impl Verify {
         let trust = self.trusted.trust(started)?;
         let rules = Rules {
             unsigned: if self.allow_unsigned { Unsigned::List } else { Unsigned::Refuse },
+            empty: if self.refuse_empty { EmptyFiles::Refuse } else { EmptyFiles::List },
             formats: if self.historical { Formats::Historical } else { Formats::Current },
             ..self.leave.rules(&self.path, &signatures)?
         };
@@ -186,6 +190,7 @@ impl Verify {
         if !course.differences.is_empty() {
             return Err(differing(&course.differences, &self.path));
         }
+        confirm(&survey, &way)?;
         let model = survey.finish().map_err(|error| refused(&error, &self.path, self.leave.links()))?;
         if let Some(digests) = digests {
             digests.keep(&walked.digests)?;
