@@ -1,5 +1,6 @@
 //! Who signed: a bundle's signature against the keys and roots that the verifier trusts.
 
+use alcaide_seal::Sha256Digest;
 use alcaide_seal::dsse::pae;
 use alcaide_seal::ecdsa::{EcPublicKey, KeyHint};
 use alcaide_seal::x509::{Certificate, Revocation, Roots, VerifiedLeaf, verify_chain};
@@ -44,6 +45,12 @@ impl Signer {
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
         self.leaf.as_ref().map(VerifiedLeaf::leaf)
+    }
+
+    /// The root of that certificate, by its fingerprint.
+    #[must_use]
+    pub fn root(&self) -> Option<Sha256Digest> {
+        self.leaf.as_ref().map(VerifiedLeaf::root)
     }
 
     /// Whether both are one: one key, or two certificates of one name under one root.
