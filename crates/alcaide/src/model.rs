@@ -9,5 +9,7 @@
 
 pub(crate) mod crew;
 pub(crate) mod file;
+pub(crate) mod keeper;
+pub(crate) mod measure;
 pub(crate) mod reader;
 pub(crate) mod tree;
