@@ -4,7 +4,7 @@ use super::claim::{ScanClaim, Tally};
 use super::error::EvidenceError;
 use super::statement::Subject;
 use crate::report::Report;
-use crate::signing::{Entry, Kind, Manifest, Measured, Rules, Scheme, Survey, ToSign};
+use crate::signing::{Entry, Kind, Manifest, Measured, Rules, Scheme, Survey, ToSign, TreePath};
 
 /// What a reader said of one file.
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +20,16 @@ pub struct Seen<'a> {
 /// A model on its way to a [`Subject`] and what a scan says of it.
 pub struct Examination<'a> {
     survey: Survey<'a, ToSign>,
+    rules: &'a Rules,
     tally: Tally,
 }
 
 impl<'a> Examination<'a> {
-    /// Begins; `rules` say what does not count. What does not count is judged all the same.
+    /// Begins; `rules` say what does not count. What OMS leaves out is judged all the same; the place of a signature is not, since
+    /// what lies there is about the model and none of it.
     #[must_use]
     pub fn begin(rules: &'a Rules) -> Self {
-        Self { survey: Survey::to_sign(Scheme::STANDARD, rules), tally: Tally::default() }
+        Self { survey: Survey::to_sign(Scheme::STANDARD, rules), rules, tally: Tally::default() }
     }
 
     /// Takes one file: its path below the model as the file system gives it, and what a reader said of it. Links were followed,
@@ -36,7 +38,10 @@ impl<'a> Examination<'a> {
     /// # Errors
     /// [`EvidenceError::Files`] for names and kinds that cannot be listed.
     pub fn add(&mut self, path: &[u8], seen: &Seen<'_>) -> Result<(), EvidenceError> {
-        self.tally.add(seen.bytes, seen.report);
+        let place = std::str::from_utf8(path).ok().and_then(|path| TreePath::new(path).ok());
+        if !place.is_some_and(|place| self.rules.signatures.contains(&place)) {
+            self.tally.add(seen.bytes, seen.report);
+        }
         // Only what the rules name is looked into here, and of that the name alone: it is where a signature lies.
         let none: &[u8] = &[];
         let entry = Entry { path: path.to_vec(), kind: Kind::File(none), stamp: None };

@@ -173,3 +173,19 @@ fn a_signature_is_evidence_about_exactly_the_files_that_it_lists() {
     let envelope = attest(&statement, &signer).unwrap();
     assert_eq!(*verify(&envelope, &[signer.public_key().clone()], NOW).unwrap(), statement);
 }
+
+#[test]
+fn what_lies_in_the_place_of_the_signature_is_none_of_the_model() {
+    let mut rules = Rules::default();
+    rules.signatures.insert(signing::TreePath::new("model.sig").unwrap());
+    let mut examination = Examination::begin(&rules);
+    let input = CLEAN.to_vec();
+    let report = scan("config.json", &input, &Fuel::new(Limits::for_file(CLEAN.len() as u64)));
+    let seen = Seen { bytes: CLEAN.len() as u64, sha256: alcaide_seal::sha256(CLEAN), report: Some(&report) };
+    examination.add(b"config.json", &seen).unwrap();
+    let opaque = Seen { bytes: 3, sha256: alcaide_seal::sha256(b"abc"), report: None };
+    examination.add(b"model.sig", &opaque).unwrap();
+    let (_, subject, claim) = examination.finish("m").unwrap();
+    assert_eq!((claim.verdict(), claim.files()), (Verdict::Clean, 1));
+    assert_eq!(subject.version(), examined(&[("config.json", CLEAN)]).1.version());
+}

@@ -146,6 +146,8 @@ fn a_local_model_is_used_while_its_files_are_those_that_were_scanned_signed_and_
     ground.until("small", 200, "fine");
     // A file more; the signature in its place is none of them.
     std::fs::copy(&bundle, small.join("model.sig")).unwrap();
+    ground.house.ok(&["model", "register", "small"]);
+    ground.until("small", 200, "fine");
     std::fs::write(small.join("tool.py"), "x = 1\n").unwrap();
     ground.until("small", 403, "are not those of the released version");
     std::fs::remove_file(small.join("tool.py")).unwrap();
