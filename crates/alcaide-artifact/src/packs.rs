@@ -7,12 +7,40 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use std::sync::OnceLock;
+
+use alcaide_seal::Sha256Digest;
+use alcaide_seal::digest::Hasher;
+
 use crate::rules::{self, Rule};
 
 include!("packs/list.rs");
 
 /// Version of the packs and effects as a whole: what evidence names.
 pub const PACK_VERSION: &str = "2026.11.2";
+
+/// Digest of all that a verdict depends on beside the file: version of the packs and of this program, every pack, every rule with
+/// its rating. Evidence names it; evidence of another one was made by other rules.
+pub fn pack_digest() -> Sha256Digest {
+    static DIGEST: OnceLock<Sha256Digest> = OnceLock::new();
+    *DIGEST.get_or_init(|| {
+        let mut hasher = Hasher::new();
+        let mut part = |text: &str| {
+            hasher.update(&(text.len() as u64).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        [PACK_VERSION, env!("CARGO_PKG_VERSION"), PYTHON, STANDARD, EFFECTS].into_iter().for_each(&mut part);
+        for (name, texts) in LIBRARIES {
+            part(name);
+            texts.iter().copied().for_each(&mut part);
+        }
+        for rule in Rule::all() {
+            part(rule.id.as_str());
+            part(rule.rating.as_str());
+        }
+        hasher.finish()
+    })
+}
 
 /// What a name may be used for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -11,7 +11,8 @@
 //! written under another name, brought to disk and renamed. Nothing here ever overwrites a key.
 //!
 //! - [`KeyFile`]: a master key in one file.
-//! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels.
+//! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels;
+//!   [`evidence_key`]: the one that signs evidence about models.
 //! - [`TokenKey`]: a key that signs models and never leaves its token; [`TokenUri`] is how people name one.
 
 mod error;
@@ -22,7 +23,7 @@ mod uri;
 
 pub use error::{KeysError, Place};
 pub use file::KeyFile;
-pub use folder::{Keys, label_key};
+pub use folder::{Keys, evidence_key, label_key};
 pub use token::{TokenError, TokenKey};
 pub use uri::{TokenUri, TokenUriError};
 

@@ -296,3 +296,20 @@ fn the_key_of_labels_is_drawn_once_and_again_where_it_was_taken_away() {
     fs::remove_file(path.join("label.key")).unwrap();
     assert_ne!(label_key(&path, &master, &system()).unwrap().kid(), first.kid());
 }
+
+#[test]
+fn the_key_of_evidence_is_drawn_once_and_is_its_own() {
+    use alcaide_seal::ecdsa::EcSigner as _;
+    let (_dir, path) = made_keys();
+    let master = Keys::open(&path).unwrap().master;
+    let first = evidence_key(&path, &master, &system()).unwrap();
+    assert_eq!(names(&path), ["evidence.key", "master.key", "note.key", "token.key"]);
+    assert_eq!(mode_of(&path.join("evidence.key")), 0o600);
+    assert_eq!(evidence_key(&path, &master, &system()).unwrap().public_key(), first.public_key());
+    // Another role's key does not stand for it.
+    label_key(&path, &master, &system()).unwrap();
+    fs::copy(path.join("label.key"), path.join("evidence.key")).unwrap();
+    assert!(matches!(evidence_key(&path, &master, &system()), Err(KeysError::Sealed { .. })));
+    fs::remove_file(path.join("evidence.key")).unwrap();
+    assert_ne!(evidence_key(&path, &master, &system()).unwrap().public_key(), first.public_key());
+}

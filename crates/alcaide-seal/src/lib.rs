@@ -29,6 +29,7 @@ pub mod note;
 pub mod pem;
 pub mod random;
 pub mod secret;
+pub mod voucher;
 pub mod words;
 pub mod x509;
 
@@ -42,6 +43,7 @@ pub use jwk::{Jwk, Thumbprint};
 pub use jws::{KeySet, Signer};
 pub use random::{Entropy, EntropyError, SystemEntropy};
 pub use secret::{SecretBytes, SecretText, TokenHash};
+pub use voucher::{Voucher, VoucherError};
 
 /// Text from outside as an error may show it: at most 80 characters, control characters replaced.
 fn cut(text: &str) -> String {

@@ -15,6 +15,8 @@ pub(crate) mod beneath;
 pub(crate) mod crew;
 pub(crate) mod digests;
 pub(crate) mod file;
+pub(crate) mod keeper;
+pub(crate) mod measure;
 pub(crate) mod progress;
 pub(crate) mod reader;
 pub(crate) mod refused;

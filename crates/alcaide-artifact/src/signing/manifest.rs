@@ -136,6 +136,28 @@ impl Manifest {
         self.files.is_empty()
     }
 
+    /// The first file by code point.
+    pub(crate) fn first(&self) -> Option<TreePath> {
+        self.files.keys().next().cloned()
+    }
+
+    /// SHA-256 of the one file, where it is one and was hashed whole so.
+    pub(crate) fn only_digest(&self) -> Option<Sha256Digest> {
+        let mut files = self.files.values();
+        match (files.next(), files.next()) {
+            (Some(FileDigests::Whole(digest)), None) => digest.to_sha256(),
+            _ => None,
+        }
+    }
+
+    /// The root digest as OMS makes it, with the lines by code point: SHA-256 over their digests. It does not hold the names.
+    ///
+    /// Source: the OMS specification, section 6.5.1.
+    #[must_use]
+    pub fn root(&self) -> Sha256Digest {
+        root_of(&self.resources())
+    }
+
     /// Digest of what is signed, whatever the order of its lines and the name of the model: SHA-256 over `alcaide-manifest-1`, the
     /// method, the size of shards, and name and digest of each line by code point, each part after its length in eight bytes, most
     /// significant first. Two bundles are about the same files in the same scheme exactly when these are equal.

@@ -1,6 +1,7 @@
 //! How files become digests: whole, or cut into shards.
 
 use alcaide_container::Input;
+use alcaide_seal::Sha256Digest;
 use alcaide_seal::hash::{FileDigest, FileHasher, HashAlgorithm};
 
 use super::error::SigningError;
@@ -116,6 +117,13 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// A whole file that was read elsewhere, in [`Scheme::STANDARD`]: by a reader that hashed it in the pass that judged it.
+    #[must_use]
+    pub fn by_reader(path: TreePath, bytes: u64, sha256: Sha256Digest) -> Self {
+        let digests = FileDigests::Whole(FileDigest::from_sha256(sha256));
+        Self { path, scheme: Scheme::STANDARD, bytes, digests, cached: false }
+    }
+
     /// Which file.
     #[must_use]
     pub const fn path(&self) -> &TreePath {
@@ -126,6 +134,15 @@ impl Measured {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// SHA-256 of the whole file, where it was measured so.
+    #[must_use]
+    pub fn sha256(&self) -> Option<Sha256Digest> {
+        match &self.digests {
+            FileDigests::Whole(digest) => digest.to_sha256(),
+            FileDigests::Shards(_) => None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alcaide_seal::Sha256Digest;
 use alcaide_seal::dsse::pae;
 use alcaide_seal::ecdsa::{EcPublicKey, KeyHint};
 use alcaide_seal::x509::{Certificate, NamePart, Revocation, Roots, VerifiedLeaf, verify_chain};
@@ -71,6 +72,12 @@ impl Signer {
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
         self.leaf.as_ref().map(VerifiedLeaf::leaf)
+    }
+
+    /// The root of that certificate, by its fingerprint.
+    #[must_use]
+    pub fn root(&self) -> Option<Sha256Digest> {
+        self.leaf.as_ref().map(VerifiedLeaf::root)
     }
 
     /// What the verifier calls whoever signed; several names only where several were given one key or certificate.

@@ -23,6 +23,7 @@ mod packaging;
 mod range;
 mod real_model;
 mod record;
+mod registry;
 mod run;
 mod signing;
 mod survive;
