@@ -7,8 +7,8 @@ use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
 use crate::pages::{
-    activity, agents, approvals, approvers, batch, begin, call, enter, facts, log, overview, peers, plans,
-    reach, tasks, tools,
+    activity, agents, approvals, approvers, batch, begin, call, enter, evidence, facts, log, models,
+    overview, peers, plans, reach, tasks, tools,
 };
 use crate::{Console, assets, page};
 
@@ -72,6 +72,13 @@ routes! {
     post "/tools/{server}/{tool}/quarantine" Known Some(Operation::QuarantineTool), tools::quarantine, "take back that a tool was accepted";
     post "/sources/{server}/quarantine" Known Some(Operation::QuarantineSource), reach::hold, "hold back a server: nothing is sent to it any more";
     post "/sources/{server}/release" Known Some(Operation::ReleaseSource), reach::release, "let a server that was held back be used again";
+    get "/models" Known SEE, models::list, "models, and how they stand";
+    get "/models/{model}" Known SEE, models::show, "one model, its versions, and what speaks for them";
+    post "/models/{model}/release" Known Some(Operation::ReleaseModel), models::release, "let a version be served";
+    post "/models/{model}/quarantine" Known Some(Operation::QuarantineModel), models::quarantine, "hold a version back";
+    post "/models/{model}/revoke" Known Some(Operation::RevokeModel), models::revoke, "say that a version may never be served again";
+    get "/evidence" Known SEE, evidence::list, "evidence about models";
+    get "/evidence/{digest}" Known SEE, evidence::show, "one statement as it was signed";
     get "/approvals" Known ACTIVITY, approvals::list, "questions of the gate";
     get "/approvals/{approval}" Known ACTIVITY, approvals::show, "one question";
     post "/approvals/{approval}/approve" Known Some(Operation::Approve), approvals::approve, "answer with yes";

@@ -4,7 +4,7 @@ use super::claim::{ScanClaim, Tally};
 use super::error::EvidenceError;
 use super::statement::Subject;
 use crate::report::Report;
-use crate::signing::{Entry, Kind, Manifest, Measured, Rules, Scheme, Survey, ToSign, TreePath};
+use crate::signing::{Entry, Kind, Measured, Rules, Scheme, Survey, Surveyed, ToSign, TreePath};
 
 /// What a reader said of one file.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +55,9 @@ impl<'a> Examination<'a> {
     ///
     /// # Errors
     /// [`EvidenceError::Files`] if there is no file that counts.
-    pub fn finish(self, name: &str) -> Result<(Manifest, Subject, ScanClaim), EvidenceError> {
-        let manifest = self.survey.into_manifest(name)?;
-        let subject = Subject::of(&manifest)?;
-        Ok((manifest, subject, self.tally.finish()))
+    pub fn finish(self, name: &str) -> Result<(Surveyed, Subject, ScanClaim), EvidenceError> {
+        let surveyed = self.survey.into_surveyed(name)?;
+        let subject = Subject::of(surveyed.manifest())?;
+        Ok((surveyed, subject, self.tally.finish()))
     }
 }

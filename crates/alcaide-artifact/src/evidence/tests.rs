@@ -4,7 +4,7 @@ use alcaide_seal::ecdsa::{Curve, EcPublicKey, EcSigner as _, PrivateKey};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::signing::{self, Bundle, Manifest, Rules, SignAs, Trust};
+use crate::signing::{self, Bundle, Rules, SignAs, Surveyed, Trust};
 use crate::{Report, Verdict, scan};
 
 const NOW: u64 = 1_795_000_000;
@@ -13,7 +13,7 @@ fn key() -> PrivateKey {
     PrivateKey::generate(Curve::P256, &SystemEntropy::new()).unwrap()
 }
 
-fn examined(files: &[(&str, &[u8])]) -> (Manifest, Subject, ScanClaim) {
+fn examined(files: &[(&str, &[u8])]) -> (Surveyed, Subject, ScanClaim) {
     let rules = Rules::default();
     let mut examination = Examination::begin(&rules);
     for (path, bytes) in files {
@@ -158,9 +158,9 @@ fn a_version_is_its_names_and_bytes() {
 #[test]
 fn a_signature_is_evidence_about_exactly_the_files_that_it_lists() {
     let signer = key();
-    let (manifest, subject, _) = examined(&[("config.json", CLEAN), ("more.json", b"{}")]);
+    let (surveyed, subject, _) = examined(&[("config.json", CLEAN), ("more.json", b"{}")]);
     let rules = Rules::default();
-    let bundle = signing::sign(&manifest, &rules, &signer, SignAs::Key).unwrap();
+    let bundle = signing::sign(&surveyed, &signer, SignAs::Key).unwrap();
     let bundle = Bundle::parse(&bundle.to_json().unwrap()).unwrap();
     let trust = Trust { keys: vec![signer.public_key().clone()], at: NOW, ..Trust::default() };
     let authentic = signing::authenticate(&bundle, &trust, &rules).unwrap();

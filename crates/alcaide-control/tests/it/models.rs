@@ -1,7 +1,7 @@
 //! Versions of models: registered, proven, released, taken back; what the record and the store say of each.
 
 use alcaide_artifact::evidence::{self, Claim, Envelope, Examination, ScanClaim, Seen, Subject};
-use alcaide_artifact::signing::{self, Manifest, Rules, SignAs};
+use alcaide_artifact::signing::{self, Rules, SignAs, Surveyed};
 use alcaide_control::{By, Choice, OnDisk, Registration, ScanVerdict, VersionState};
 use alcaide_inventory::Name;
 use alcaide_inventory::declare::{Declarations, Named, Role, Signer};
@@ -11,14 +11,14 @@ use alcaide_seal::ecdsa::{Curve, EcPublicKey, EcSigner as _, PrivateKey};
 
 use crate::house::{House, declared};
 
-fn files(bytes: &[u8]) -> (Manifest, Subject) {
+fn files(bytes: &[u8]) -> (Surveyed, Subject) {
     let rules = Rules::default();
     let mut examination = Examination::begin(&rules);
     let sha256 = alcaide_seal::sha256(bytes);
     let seen = Seen { bytes: bytes.len() as u64, sha256, report: None };
     examination.add(b"config.json", &seen).unwrap();
-    let (manifest, subject, _) = examination.finish("small").unwrap();
-    (manifest, subject)
+    let (surveyed, subject, _) = examination.finish("small").unwrap();
+    (surveyed, subject)
 }
 
 /// What somebody found out about a model of one file with these bytes.
@@ -165,7 +165,7 @@ async fn a_signature_counts_if_the_model_names_whoever_signed_exactly_these_file
         house("signers = [\"studio\"]\nrequires = [\"scan\", \"signature\"]", &[("studio", &signer)]).await;
     let office = &house.office;
     let bundle = |bytes: &[u8], key: &PrivateKey| {
-        let bundle = signing::sign(&files(bytes).0, &Rules::default(), key, SignAs::Key).unwrap();
+        let bundle = signing::sign(&files(bytes).0, key, SignAs::Key).unwrap();
         Some(String::from_utf8(bundle.to_json().unwrap()).unwrap())
     };
     let with = |bundle| Registration { bundle, ..registration(b"{}", ScanVerdict::Clean) };

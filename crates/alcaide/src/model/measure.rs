@@ -56,7 +56,8 @@ fn digest_of(file: &Found, looked: &Looked) -> Result<(u64, Sha256Digest), Evide
     let opened = Opened::open(&file.path).map_err(|error| unread(error.to_string()))?;
     let bytes = opened.bytes;
     let path = TreePath::new("file").map_err(|fault| unread(fault.to_string()))?;
-    let input = FileInput::new(opened.file.try_clone().map_err(|error| unread(error.to_string()))?, bytes);
+    let input =
+        FileInput::new(opened.file.try_clone().map_err(|error| unread(error.to_string()))?, bytes, false);
     let measured = Scheme::STANDARD.measure(&path, &input)?;
     match opened.is_unchanged() {
         Ok(true) => {}
@@ -81,12 +82,12 @@ pub(crate) fn version(
         }
         let opened = Opened::open(&file.path).map_err(|error| unread(error.to_string()))?;
         let status = opened.file.metadata().map_err(|error| unread(error.to_string()))?;
-        let input = FileInput::new(opened.file, opened.bytes);
+        let input = FileInput::new(opened.file, opened.bytes, false);
         let entry = Entry { path: within(root, file), kind: Kind::File(input), stamp: stamp_of(&status) };
         survey.add(&entry, Some(&mut *cache)).map_err(EvidenceError::Files)?;
     }
-    let manifest = survey.into_manifest(&name_of(root)).map_err(EvidenceError::Files)?;
-    Ok(Subject::of(&manifest)?.version())
+    let surveyed = survey.into_surveyed(&name_of(root)).map_err(EvidenceError::Files)?;
+    Ok(Subject::of(surveyed.manifest())?.version())
 }
 
 /// What changes whenever a file of the model at `root` does, as far as the file system tells: names, devices, inodes, sizes, times

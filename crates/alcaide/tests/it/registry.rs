@@ -84,8 +84,8 @@ impl Ground {
         let bytes = std::fs::read(self.house.file("models/small/config.json")).unwrap();
         let seen = Seen { bytes: bytes.len() as u64, sha256: alcaide_seal::sha256(&bytes), report: None };
         examination.add(b"config.json", &seen).unwrap();
-        let (manifest, ..) = examination.finish("small").unwrap();
-        let bundle = signing::sign(&manifest, &rules, key, SignAs::Key).unwrap();
+        let (surveyed, ..) = examination.finish("small").unwrap();
+        let bundle = signing::sign(&surveyed, key, SignAs::Key).unwrap();
         let path = self.house.file("bundle.json");
         std::fs::write(&path, bundle.to_json().unwrap()).unwrap();
         path

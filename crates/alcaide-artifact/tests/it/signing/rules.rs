@@ -386,7 +386,7 @@ fn every_difference_is_told_and_what_was_signed_beside_what_was_found() {
     let four = Tree::of(&[("a", b"1"), ("b", b"2"), ("c", b"3"), ("d", b"4")]);
     let differences = |scheme: Scheme, tree: &Tree, rules: &Rules| {
         let manifest = four.manifest(scheme, rules).unwrap();
-        let bundle = sign(&manifest, rules, &key, SignAs::Key).unwrap();
+        let bundle = sign(&manifest, &key, SignAs::Key).unwrap();
         let agreed = agreed(&bundle, &trusting(&[&key]), rules).unwrap();
         let mut survey = agreed.survey(rules);
         for entry in tree.entries() {

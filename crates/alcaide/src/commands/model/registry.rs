@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::cli::{Desk, Exit};
 use crate::client::Client;
 use crate::commands::plan::confirmed;
-use crate::fail::{Failure, MODEL_FILES, NO_MODEL, WORD};
+use crate::fail::{Failure, MODEL_UNTOLD, NO_MODEL, WORD};
 use crate::model::crew::Way;
 use crate::model::measure;
 use crate::show::or_dash;
@@ -83,10 +83,10 @@ impl Register {
         })?;
         let bundle = self.bundle(&path, spec.signature.as_deref())?;
         let unsaid = |why: &dyn std::fmt::Display| {
-            Failure::new(&MODEL_FILES, format!("nothing can be said of the model `{}`", self.name))
+            Failure::new(&MODEL_UNTOLD, format!("nothing can be said of the model `{}`", self.name))
                 .at(path.display())
                 .why(why)
-                .fix(MODEL_FILES.cure)
+                .fix(MODEL_UNTOLD.cure)
         };
         let rules = rules_of(spec.signature.as_deref()).map_err(|why| unsaid(&why))?;
         let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
