@@ -137,6 +137,9 @@ pub(crate) fn effect(module: &str, name: &str) -> Option<&'static Rule> {
     })
 }
 
+/// Dots in a name that are followed pair by pair; no class of a library lies so deep.
+const DOTS_MAX: usize = 16;
+
 /// What a name with dots reaches: a known callable of a module that another module has imported, or the inside of an object.
 fn reached(name: &str) -> Option<&'static Rule> {
     if !name.contains('.') {
@@ -144,6 +147,9 @@ fn reached(name: &str) -> Option<&'static Rule> {
     }
     if name.split('.').any(is_inner) {
         return Some(&rules::REACHES_ATTRIBUTE);
+    }
+    if name.matches('.').count() > DOTS_MAX {
+        return Some(&rules::DOTTED_NAME);
     }
     name.match_indices('.').find_map(|(dot, _)| {
         let (before, after) = (name.get(..dot)?, name.get(dot + 1..)?);
