@@ -23,7 +23,8 @@ pub(super) struct Word {
     pub(super) token: Token,
 }
 
-const WORDS_MAX: usize = 1_500_000;
+/// With what is made of them, a hundred bytes each.
+const WORDS_MAX: usize = 300_000;
 const INDENTS_MAX: usize = 100;
 
 const SIGNS: &[&str] = &[
