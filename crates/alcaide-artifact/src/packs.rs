@@ -212,6 +212,9 @@ fn first_name(module: &str) -> &str {
     module.split('.').next().unwrap_or_default()
 }
 
+/// Dots in a name that are followed pair by pair; no class of a library lies so deep.
+const DOTS_MAX: usize = 16;
+
 /// What a name with dots reaches: a known callable of a module that another module has imported, or the inside of an object.
 fn reached(name: &str) -> Option<&'static Rule> {
     if !name.contains('.') {

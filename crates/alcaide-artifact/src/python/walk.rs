@@ -46,7 +46,8 @@ pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
         deep: 0,
         steps: 0,
         made: 0,
-        kept: 0,
+        within: 0,
+        journal: Vec::new(),
         said: BTreeMap::new(),
     };
     if let Some(at) = fault {
@@ -64,7 +65,6 @@ const DEEP_MAX: u32 = 160;
 const TEXT_MAX: usize = 1 << 20;
 const SAID_MAX: usize = 200;
 const MADE_MAX: usize = 24 << 20;
-const KEPT_MAX: usize = 8 << 20;
 /// Constants that a comprehension is followed over one by one.
 const LOOP_MAX: usize = 256;
 
@@ -96,8 +96,9 @@ struct Walker<'a> {
     steps: u64,
     /// Bytes of all signs that were ever made.
     made: usize,
-    /// Bytes of names that are kept for when a body is over.
-    kept: usize,
+    /// Bodies that are being walked, and what names stood for before them: the latest last.
+    within: u32,
+    journal: Vec<(String, Option<Sign>)>,
     said: BTreeMap<(usize, &'static str), (&'static Rule, String)>,
 }
 
@@ -156,29 +157,29 @@ impl<'a> Walker<'a> {
         match &statement.what {
             What::Import(all) => {
                 for (module, known) in all {
-                    self.names.insert(known.clone(), Sign::Path(module.clone()));
+                    self.bind(statement.at, known.clone(), Sign::Path(module.clone()));
                     self.imported(statement.at, module);
                 }
             }
             What::From(module, all) => {
                 for (name, known) in all {
                     if name == "*" {
-                        self.star(module);
+                        self.star(statement.at, module);
                     } else {
-                        self.names.insert(known.clone(), Sign::Path(format!("{module}.{name}")));
+                        self.bind(statement.at, known.clone(), Sign::Path(format!("{module}.{name}")));
                     }
                 }
                 self.imported(statement.at, module);
             }
             What::Function { name, decorators, defaults, .. } => {
-                self.names.insert(name.clone(), Sign::Path(format!("self.{name}")));
+                self.bind(statement.at, name.clone(), Sign::Path(format!("self.{name}")));
                 self.decorated(decorators, name);
                 for value in defaults {
                     self.value(value);
                 }
             }
             What::Class { name, decorators, bases, body } => {
-                self.names.insert(name.clone(), Sign::Path(format!("self.{name}")));
+                self.bind(statement.at, name.clone(), Sign::Path(format!("self.{name}")));
                 self.decorated(decorators, name);
                 for value in bases {
                     self.value(value);
@@ -213,12 +214,24 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn star(&mut self, module: &str) {
+    fn star(&mut self, at: usize, module: &str) {
         for name in STARRED {
             let path = format!("{module}.{name}");
             if effect(&path).is_some() {
-                self.names.insert((*name).to_owned(), Sign::Path(path));
+                self.bind(at, (*name).to_owned(), Sign::Path(path));
             }
+        }
+    }
+
+    /// Has a name stand for something, until the body is over that it is bound in.
+    fn bind(&mut self, at: usize, name: String, sign: Sign) {
+        self.made = self.made.saturating_add(2 * name.len());
+        let sign = self.weighed(at, sign);
+        if self.within == 0 {
+            self.names.insert(name, sign);
+        } else if self.made <= MADE_MAX {
+            let old = self.names.insert(name.clone(), sign);
+            self.journal.push((name, old));
         }
     }
 
@@ -240,8 +253,7 @@ impl<'a> Walker<'a> {
     fn assign(&mut self, target: &'a Expr, sign: &Sign) {
         match &target.kind {
             Kind::Name(name) => {
-                let sign = self.weighed(target.at, sign.clone());
-                self.names.insert(name.clone(), sign);
+                self.bind(target.at, name.clone(), sign.clone());
             }
             Kind::List(all) => {
                 for (index, one) in all.iter().enumerate() {
@@ -254,8 +266,7 @@ impl<'a> Walker<'a> {
             }
             Kind::Attribute(of, name) => {
                 if let Kind::Name(of) = &of.kind {
-                    let sign = self.weighed(target.at, sign.clone());
-                    self.names.insert(format!("{of}.{name}"), sign);
+                    self.bind(target.at, format!("{of}.{name}"), sign.clone());
                 }
             }
             _ => {
@@ -296,19 +307,20 @@ impl<'a> Walker<'a> {
             return;
         }
         self.entered.insert((key, rank));
-        let weight: usize = self.names.iter().map(|(name, sign)| name.len() + sign.weight()).sum();
-        if self.kept.saturating_add(weight) > KEPT_MAX || self.fuel.step(weight as u64 / 256).is_err() {
-            let at = body.first().map_or(0, |first| first.at);
-            return self.say(at, &rules::PYTHON_UNCLEAR, "it takes too much to follow".to_owned());
-        }
-        self.kept += weight;
         let outer = std::mem::replace(&mut self.when, when);
-        self.steps += self.names.len() as u64 / 4;
-        let names = self.names.clone();
+        let before = self.journal.len();
+        self.within += 1;
         self.block(body);
-        self.names = names;
+        self.within -= 1;
+        while self.journal.len() > before
+            && let Some((name, old)) = self.journal.pop()
+        {
+            match old {
+                Some(sign) => self.names.insert(name, sign),
+                None => self.names.remove(&name),
+            };
+        }
         self.when = outer;
-        self.kept -= weight;
     }
 
     fn value(&mut self, expr: &'a Expr) -> Sign {

@@ -219,6 +219,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("shared.zip", shared_zip()),
         ("many.zip", wrap::zip(&members, &ZipShape::plain(Method::Stored))),
         ("laughs.pkl", laughs.stop()),
+        ("dots.pkl", (0..20).fold(Asm::proto(4), |asm, _| asm.stack_global("torch", &"a.b ".repeat(60)).op(b'0')).op(b'N').stop()),
         ("doubled.pkl", doubled.stop()),
         ("tuples.pkl", tuples.stop()),
         ("calls.pkl", calls.op(b'N').stop()),

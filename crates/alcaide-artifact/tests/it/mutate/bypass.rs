@@ -378,7 +378,7 @@ fn a_pickle_is_found_in_what_loaders_wrap_around_it() {
             score.take("wrapped", "npy", &from, "array.npy", &object);
             let npz = wrap::zip(&[("a.npy", &object), ("b.npy", &object)], &ZipShape::plain(Method::Deflate));
             score.take("wrapped", "npz", &from, "arrays.npz", &npz);
-            let packers: [(&str, fn(&[u8]) -> Vec<u8>); 5] = [
+            let packers: [(&str, Pack); 5] = [
                 ("zlib", wrap::zlib),
                 ("gzip", wrap::gzip),
                 ("bz2", wrap::bzip2),
@@ -450,6 +450,9 @@ fn a_pickle_is_found_in_what_loaders_wrap_around_it() {
     }
     judged(&score, 2_000);
 }
+
+/// Makes a stream of some bytes.
+type Pack = fn(&[u8]) -> Vec<u8>;
 
 /// A checkpoint of PyTorch around a pickle.
 fn torch_of(pickle: &[u8]) -> Vec<u8> {

@@ -153,7 +153,7 @@ pub(crate) fn change(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Rando
 }
 
 /// A number of 1 to 8 bytes, of either order or of seven bits a byte, made a little more or less, or a border.
-fn length_field(bytes: &mut Vec<u8>, at: usize, random: &mut Random) {
+fn length_field(bytes: &mut [u8], at: usize, random: &mut Random) {
     let wide = [1, 2, 4, 8][random.below(4)];
     let Some(place) = bytes.get_mut(at..at + wide) else { return };
     let big = random.once_in(4);

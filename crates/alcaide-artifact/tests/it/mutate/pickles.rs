@@ -374,14 +374,17 @@ pub(crate) fn spelled(text: &str, form: usize) -> Vec<u8> {
         4 => format!("S'{}'\n", escaped(|byte| format!("\\x{byte:02x}"))).into_bytes(),
         5 => format!("S\"{}\"\n", escaped(|byte| format!("\\{byte:o}"))).into_bytes(),
         6 => [&[b'U', len as u8], text.as_bytes()].concat(),
-        7 => [&[b'T'], &(len as u32).to_le_bytes()[..], text.as_bytes()].concat(),
+        7 => [&b"T"[..], &(len as u32).to_le_bytes()[..], text.as_bytes()].concat(),
         8 => format!("V{}\n", escaped(|byte| format!("\\U{byte:08X}"))).into_bytes(),
-        _ => [&[b'X'], &(len as u32).to_le_bytes()[..], text.as_bytes()].concat(),
+        _ => [&b"X"[..], &(len as u32).to_le_bytes()[..], text.as_bytes()].concat(),
     }
 }
 
+/// Opcodes, each by itself.
+type Ops = &'static [&'static [u8]];
+
 /// Where the result of the call goes.
-const PLACES: [(&[&[u8]], &[&[u8]]); 9] = [
+const PLACES: [(Ops, Ops); 9] = [
     (&[], &[]),
     (&[], &[b"0", b"}"]),
     (&[b"]"], &[b"a"]),
@@ -414,7 +417,7 @@ pub(crate) fn noisy(ops: Vec<Vec<u8>>, random: &mut Random) -> Vec<Vec<u8>> {
                 b"(NNt0",
                 b"\x8a\x01\x050",
                 b"C\x03abc0",
-                b"G\0\0\0\0\0\0\0\00",
+                b"G\x00\x00\x00\x00\x00\x00\x00\x000",
             ]);
             out.push(filler.to_vec());
             if filler == b"K\x07" {
@@ -452,17 +455,17 @@ fn hidden(bytes: &[u8], random: &mut Random) -> Vec<u8> {
         random.pick(&["torch.storage\n_load_from_bytes", "pickle\nloads", "_pickle\nloads", "dill\nloads"]);
     let call = |data: &[u8]| Asm::proto(4).raw(format!("c{loader}\n")).raw(data).op(0x85).op(b'R').stop();
     let (long, len) = (bytes.len() as u64, bytes.len() as u32);
-    let binary = [&[b'B'], &len.to_le_bytes()[..], bytes].concat();
+    let binary = [&b"B"[..], &len.to_le_bytes()[..], bytes].concat();
     match random.below(6) {
         0 => Asm::proto(4).raw(&binary).stop(),
         1 => call(&binary),
         2 => call(&[&[0x8e], &long.to_le_bytes()[..], bytes].concat()),
         3 => call(&[&[0x96], &long.to_le_bytes()[..], bytes].concat()),
-        4 => call(&[&[b'T'], &len.to_le_bytes()[..], bytes].concat()),
+        4 => call(&[&b"T"[..], &len.to_le_bytes()[..], bytes].concat()),
         _ => {
             // Unpacked by the code that loads it.
             let packed = wrap::zlib(bytes);
-            let data = [&[b'B'], &(packed.len() as u32).to_le_bytes()[..], &packed].concat();
+            let data = [&b"B"[..], &(packed.len() as u32).to_le_bytes()[..], &packed].concat();
             Asm::proto(4)
                 .raw(format!("c{loader}\n"))
                 .global("zlib", "decompress")
