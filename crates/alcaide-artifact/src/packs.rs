@@ -233,9 +233,6 @@ fn reached(name: &str) -> Option<&'static Rule> {
     })
 }
 
-/// Dots of a name that is looked into; a name with more is no name.
-const DOTS_MAX: usize = 16;
-
 /// Whether an attribute leads from an object to what made it.
 pub(crate) fn is_inner(attribute: &str) -> bool {
     attribute.starts_with("__")

@@ -131,7 +131,7 @@ fn what_a_bundle_repeats_is_counted_and_not_kept() {
     let one = r#"{"rawBytes":"AA=="}"#;
     assert_eq!(chain(one), SigningError::CertificateMalformed { at: 0 });
     let long = SigningError::BundleMalformed { why: "its chain is longer than is read".to_owned() };
-    assert_eq!(chain(&vec![one; 9].join(",")), long);
+    assert_eq!(chain(&[one; 9].join(",")), long);
     // One that is too large is not even decoded.
     let large = format!("{{\"rawBytes\":\"{}\"}}", "?".repeat(30_000));
     assert_eq!(chain(&large), SigningError::CertificateMalformed { at: 0 });
