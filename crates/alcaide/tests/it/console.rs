@@ -145,6 +145,9 @@ fn fields(path: &str) -> &'static str {
         "/tools/{server}/{tool}/accept" => {
             "&pin=0000000000000000000000000000000000000000000000000000000000000000"
         }
+        "/models/{model}/release" | "/models/{model}/quarantine" | "/models/{model}/revoke" => {
+            "&version=0000000000000000000000000000000000000000000000000000000000000000"
+        }
         _ => "",
     }
 }

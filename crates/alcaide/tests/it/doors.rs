@@ -38,6 +38,7 @@ fn filled(path: &str) -> String {
         .replace("{approval}", &id("apr"))
         .replace("{call}", &id("cal"))
         .replace("{task}", &id("tsk"))
+        .replace("{digest}", &"0".repeat(64))
         .replace("{number}", "1")
         .replace("{index}", "0")
         .replace("{name}", "some-key")
@@ -114,6 +115,19 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
     let cedar = json!({ "file": "p.cedar", "cedar": "" });
     let task = json!({ "actor": "bot", "subject": "ana" });
     let office = json!({ "human": "ana" });
+    let digest = "0".repeat(64);
+    let version = json!({ "version": digest });
+    let registration = json!({
+        "subject": { "name": "m", "digest": { "alcaide-manifest-1": digest, "sha256": digest } },
+        "scan": {
+            "verdict": "clean",
+            "findings": { "critical": 0, "high": 0, "medium": 0, "low": 0, "unlisted": 0 },
+            "in_doubt": 0,
+            "files": 1,
+            "bytes": 1,
+            "packs": { "version": "1", "digest": digest, "program": "1" },
+        },
+    });
     BTreeMap::from([
         (("get", "/metrics"), (true, None)),
         (("get", "/api/v1/status"), (true, None)),
@@ -146,6 +160,15 @@ fn table() -> BTreeMap<(&'static str, &'static str), (bool, Option<Value>)> {
         (("get", "/api/v1/sources/quarantined"), (true, None)),
         (("post", "/api/v1/sources/{name}/quarantine"), (false, None)),
         (("post", "/api/v1/sources/{name}/release"), (false, None)),
+        (("get", "/api/v1/models"), (true, None)),
+        (("get", "/api/v1/models/{name}"), (true, None)),
+        (("post", "/api/v1/models/{name}/versions"), (false, Some(registration))),
+        (("post", "/api/v1/models/{name}/release"), (false, Some(version.clone()))),
+        (("post", "/api/v1/models/{name}/quarantine"), (false, Some(version.clone()))),
+        (("post", "/api/v1/models/{name}/revoke"), (false, Some(version))),
+        (("get", "/api/v1/evidence"), (true, None)),
+        (("get", "/api/v1/evidence/{digest}"), (true, None)),
+        (("get", "/api/v1/evidence_key"), (true, None)),
         (("get", "/api/v1/calls"), (true, None)),
         (("get", "/api/v1/calls/{call}"), (true, None)),
         (("get", "/api/v1/calls/{call}/reach"), (true, None)),
@@ -182,7 +205,8 @@ fn a_viewer_looks_and_changes_nothing() {
         let (status, text) = http(&house.office, route.method, &path, Some(token.trim()), body.as_ref());
         if may {
             // What is not there is told to whoever may look.
-            let absent = ["cal", "apr", "tsk"].iter().any(|kind| path.contains(&id(kind)));
+            let absent = ["cal", "apr", "tsk"].iter().any(|kind| path.contains(&id(kind)))
+                || ["{digest}", "models/{name}"].iter().any(|part| route.path.contains(part));
             assert!(status == 200 || status == 404 && absent, "{key:?}: {status} {text}");
         } else {
             assert_eq!(status, 403, "{key:?}: {text}");
