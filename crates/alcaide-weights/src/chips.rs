@@ -206,7 +206,11 @@ impl Correlator {
             self.add(self.pending);
         }
         self.flush();
-        Sums { sums: self.sums, energy: self.energy.map(|(_, far)| far).unwrap_or_default(), square: self.square }
+        Sums {
+            sums: self.sums,
+            energy: self.energy.map(|(_, far)| far).unwrap_or_default(),
+            square: self.square,
+        }
     }
 
     fn add(&mut self, mut block: [f32; BLOCK]) {
@@ -232,7 +236,8 @@ impl Correlator {
     }
 
     fn flush(&mut self) {
-        let pairs = [Some((&mut self.near, &mut self.sums)), self.energy.as_mut().map(|(near, far)| (near, far))];
+        let pairs =
+            [Some((&mut self.near, &mut self.sums)), self.energy.as_mut().map(|(near, far)| (near, far))];
         for (near, far) in pairs.into_iter().flatten() {
             for (near, far) in near.iter_mut().zip(far) {
                 *far += f64::from(*near);
@@ -265,7 +270,10 @@ static FLIPS: [[u32; 8]; 256] = {
         let mut at = 0;
         while at < 8 {
             if byte >> at & 1 == 1 {
-                #[expect(clippy::indexing_slicing, reason = "evaluated while compiling, where a panic is an error")]
+                #[expect(
+                    clippy::indexing_slicing,
+                    reason = "evaluated while compiling, where a panic is an error"
+                )]
                 {
                     table[byte][at] = 0x8000_0000;
                 }
@@ -316,9 +324,16 @@ mod tests {
     #[test]
     fn chips_are_frozen() {
         // Computed apart with Python's `hmac`: a change here would orphan every mark and card.
-        let tensor = Key::new(std::array::from_fn(|at| u8::try_from(at).unwrap())).tensor("p", &identity("w", &[2, 3]));
-        assert_eq!(hex(&tensor.draw(b's', 5)), "477721ea294f47555349bbcc90aec9f9b6c1d62ce24c8851d1b0a056e4ea69c1");
-        assert_eq!(hex(&tensor.draw(b'l', 0)), "f9c69ad4a13cc640dda129fc3af7e1e6d629ea56660f9e3b3f59dea28a1e304b");
+        let tensor = Key::new(std::array::from_fn(|at| u8::try_from(at).unwrap()))
+            .tensor("p", &identity("w", &[2, 3]));
+        assert_eq!(
+            hex(&tensor.draw(b's', 5)),
+            "477721ea294f47555349bbcc90aec9f9b6c1d62ce24c8851d1b0a056e4ea69c1"
+        );
+        assert_eq!(
+            hex(&tensor.draw(b'l', 0)),
+            "f9c69ad4a13cc640dda129fc3af7e1e6d629ea56660f9e3b3f59dea28a1e304b"
+        );
     }
 
     fn hex(bytes: &[u8]) -> String {

@@ -10,7 +10,7 @@
 mod gguf;
 mod safetensors;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use alcaide_container::{Input, ReadError};
 
@@ -64,6 +64,7 @@ pub struct Layout {
     /// What kind of file it is.
     pub format: Format,
     tensors: Vec<Tensor>,
+    places: HashMap<String, usize>,
 }
 
 impl Layout {
@@ -86,7 +87,7 @@ impl Layout {
     /// The tensor of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.iter().find(|tensor| tensor.name == name)
+        self.places.get(name).and_then(|at| self.tensors.get(*at))
     }
 
     /// Orders entries by place and refuses what overlaps or has one name.
@@ -99,11 +100,13 @@ impl Layout {
             }
             end = end.max(tensor.start.saturating_add(tensor.bytes));
         }
-        let mut names = HashSet::new();
-        if let Some(twice) = tensors.iter().find(|tensor| !names.insert(tensor.name.as_str())) {
-            return Err(LayoutError::Twice { name: crate::cut(&twice.name) });
+        let mut places = HashMap::new();
+        for (at, tensor) in tensors.iter().enumerate() {
+            if places.insert(tensor.name.clone(), at).is_some() {
+                return Err(LayoutError::Twice { name: crate::cut(&tensor.name) });
+            }
         }
-        Ok(Self { format, tensors })
+        Ok(Self { format, tensors, places })
     }
 }
 
@@ -190,7 +193,9 @@ fn checked(
         return Err(bad("it has more than 8 sides"));
     }
     let count = shape.iter().try_fold(1_u64, |count, side| count.checked_mul(*side));
-    let count = count.filter(|count| *count <= COUNT_MAX).ok_or_else(|| bad("it has more numbers than there can be"))?;
+    let count = count
+        .filter(|count| *count <= COUNT_MAX)
+        .ok_or_else(|| bad("it has more numbers than there can be"))?;
     if place.start > place.end || place.end > len {
         return Err(bad("it reaches past the end of the file"));
     }

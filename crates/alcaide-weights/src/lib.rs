@@ -12,10 +12,16 @@
 //!
 //! Source: `docs/decisions/0011-weights.md`.
 
+pub mod align;
 pub mod chips;
 pub mod layout;
+pub mod lineage;
+pub mod mark;
 pub mod numbers;
 pub mod tail;
+
+#[cfg(test)]
+mod noise;
 
 /// A name from a file as an error may show it: at most 80 characters, control characters replaced.
 fn cut(name: &str) -> String {

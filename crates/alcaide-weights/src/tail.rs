@@ -73,7 +73,11 @@ pub fn fair(matches: u32, of: u32) -> Chance {
             sum = large + (small - large).exp().ln_1p();
         }
     }
-    Chance(if sum == f64::NEG_INFINITY { sum } else { (sum - f64::from(of) * std::f64::consts::LN_2).min(0.0) })
+    Chance(if sum == f64::NEG_INFINITY {
+        sum
+    } else {
+        (sum - f64::from(of) * std::f64::consts::LN_2).min(0.0)
+    })
 }
 
 /// `P(Z ≥ z) ≤ exp(−z²/2)` for `Z = Σ s_i a_i / |a|` with independent fair signs `s_i`, whatever the `a_i` are.
@@ -131,6 +135,9 @@ mod tests {
         assert_eq!(signed_sum(128.0).to_string(), "1.8e-3558");
         assert_eq!((signed_square(5.4), Chance::from_ln(f64::NAN)), (Chance::ONE, Chance::ONE));
         assert!((signed_square(signed_square_at(1e-6)).ln() - 1e-6_f64.ln()).abs() < 1e-9);
-        assert_eq!((Chance::ONE.to_string(), Chance::from_ln(0.03_f64.ln()).to_string()), ("1.00".into(), "0.03".into()));
+        assert_eq!(
+            (Chance::ONE.to_string(), Chance::from_ln(0.03_f64.ln()).to_string()),
+            ("1.00".into(), "0.03".into())
+        );
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn read(input: &dyn Input) -> Result<Layout, LayoutError> {
     let mut walk = Walk { input, at: 4, window: Vec::new(), from: 0, items: 0 };
     let version = walk.u32()?;
     if !(2..=3).contains(&version) {
-        let why = if version & 0xffff == 0 { "it is big-endian".to_owned() } else { format!("it is of version {version}") };
+        let why = if version & 0xffff == 0 {
+            "it is big-endian".to_owned()
+        } else {
+            format!("it is of version {version}")
+        };
         return Err(LayoutError::Header { why });
     }
     let tensors = walk.u64()?;
@@ -28,7 +32,9 @@ pub(super) fn read(input: &dyn Input) -> Result<Layout, LayoutError> {
         if key == b"general.alignment" && kind == U32 {
             alignment = u64::from(walk.u32()?);
             if !alignment.is_power_of_two() || alignment > ALIGNMENT_MAX {
-                return Err(LayoutError::Header { why: format!("an alignment of {alignment}, which is none") });
+                return Err(LayoutError::Header {
+                    why: format!("an alignment of {alignment}, which is none"),
+                });
             }
         } else {
             walk.skip_value(kind)?;
@@ -61,7 +67,9 @@ pub(super) fn read(input: &dyn Input) -> Result<Layout, LayoutError> {
             let bytes = match dtype.width() {
                 Some(width) => {
                     let count = shape.iter().try_fold(1_u64, |count, side| count.checked_mul(*side));
-                    count.and_then(|count| (count / u64::from(width.numbers)).checked_mul(u64::from(width.bytes)))
+                    count.and_then(|count| {
+                        (count / u64::from(width.numbers)).checked_mul(u64::from(width.bytes))
+                    })
                 }
                 // Of a type that is not read the end is where the next begins.
                 None => {
@@ -158,7 +166,9 @@ impl Walk<'_> {
             }
             self.items += 1;
             if self.items > ITEMS_MAX || open.len() > NEST_MAX {
-                return Err(LayoutError::Header { why: "its values are too many or nested too deeply".to_owned() });
+                return Err(LayoutError::Header {
+                    why: "its values are too many or nested too deeply".to_owned(),
+                });
             }
             open.push((kind, left - 1));
             match kind {
@@ -171,7 +181,11 @@ impl Walk<'_> {
                     let count = self.u64()?;
                     open.push((inner, count));
                 }
-                _ => return Err(LayoutError::Header { why: format!("a value is of type {kind}, which there is not") }),
+                _ => {
+                    return Err(LayoutError::Header {
+                        why: format!("a value is of type {kind}, which there is not"),
+                    });
+                }
             }
         }
         Ok(())

@@ -19,7 +19,8 @@ impl Made {
         let start = self.data.len();
         self.data.extend_from_slice(bytes);
         let end = self.data.len();
-        let entry = format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}}"#);
+        let entry =
+            format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}}"#);
         self.entries.push(entry);
         self
     }
@@ -84,7 +85,10 @@ pub(crate) fn gguf(tensors: &[(&str, &[u64], u32, &[u8])]) -> Vec<u8> {
 fn both_formats_give_one_order_of_numbers() {
     let values: Vec<f32> = (0_u8..6).map(f32::from).collect();
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let files = [Made::new().floats("w", &[2, 3], &values).bytes(), gguf(&[("w", &[2, 3], 0, &raw), ("iq", &[1, 256], 19, &[7; 50])])];
+    let files = [
+        Made::new().floats("w", &[2, 3], &values).bytes(),
+        gguf(&[("w", &[2, 3], 0, &raw), ("iq", &[1, 256], 19, &[7; 50])]),
+    ];
     for file in files {
         let layout = Layout::read(&file).unwrap();
         let tensor = layout.find("w").unwrap();
@@ -93,14 +97,19 @@ fn both_formats_give_one_order_of_numbers() {
         Numbers::open(&file, &layout, tensor).unwrap().read(0, &mut out).unwrap();
         assert_eq!(out.as_slice(), values);
         if let Some(other) = layout.find("iq") {
-            assert_eq!((other.bytes, other.dtype.width()), (50, None), "a type that is not read reaches to the end");
+            assert_eq!(
+                (other.bytes, other.dtype.width()),
+                (50, None),
+                "a type that is not read reaches to the end"
+            );
         }
     }
 }
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let why = |header: &str, data: usize| Layout::read(&file(header, &vec![0; data])).unwrap_err().to_string();
+    let why =
+        |header: &str, data: usize| Layout::read(&file(header, &vec![0; data])).unwrap_err().to_string();
     let one = |rest: &str| format!(r#"{{"w":{{"dtype":"F32",{rest}}}}}"#);
     let cases = [
         (one(r#""shape":[2],"data_offsets":[0,8]"#), 7, "past the end"),
@@ -143,7 +152,10 @@ fn gguf_that_cannot_be_is_refused() {
     assert!(matches!(with(24, &u64::MAX.to_le_bytes()), Err(LayoutError::TooMuch { .. })));
     // The alignment's value, and the length of the first token.
     assert!(matches!(with(24 + 8 + 17 + 4, &[3, 0, 0, 0]), Err(LayoutError::Header { .. })));
-    assert!(matches!(with(24 + 8 + 17 + 8 + 8 + 21 + 16, &u64::MAX.to_le_bytes()), Err(LayoutError::Short { .. })));
+    assert!(matches!(
+        with(24 + 8 + 17 + 8 + 8 + 21 + 16, &u64::MAX.to_le_bytes()),
+        Err(LayoutError::Short { .. })
+    ));
     assert!(Layout::read(&gguf(&[("w", &[2, 16], 2, &[0; 18])])).is_err(), "rows of half a block");
     assert!(Layout::read(&good[..good.len() - 1].to_vec()).is_err());
 }

@@ -220,7 +220,9 @@ fn q4_k(raw: &[u8], out: &mut [f32]) -> Done {
     let (dmin, rest) = half(rest)?;
     let (packed, codes) = rest.split_first_chunk::<12>()?;
     let scales = six_bits(packed)?;
-    for ((pair, codes), out) in scales.as_chunks::<2>().0.iter().zip(codes.chunks_exact(32)).zip(out.chunks_exact_mut(64)) {
+    for ((pair, codes), out) in
+        scales.as_chunks::<2>().0.iter().zip(codes.chunks_exact(32)).zip(out.chunks_exact_mut(64))
+    {
         let scaled = pair.map(|(scale, least)| (d * f32::from(scale), dmin * f32::from(least)));
         nibbles(codes, out, |at, code| {
             let [low, high] = scaled;
@@ -262,7 +264,8 @@ fn q6_k(raw: &[u8], out: &mut [f32]) -> Done {
         let planes = [(first, 0, 0), (second, 0, 2), (first, 4, 4), (second, 4, 6)];
         let planes = planes.into_iter().zip(scales.as_chunks::<2>().0).zip(out.chunks_exact_mut(32));
         for (((low, half, shift), scales), out) in planes {
-            let groups = low.chunks_exact(16).zip(high.chunks_exact(16)).zip(scales).zip(out.chunks_exact_mut(16));
+            let groups =
+                low.chunks_exact(16).zip(high.chunks_exact(16)).zip(scales).zip(out.chunks_exact_mut(16));
             for (((low, high), scale), out) in groups {
                 let scaled = d * f32::from(scale.cast_signed());
                 for ((to, low), high) in out.iter_mut().zip(low).zip(high) {

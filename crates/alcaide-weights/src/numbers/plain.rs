@@ -64,11 +64,12 @@ impl F8 {
         let above = finite.partition_point(|one| *one < magnitude).min(last);
         let below = above.saturating_sub(1);
         let distance = |at: usize| finite.get(at).map_or(f32::INFINITY, |one| (magnitude - one).abs());
-        let nearest = if distance(below) < distance(above) || (distance(below) == distance(above) && below % 2 == 0) {
-            below
-        } else {
-            above
-        };
+        let nearest =
+            if distance(below) < distance(above) || (distance(below) == distance(above) && below % 2 == 0) {
+                below
+            } else {
+                above
+            };
         let code = u8::try_from(nearest).unwrap_or_default();
         match self {
             // Its negative zero is no number.

@@ -20,8 +20,13 @@ pub(super) struct Scales {
 
 impl Scales {
     /// Of `tensor`, if the file has any.
-    pub(super) fn find(input: &dyn Input, layout: &Layout, tensor: &Tensor) -> Result<Option<Self>, NumbersError> {
-        let found = ["_scale", "_scale_inv"].iter().find_map(|end| layout.find(&format!("{}{end}", tensor.name)));
+    pub(super) fn find(
+        input: &dyn Input,
+        layout: &Layout,
+        tensor: &Tensor,
+    ) -> Result<Option<Self>, NumbersError> {
+        let found =
+            ["_scale", "_scale_inv"].iter().find_map(|end| layout.find(&format!("{}{end}", tensor.name)));
         let Some(found) = found else { return Ok(None) };
         let unfit = || NumbersError::Scales { name: crate::cut(&found.name) };
         let columns = tensor.shape.last().copied().unwrap_or(1).max(1);

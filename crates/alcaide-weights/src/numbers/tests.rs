@@ -12,7 +12,8 @@ fn agree(folder: &Path) {
         let name = if name.ends_with('K') { name.replace('K', "_K") } else { name };
         let raw = fs::read(folder.join(format!("{name}.blocks"))).unwrap();
         let expected = fs::read(folder.join(format!("{name}.f32"))).unwrap();
-        let expected: Vec<u32> = expected.as_chunks().0.iter().map(|four| u32::from_le_bytes(*four)).collect();
+        let expected: Vec<u32> =
+            expected.as_chunks().0.iter().map(|four| u32::from_le_bytes(*four)).collect();
         assert!(!expected.is_empty());
         let file = gguf(&[("w", &[expected.len() as u64], block.to_gguf(), &raw)]);
         let layout = Layout::read(&file).unwrap();
@@ -24,7 +25,10 @@ fn agree(folder: &Path) {
         let mut some = [0.0; 300];
         let (at, size) = (7, 300.min(expected.len() - 20));
         numbers.read(at, &mut some[..size]).unwrap();
-        assert!(some[..size].iter().map(|value| value.to_bits()).eq(expected[7..7 + size].iter().copied()), "{name}");
+        assert!(
+            some[..size].iter().map(|value| value.to_bits()).eq(expected[7..7 + size].iter().copied()),
+            "{name}"
+        );
     }
 }
 
@@ -79,7 +83,14 @@ fn halves_are_read_and_written_as_defined() {
 /// Of every type that is written back, halfway between two neighbours goes to the even one, the rest to the nearer one.
 #[test]
 fn numbers_are_rounded_to_the_nearest_even() {
-    for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F8(F8::E4M3), Dtype::F8(F8::E5M2), Dtype::F8(F8::E4M3Fnuz), Dtype::F8(F8::E5M2Fnuz)] {
+    for dtype in [
+        Dtype::F16,
+        Dtype::Bf16,
+        Dtype::F8(F8::E4M3),
+        Dtype::F8(F8::E5M2),
+        Dtype::F8(F8::E4M3Fnuz),
+        Dtype::F8(F8::E5M2Fnuz),
+    ] {
         let bytes = dtype.width().unwrap().bytes as usize;
         let number = |code: u16| {
             let mut out = [0.0];
@@ -105,7 +116,10 @@ fn numbers_are_rounded_to_the_nearest_even() {
             }
             let even = code + code % 2;
             assert_eq!(written(middle), even, "{dtype:?} between {code} and the next");
-            assert_eq!((written(low), written(middle.next_down()), written(middle.next_up())), (code, code, code + 1));
+            assert_eq!(
+                (written(low), written(middle.next_down()), written(middle.next_up())),
+                (code, code, code + 1)
+            );
             let sign = if bytes == 2 { 0x8000 } else { 0x80 };
             if code > 0 {
                 assert_eq!(written(-low), code | sign, "{dtype:?}");
@@ -125,9 +139,15 @@ fn numbers_are_rounded_to_the_nearest_even() {
 #[test]
 fn floats_of_eight_bits_are_as_specified() {
     let at = |kind: F8, code: usize| kind.table()[code];
-    assert_eq!((at(F8::E4M3, 0x7e), at(F8::E4M3, 0x01), at(F8::E4M3, 0x08)), (448.0, 2_f32.powi(-9), 2_f32.powi(-6)));
+    assert_eq!(
+        (at(F8::E4M3, 0x7e), at(F8::E4M3, 0x01), at(F8::E4M3, 0x08)),
+        (448.0, 2_f32.powi(-9), 2_f32.powi(-6))
+    );
     assert!(at(F8::E4M3, 0x7f).is_nan() && at(F8::E4M3, 0xff).is_nan());
-    assert_eq!((at(F8::E5M2, 0x7b), at(F8::E5M2, 0x01), at(F8::E5M2, 0xfc)), (57_344.0, 2_f32.powi(-16), f32::NEG_INFINITY));
+    assert_eq!(
+        (at(F8::E5M2, 0x7b), at(F8::E5M2, 0x01), at(F8::E5M2, 0xfc)),
+        (57_344.0, 2_f32.powi(-16), f32::NEG_INFINITY)
+    );
     assert!(at(F8::E5M2, 0x7d).is_nan());
     assert_eq!((at(F8::E4M3Fnuz, 0x7f), at(F8::E5M2Fnuz, 0x7f)), (240.0, 57_344.0));
     assert!(at(F8::E4M3Fnuz, 0x80).is_nan() && at(F8::E5M2Fnuz, 0x80).is_nan());
@@ -156,8 +176,15 @@ fn declared_scales_and_zero_points_are_applied() {
     let zeros = grid.tensor("w_zero_point", "I8", &[2, 4], &[1; 8]);
     let values = read(zeros).unwrap();
     assert_eq!((values[0], values[2], values[8 + 7], values[16]), (-1.0, 2.0, 14.0 * 4.0, 15.0 * 5.0));
-    assert_eq!(read(base("F8_E4M3").tensor("w_scale", "F32", &[], &floats(&[2.0]))).unwrap()[8], 2_f32.powi(-5));
-    let unfit = [("w_scale", "F32", vec![4_u64, 1], 16), ("w_scale", "F32", vec![0, 1], 0), ("w_scale", "I8", vec![3], 3)];
+    assert_eq!(
+        read(base("F8_E4M3").tensor("w_scale", "F32", &[], &floats(&[2.0]))).unwrap()[8],
+        2_f32.powi(-5)
+    );
+    let unfit = [
+        ("w_scale", "F32", vec![4_u64, 1], 16),
+        ("w_scale", "F32", vec![0, 1], 0),
+        ("w_scale", "I8", vec![3], 3),
+    ];
     for (name, dtype, shape, bytes) in unfit {
         let read = read(base("I8").tensor(name, dtype, &shape, &vec![0; bytes]));
         assert!(matches!(read, Err(NumbersError::Scales { .. })), "{shape:?}: {read:?}");
