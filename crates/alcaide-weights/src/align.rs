@@ -6,7 +6,7 @@
 //! - **One side.** Each row is summed into 256 lanes under public signs; rows whose sums have the largest correlation for each other, either way round, belong
 //!   together. Those are taken, and the rest compared among themselves, up to 32 times. `O(n²·256)` for `n` rows. Two unrelated rows correlate
 //!   by about 1/16; rows with noise as large as themselves by 0.7. Columns likewise.
-//! - **Both sides.** Quantiles of a row do not depend on the order of its columns: they give a first order of rows, and then columns and rows are
+//! - **Both sides.** Moments of a row do not depend on the order of its columns: they give a first order of rows, and then columns and rows are
 //!   matched in turn under what is known of the other side, until nothing changes. It needs rows that differ by more than the noise does.
 //! - **Before that** every row is divided by its length, and then every column, so that scaled neurons look as they did; a neuron whose sign was turned is
 //!   found among rows whose columns stayed in place, not otherwise.
@@ -46,7 +46,7 @@ pub struct Alignment {
 }
 
 impl Alignment {
-    /// Share of rows and columns that chose each other.
+    /// Share of rows, or columns, whose sketch has a correlation of [`LIKE`] at least with that of its counterpart; unrelated ones seldom have.
     #[must_use]
     pub fn sure_0_1(&self) -> f64 {
         self.sure
@@ -161,8 +161,8 @@ pub fn align(
         Sides::Rows => found.match_rows(before, after)?,
         Sides::Columns => found.match_columns(before, after)?,
         Sides::Both => {
-            let old = Normed::of(before, (rows, columns))?.quantiles()?;
-            let new = Normed::of(after, (rows, columns))?.quantiles()?;
+            let old = Normed::of(before, (rows, columns))?.moments()?;
+            let new = Normed::of(after, (rows, columns))?.moments()?;
             (found.rows, _) = pairs::pair(&old, &new, pairs::Turned::Never);
             for _ in 0..TURNS_MAX {
                 let before_turn = (found.rows.clone(), found.columns.clone());
@@ -222,6 +222,8 @@ pub enum AlignError {
 
 /// Longest side that is re-aligned: its square times 256 is 2^38 multiplications.
 pub const SIDE_MAX: u32 = 1 << 15;
+/// Correlation of sketches from which on two count as surely matched.
+const LIKE: f32 = 0.4;
 /// Turns of columns and rows before it is left as it is.
 const TURNS_MAX: usize = 8;
 

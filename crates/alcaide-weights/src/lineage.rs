@@ -16,8 +16,8 @@ mod tests;
 use alcaide_container::Input;
 
 pub use card::{Card, CardError, Fingerprint};
-pub use compare::{Comparison, Pair, Paired, Verdict, compare};
-pub use residual::{Residual, residual};
+pub use compare::{ALPHA, BETA, Comparison, Pair, Paired, RELATED, UNLIKE, Verdict, compare};
+pub use residual::{DROP, RANK_MAX, Residual, residual};
 
 use crate::chips::{Correlator, Energy, Key, Sums, identity};
 use crate::layout::{Layout, LayoutError, Tensor};

@@ -13,7 +13,7 @@ mod tests;
 
 use alcaide_seal::digest::Sha256Digest;
 
-pub use carriers::{Carrier, Choice, choose};
+pub use carriers::{Carrier, Choice, NUMBERS_MIN, SIDE_MIN, choose};
 pub use embed::{EmbedError, Marked, Strength, embed};
 pub use extract::{Basis, Claim, ExtractError, Original, Report, extract};
 

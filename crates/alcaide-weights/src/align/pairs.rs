@@ -1,13 +1,15 @@
 //! Which of these vectors belongs to which of those? Those that choose each other, then the rest again.
 
+use super::LIKE;
 use super::sketch::Sketches;
 
-/// Where each of `old` is in `new`, and which share of them chose each other.
+/// Where each of `old` is in `new`, and which share of them chose each other and are alike.
 ///
 /// What stays unchosen after 32 rounds keeps the order that it has.
 pub(super) fn pair(old: &Sketches, new: &Sketches, turned: Turned) -> (Vec<u32>, f64) {
     let count = old.values.len() / old.wide.max(1);
     let mut found: Vec<Option<u32>> = vec![None; count];
+    let mut alike = 0_usize;
     let mut left: Vec<usize> = (0..count).collect();
     let mut free: Vec<usize> = (0..count).collect();
     for _ in 0..ROUNDS_MAX {
@@ -20,6 +22,7 @@ pub(super) fn pair(old: &Sketches, new: &Sketches, turned: Turned) -> (Vec<u32>,
             let mutual = best_of_new.get(choice.0).is_some_and(|back| back.0 == at && choice.1 > 0.0);
             if let (true, Some(to), Some(there)) = (mutual, found.get_mut(*old), free.get(choice.0)) {
                 *to = u32::try_from(*there).ok();
+                alike += usize::from(choice.1 >= LIKE);
             }
         }
         left.retain(|old| found.get(*old) == Some(&None));
@@ -34,14 +37,13 @@ pub(super) fn pair(old: &Sketches, new: &Sketches, turned: Turned) -> (Vec<u32>,
             break;
         }
     }
-    let chosen = count - left.len();
     for (old, there) in left.iter().zip(&free) {
         if let Some(to) = found.get_mut(*old) {
             *to = u32::try_from(*there).ok();
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a share")]
-    let sure = if count == 0 { 1.0 } else { chosen as f64 / count as f64 };
+    let sure = if count == 0 { 1.0 } else { alike as f64 / count as f64 };
     (found.into_iter().map(Option::unwrap_or_default).collect(), sure)
 }
 
@@ -87,12 +89,14 @@ fn best(old: &Sketches, new: &Sketches, (left, free): (&[usize], &[usize]), turn
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0_f32; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+    let (a, rest_a) = a.as_chunks::<16>();
+    let (b, rest_b) = b.as_chunks::<16>();
+    for (a, b) in a.iter().zip(b) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
             *sum += a * b;
         }
     }
-    sums.iter().sum()
+    sums.iter().sum::<f32>() + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f32>()
 }
 
 const ROUNDS_MAX: usize = 32;

@@ -1,4 +1,4 @@
-//! What is short about each row or column: sums under public signs, or quantiles.
+//! What is short about each row or column: sums under public signs, or moments.
 
 use crate::chips::Key;
 use crate::numbers::{Numbers, NumbersError};
@@ -114,29 +114,38 @@ impl<'n, 'a> Normed<'n, 'a> {
         Ok(Sketches { values, wide: LANES }.normed())
     }
 
-    /// Quantiles of each row's magnitudes, less those of the average row, over the spread of all rows.
-    pub(super) fn quantiles(mut self) -> Result<Sketches, NumbersError> {
-        let wide = self.over_column.len();
+    /// Means of the first twelve Hermite polynomials of each row's weights, less those of the average row, over the spread of all rows.
+    ///
+    /// They are orthogonal for Gaussian weights, so each says something of its own; noise of variance `v` costs the `k`-th a part `k·v`.
+    pub(super) fn moments(mut self) -> Result<Sketches, NumbersError> {
+        // A count in a square root.
+        let size = (self.over_column.len() as f32).sqrt();
         let mut values = Vec::new();
-        let mut row = vec![0.0; wide];
+        let mut row = vec![0.0; self.over_column.len()];
         for at in 0..self.rows {
             self.row(at, &mut row)?;
-            row.iter_mut().for_each(|value| *value = value.abs());
-            row.sort_by(f32::total_cmp);
-            // Neighbours are averaged, so that a quantile is steadier than a single weight.
-            let parts = row.chunks(wide.div_ceil(LANES).max(1)).map(|part| part.iter().sum::<f32>());
-            values.extend(parts.chain(std::iter::repeat(0.0)).take(LANES));
+            let mut sums = [0.0_f32; MOMENTS];
+            for value in &row {
+                let x = (value * size).clamp(-4.0, 4.0);
+                // He_(k+1) = x·He_k − k·He_(k−1), each over the root of its factorial.
+                let (mut before, mut now, mut order) = (0.0_f32, 1.0_f32, 0.0_f32);
+                for sum in &mut sums {
+                    let next = (x * now - order.sqrt() * before) / (order + 1.0).sqrt();
+                    (before, now, order) = (now, next, order + 1.0);
+                    *sum += now;
+                }
+            }
+            values.extend_from_slice(&sums);
         }
-        #[expect(clippy::cast_precision_loss, reason = "a mean")]
         let count = self.rows.max(1) as f32;
-        for at in 0..LANES {
-            let lane = || values.iter().skip(at).step_by(LANES);
+        for at in 0..MOMENTS {
+            let lane = || values.iter().skip(at).step_by(MOMENTS);
             let mean = lane().sum::<f32>() / count;
             let spread = (lane().map(|value| (value - mean).powi(2)).sum::<f32>() / count).sqrt();
             let over = if spread > 0.0 { 1.0 / spread } else { 0.0 };
-            values.iter_mut().skip(at).step_by(LANES).for_each(|value| *value = (*value - mean) * over);
+            values.iter_mut().skip(at).step_by(MOMENTS).for_each(|value| *value = (*value - mean) * over);
         }
-        Ok(Sketches { values, wide: LANES }.normed())
+        Ok(Sketches { values, wide: MOMENTS }.normed())
     }
 
     /// A row; what is not finite is 0.
@@ -157,3 +166,5 @@ fn over(square: f32) -> f32 {
 
 /// Numbers of a sketch.
 const LANES: usize = 256;
+/// Polynomials that a row is known by.
+const MOMENTS: usize = 12;

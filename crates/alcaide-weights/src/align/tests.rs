@@ -63,6 +63,7 @@ fn what_is_unrelated_is_still_a_permutation() {
     for (before, after) in [(&unrelated[0], &unrelated[1]), (&vec![0.0; 120 * 64], &vec![0.0; 120 * 64])] {
         for sides in [Sides::Rows, Sides::Columns, Sides::Both] {
             let found = aligned(before, after, 120, 64, sides).unwrap();
+            assert!(found.sure_0_1() < 0.2, "{sides:?}: {}", found.sure_0_1());
             for (side, count) in [(found.rows, 120), (found.columns, 64)] {
                 let mut sorted = side;
                 sorted.sort_unstable();

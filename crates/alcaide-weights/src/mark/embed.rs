@@ -218,5 +218,5 @@ pub enum EmbedError {
     Sink(#[source] std::io::Error),
 }
 
-/// `eps·√m` below which an untouched copy would lose more than 2 % of its bits.
-const SURE_MIN: f64 = 2.1;
+/// `eps·√m` below which an untouched copy would lose more than 7 % of its bits.
+const SURE_MIN: f64 = 1.5;

@@ -76,7 +76,7 @@ pub struct Report {
     pub weights: u64,
     /// Carriers that the candidate does not have in this shape, or that cannot be read.
     pub missing: Vec<String>,
-    /// Share of rows and columns that were matched surely, least over the carriers; 1 for blind extraction.
+    /// Share of rows or columns that are like their counterparts, least over the carriers; 1 for blind extraction.
     pub aligned_0_1: f64,
 }
 

@@ -59,6 +59,9 @@ impl F8 {
             Self::E5M2 => 0x7b,
             Self::E4M3Fnuz | Self::E5M2Fnuz => 0x7f,
         };
+        if value.is_nan() {
+            return if matches!(self, Self::E4M3 | Self::E5M2) { 0x7f } else { 0x80 };
+        }
         let magnitude = value.abs();
         let finite = table.get(..=last).unwrap_or_default();
         let above = finite.partition_point(|one| *one < magnitude).min(last);
