@@ -173,7 +173,6 @@ pub(super) fn f16(half: u16) -> f32 {
 
 fn to_f16(value: f32) -> u16 {
     let bits = value.to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "one bit")]
     let sign = (bits >> 16) as u16 & 0x8000;
     let magnitude = bits & 0x7fff_ffff;
     let code = if magnitude > 0x7f80_0000 {
@@ -196,7 +195,5 @@ fn to_f16(value: f32) -> u16 {
 fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = if value.is_nan() { bits | 0x0040_0000 } else { bits + 0x7fff + ((bits >> 16) & 1) };
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
-    let code = (rounded >> 16) as u16;
-    code
+    (rounded >> 16) as u16
 }
