@@ -11,7 +11,7 @@ mod gate;
 pub(crate) mod house;
 mod judge;
 pub(crate) mod limits;
-mod measure;
+pub(crate) mod measure;
 mod peers;
 pub(crate) mod process;
 pub(crate) mod reach;
@@ -62,7 +62,7 @@ impl Asked {
     /// When a word is not known or a value is missing.
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
         let Some(("gate", mut rest)) = words.split_first().map(|(name, rest)| (*name, rest)) else {
-            bail!("`bench` takes what is measured: `gate` or `defence`")
+            bail!("`bench` takes what is measured: `gate`, `defence` or `model`")
         };
         let mut asked = Self::default();
         loop {
@@ -581,7 +581,7 @@ mod tests {
         assert_eq!(asked.out, Some(PathBuf::from("docs/performance.md")));
         assert_eq!(asked.text(), "cargo xtask bench gate --quick --peers litellm,portkey");
         let wrong = |words: &[&str]| Asked::parse(words).unwrap_err().to_string();
-        assert_eq!(wrong(&[]), "`bench` takes what is measured: `gate` or `defence`");
+        assert_eq!(wrong(&[]), "`bench` takes what is measured: `gate`, `defence` or `model`");
         assert_eq!(wrong(&["gate", "--peers", "kong"]), "there is no peer `kong`");
         assert_eq!(wrong(&["gate", "--out"]), "`bench gate` does not take `--out`, or a value is missing");
     }

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod defence;
 mod metadata;
+mod models;
 mod peers;
 mod spdx;
 mod step;
@@ -30,10 +31,11 @@ commands:
   bench gate       the gate under load against its bars (docs/performance.md); needs a quiet machine
   bench defence    an agent that obeys every text it reads, behind the gate: what it still gets done
                    (docs/defence.md)
+  bench model      the scanner of model files and the signing of models beside other people's (docs/model-integrity.md)
   help             this text
 
 options:
-  --quick          with bench gate: shorter runs
+  --quick          with bench gate and bench model: shorter runs
   --peers LIST     with bench gate: also litellm, portkey, contextforge (slow to install)
   --built          with bench: take the build that is there
   --out FILE       with bench: write the result between the markers of this page
@@ -51,6 +53,10 @@ options of bench defence:
   --bars           a missed bar is an error
   --resume         take results that the same program, judge and facts left before
 
+options of bench model:
+  --profile NAME   release or ci; figures of speed are of release alone
+  --json           the result as one document
+
 exit: 0 all well, 1 something broke a rule or a test failed, 2 wrong usage
 
 examples:
@@ -58,6 +64,7 @@ examples:
   cargo xtask peers
   CI=true cargo xtask test
   cargo xtask bench gate --quick
+  cargo xtask bench model --quick --json
   cargo xtask bench defence --suites banking --template direct,tags --human oracle
 ";
 
@@ -88,6 +95,7 @@ enum Command {
     Suite(Tier),
     Bench(bench::Asked),
     Defence(defence::Asked),
+    Models(models::Asked),
     Help,
 }
 
@@ -100,6 +108,7 @@ impl Command {
             Self::Suite(tier) => suite::run(&root, tier),
             Self::Bench(asked) => bench::run(&root, &asked),
             Self::Defence(asked) => defence::run(&root, &asked),
+            Self::Models(asked) => models::run(&root, &asked),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
@@ -113,6 +122,7 @@ fn parse(words: &[&str]) -> Result<Command> {
     if *name == "bench" {
         return match options {
             ["defence", rest @ ..] => defence::Asked::parse(rest).map(Command::Defence),
+            ["model", rest @ ..] => models::Asked::parse(rest).map(Command::Models),
             _ => bench::Asked::parse(options).map(Command::Bench),
         };
     }

@@ -1,7 +1,7 @@
 //! Which public programs do tests run against? Client libraries, servers, suites and a small model, pinned in `tests/peers`.
 //!
-//! They are installed below `target/peers`: a Python environment in `venv` and that of the judge of agent defence in
-//! `defence`, an npm folder in `npm`, a model's file in `model`, with a stamp each that holds the pins it was made from, so that a second run costs nothing. Install scripts of
+//! They are installed below `target/peers`: a Python environment in `venv`, that of the judge of agent defence in
+//! `defence` and, for the benchmark of models alone, that of other scanners in `scanners`, an npm folder in `npm`, a model's file in `model`, with a stamp each that holds the pins it was made from, so that a second run costs nothing. Install scripts of
 //! packages never run: Python takes wheels only, npm is told to ignore them. Chromium comes from Debian where root
 //! asks; elsewhere what needs it is not judged.
 
@@ -24,7 +24,7 @@ pub(crate) fn prepare(root: &Path) -> Result<()> {
     // Held until this function ends: two runs at once would install over each other.
     let _lock = lock(&place)?;
     let pins = root.join("tests/peers");
-    python(root, ("python", "venv"), &pins.join("requirements.txt"), &place)?;
+    python(root, PYTHON, &root.join(PYTHON_PINS), &place)?;
     python(root, DEFENCE, &root.join(DEFENCE_PINS), &place)?;
     npm(root, &pins, &place)?;
     model(root, &pins, &place)?;
@@ -40,10 +40,30 @@ pub(crate) fn prepare(root: &Path) -> Result<()> {
 /// # Errors
 /// As [`prepare`].
 pub(crate) fn defence(root: &Path) -> Result<PathBuf> {
+    environment(root, DEFENCE, DEFENCE_PINS)
+}
+
+/// Brings other people's scanners of model files in line with their pins; gives their Python.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn scanners(root: &Path) -> Result<PathBuf> {
+    environment(root, SCANNERS, SCANNERS_PINS)
+}
+
+/// Brings the Python that has the reference of model signing in line with its pins; gives it.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn signing(root: &Path) -> Result<PathBuf> {
+    environment(root, PYTHON, PYTHON_PINS)
+}
+
+fn environment(root: &Path, names: (&'static str, &str), pins: &str) -> Result<PathBuf> {
     let place = root.join(PLACE);
     let _lock = lock(&place)?;
-    python(root, DEFENCE, &root.join(DEFENCE_PINS), &place)?;
-    Ok(place.join(DEFENCE.1).join("bin/python"))
+    python(root, names, &root.join(pins), &place)?;
+    Ok(place.join(names.1).join("bin/python"))
 }
 
 fn lock(place: &Path) -> Result<File> {
@@ -254,6 +274,14 @@ fn size(folder: &Path) -> std::io::Result<u64> {
 /// Where peers are installed.
 const PLACE: &str = "target/peers";
 
+/// The environment that tests run against, and its folder.
+const PYTHON: (&str, &str) = ("python", "venv");
+const PYTHON_PINS: &str = "tests/peers/requirements.txt";
+
+/// The environment of other people's scanners and its folder. Nothing but the benchmark of models needs it.
+const SCANNERS: (&str, &str) = ("scanners", "scanners");
+const SCANNERS_PINS: &str = "tests/scanners/requirements.txt";
+
 /// The environment of the judge of agent defence and its folder.
 const DEFENCE: (&str, &str) = ("defence", "defence");
 const DEFENCE_PINS: &str = "tests/defence/requirements.txt";
@@ -289,9 +317,8 @@ mod tests {
     #[test]
     fn every_pin_names_one_version() {
         let pins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers");
-        let defence = pins.join("../../").join(DEFENCE_PINS);
-        let requirements =
-            [pins.join("requirements.txt"), defence].map(|file| fs::read_to_string(file).unwrap());
+        let requirements = [PYTHON_PINS, DEFENCE_PINS, SCANNERS_PINS]
+            .map(|file| fs::read_to_string(pins.join("../../").join(file)).unwrap());
         for line in requirements
             .iter()
             .flat_map(|text| text.lines())

@@ -14,6 +14,7 @@ mod extract;
 mod flow;
 mod health;
 mod log;
+mod models;
 mod oauth;
 mod people;
 mod problem;

@@ -59,6 +59,8 @@ codes! {
     "ALC-OFFICE-0047", 415, "body is no JSON", "the body is not said to be JSON", "what is not clear is not read", "send `content-type: application/json`";
     "ALC-OFFICE-0049", 429, "too many yes in this hour", "this person has said yes as often within the hour as one may, or as often to questions about money, credentials or what cannot be undone", "who says yes to everything looks at nothing; what one person can let pass is bounded", "let another approver answer, or come back later; a no is always taken. An operator may raise `office.yes_per_hour`";
     "ALC-OFFICE-0050", 409, "questions not answered together", "none of the task's questions is open for this person, or they are not those that were shown", "what is answered in one act is answered whole, as it was shown, or not at all", "look at the task's questions anew, and answer what is open";
+    "ALC-OFFICE-0051", 409, "nothing was done about the model", "the version is not registered, not scanned or signed as the model requires, held back or revoked, or its bundle is not of a signer whom the model names, or not of these files", "no version is served before each earlier step is in the record, and who registered it does not release it", "look at it with `alcaide model show`";
+    "ALC-OFFICE-0052", 500, "evidence was not made", "the statement could not be signed or written", "nothing is entered without evidence that verifies", "see the detail and the log";
     "ALC-OFFICE-0048", 404, "plan not kept any more", "what the plan declares is not in the store any more; its entry is in the record", "the office keeps the last 100 plans, and others as long as `office.keep_days` says", "apply the declarations from where they are kept, such as a Git folder";
 }
 

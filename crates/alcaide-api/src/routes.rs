@@ -6,7 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use serde_json::{Map, Value, json};
 
 use crate::extract::FORM_BYTES_MAX;
-use crate::{Api, activity, declarations, enrolment, flow, health, log, oauth, people, tools};
+use crate::{Api, activity, declarations, enrolment, flow, health, log, models, oauth, people, tools};
 
 /// One path.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,15 @@ routes! {
     get "/api/v1/sources/quarantined" Known tools::sources, "servers, services and models that are held back";
     post "/api/v1/sources/{name}/quarantine" Known tools::hold, "hold back a server, a service or a model";
     post "/api/v1/sources/{name}/release" Known tools::release, "let what was held back be used again";
+    get "/api/v1/models" Known models::list, "declared models and how they stand";
+    get "/api/v1/models/{name}" Known models::show, "one model with its versions";
+    post "/api/v1/models/{name}/versions" Known models::register, "register the files of a model, with what was found out about them";
+    post "/api/v1/models/{name}/release" Known models::release, "let a version be served";
+    post "/api/v1/models/{name}/quarantine" Known models::quarantine, "hold a version back until it was scanned anew";
+    post "/api/v1/models/{name}/revoke" Known models::revoke, "say that a version may never be served again";
+    get "/api/v1/evidence" Known models::evidence, "evidence that was entered, newest first";
+    get "/api/v1/evidence/{digest}" Known models::envelope, "one envelope (DSSE, in-toto statement)";
+    get "/api/v1/evidence_key" Known models::key, "the public key that evidence is verified with";
     get "/api/v1/calls" Known activity::calls, "what was called, newest first";
     get "/api/v1/calls/{call}" Known activity::call, "one call";
     get "/api/v1/calls/{call}/reach" Known flow::of_call, "what the answer of a call touched";

@@ -126,12 +126,13 @@ impl Asked {
         self.walk(&mut survey, None)?;
         let name = fs::canonicalize(&self.model)?;
         let name = name.file_name().and_then(|name| name.to_str()).unwrap_or("model");
-        let manifest = survey.into_manifest(name)?;
+        let surveyed = survey.into_surveyed(name)?;
         let sign_as = chain.as_deref().map_or(SignAs::Key, SignAs::Chain);
-        let bundle = sign(&manifest, &self.rules, &key, sign_as)?;
+        let bundle = sign(&surveyed, &key, sign_as)?;
         for signature in &self.signatures {
             fs::write(signature, bundle.to_json()?)?;
         }
+        let manifest = surveyed.manifest();
         Ok(format!("signed {} files, manifest {}", manifest.len(), manifest.digest()))
     }
 

@@ -8,10 +8,12 @@
 //! A pickle is followed by an abstract machine over symbolic values; names are judged by effects that are known and packs that
 //! vouch for exact names, and everything else is a finding or a doubt. [`decompile`] writes down what a pickle does.
 //!
-//! [`signing`] says whether the files of a model are those that somebody signed, by OpenSSF Model Signing.
+//! [`signing`] says whether the files of a model are those that somebody signed, by OpenSSF Model Signing. [`evidence`] makes a
+//! signed statement of what a scan or a signature says, about exactly the files that were read.
 //!
 //! The same bytes with the same rules give the same report, byte for byte, on any machine (decision 6).
 
+pub mod evidence;
 pub mod signing;
 
 mod archive;
@@ -36,7 +38,7 @@ mod text;
 mod torch;
 
 pub use coverage::{Coverage, Kind};
-pub use packs::PACK_VERSION;
+pub use packs::{PACK_VERSION, pack_digest};
 pub use pickle::{Arg, Encoding, Line, Op, OpError, decompile, ops};
 pub use report::{Doubt, Part, Report, Verdict};
 pub use rules::Rule;

@@ -18,14 +18,14 @@ const DEPTH_MAX: u32 = 24;
 pub(crate) fn parse(text: &str) -> Option<Literal> {
     let mut rest = text;
     let literal = one(&mut rest, 0)?;
-    rest.trim().is_empty().then_some(literal)
+    rest.trim_ascii().is_empty().then_some(literal)
 }
 
 fn one(rest: &mut &str, depth: u32) -> Option<Literal> {
     if depth > DEPTH_MAX {
         return None;
     }
-    *rest = rest.trim_start();
+    *rest = rest.trim_ascii_start();
     let first = rest.chars().next()?;
     match first {
         '\'' | '"' => quoted(rest, first).map(Literal::Text),
@@ -76,7 +76,7 @@ fn items(rest: &mut &str, close: char, depth: u32) -> Option<(Vec<Literal>, bool
     let mut out = Vec::new();
     let mut comma = false;
     loop {
-        *rest = rest.trim_start();
+        *rest = rest.trim_ascii_start();
         if let Some(after) = rest.strip_prefix(close) {
             *rest = after;
             return Some((out, comma));
@@ -85,7 +85,7 @@ fn items(rest: &mut &str, close: char, depth: u32) -> Option<(Vec<Literal>, bool
             return None;
         }
         out.push(one(rest, depth + 1)?);
-        *rest = rest.trim_start();
+        *rest = rest.trim_ascii_start();
         comma = rest.starts_with(',');
         if comma {
             *rest = rest.get(1..)?;
@@ -98,7 +98,7 @@ fn dict(rest: &mut &str, depth: u32) -> Option<Vec<(Literal, Literal)>> {
     let mut out = Vec::new();
     let mut comma = true;
     loop {
-        *rest = rest.trim_start();
+        *rest = rest.trim_ascii_start();
         if let Some(after) = rest.strip_prefix('}') {
             *rest = after;
             return Some(out);
@@ -107,9 +107,9 @@ fn dict(rest: &mut &str, depth: u32) -> Option<Vec<(Literal, Literal)>> {
             return None;
         }
         let key = one(rest, depth + 1)?;
-        *rest = rest.trim_start().strip_prefix(':')?;
+        *rest = rest.trim_ascii_start().strip_prefix(':')?;
         out.push((key, one(rest, depth + 1)?));
-        *rest = rest.trim_start();
+        *rest = rest.trim_ascii_start();
         comma = rest.starts_with(',');
         if comma {
             *rest = rest.get(1..)?;

@@ -15,6 +15,7 @@ mod packs;
 mod paths;
 mod protobuf;
 mod python;
+mod rdata;
 mod script;
 mod skops;
 mod tensorflow;
@@ -47,6 +48,7 @@ pub(crate) enum Model {
     Msgpack,
     TorchScript,
     LightGbm,
+    RData,
 }
 
 impl Model {
@@ -68,6 +70,7 @@ impl Model {
             Self::Msgpack => "msgpack",
             Self::TorchScript => "torchscript",
             Self::LightGbm => "lightgbm",
+            Self::RData => "r-data",
         }
     }
 }
@@ -92,6 +95,9 @@ pub(crate) fn guess(scanner: &Scanner, head: &[u8], name: &str, input: &dyn Inpu
     if tflite::is_tflite(head) {
         return Some(Model::TfLite);
     }
+    if rdata::is_rdata(head) {
+        return Some(Model::RData);
+    }
     if script::is_torchscript(name) {
         return Some(Model::TorchScript);
     }
@@ -109,6 +115,11 @@ pub(crate) fn guess(scanner: &Scanner, head: &[u8], name: &str, input: &dyn Inpu
         return Some(model);
     }
     msgpack::is_msgpack(head, name, input, scanner.fuel()).then_some(Model::Msgpack)
+}
+
+/// Whether an operator of TensorFlow reaches beyond what it computes.
+pub(crate) fn operator_reaches(operator: &str) -> bool {
+    tensorflow::reaches(operator)
 }
 
 /// Reads `input` as `model`.
@@ -137,6 +148,7 @@ pub(crate) fn read(
         Model::Msgpack => msgpack::read(scanner, input),
         Model::TorchScript => script::torchscript(scanner, input),
         Model::LightGbm => script::lightgbm(scanner, input),
+        Model::RData => rdata::read(scanner, input),
     };
     match ended {
         Ok(()) => Ok(()),

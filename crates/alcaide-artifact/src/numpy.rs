@@ -37,7 +37,12 @@ pub(crate) fn read(scanner: &mut Scanner, input: &dyn Input) -> Result<(), ReadE
         scanner.find(&rules::ODD_HEADER, Some(8), None, format!("a header of {len} bytes"));
         return pickle::rest(scanner, input, start);
     }
-    let array = std::str::from_utf8(&header).ok().and_then(literal::parse).as_ref().and_then(describe);
+    // Version 3 alone is UTF-8; in the others each byte is a character.
+    let text = match head {
+        [_, _, _, _, _, _, 3, ..] => String::from_utf8(header).ok(),
+        _ => Some(header.iter().map(|byte| char::from(*byte)).collect()),
+    };
+    let array = text.as_deref().and_then(literal::parse).as_ref().and_then(describe);
     let Some(array) = array else {
         scanner.find(
             &rules::ODD_HEADER,

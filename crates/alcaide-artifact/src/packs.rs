@@ -1,14 +1,46 @@
 //! What does a name do? Exact names that packs vouch for, effects of what is known, and default-deny for all others.
 //!
 //! A pack is text: `module<TAB>Name:roles Name:roles …`, lines sorted by module, so that a look-up is a binary search over the
-//! text itself and nothing is built at the start. `packs/README.md` tells where each comes from.
+//! text itself and nothing is built at the start; the table of effects is parted by the first names of modules when it is first
+//! asked. `packs/README.md` tells where each comes from.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use std::sync::OnceLock;
+
+use alcaide_seal::Sha256Digest;
+use alcaide_seal::digest::Hasher;
 
 use crate::rules::{self, Rule};
 
 include!("packs/list.rs");
 
 /// Version of the packs and effects as a whole: what evidence names.
-pub const PACK_VERSION: &str = "2026.11.1";
+pub const PACK_VERSION: &str = "2026.11.2";
+
+/// Digest of all that a verdict depends on beside the file: version of the packs and of this program, every pack, every rule with
+/// its rating. Evidence names it; evidence of another one was made by other rules.
+pub fn pack_digest() -> Sha256Digest {
+    static DIGEST: OnceLock<Sha256Digest> = OnceLock::new();
+    *DIGEST.get_or_init(|| {
+        let mut hasher = Hasher::new();
+        let mut part = |text: &str| {
+            hasher.update(&(text.len() as u64).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        [PACK_VERSION, env!("CARGO_PKG_VERSION"), PYTHON, STANDARD, EFFECTS].into_iter().for_each(&mut part);
+        for (name, texts) in LIBRARIES {
+            part(name);
+            texts.iter().copied().for_each(&mut part);
+        }
+        for rule in Rule::all() {
+            part(rule.id.as_str());
+            part(rule.rating.as_str());
+        }
+        hasher.finish()
+    })
+}
 
 /// What a name may be used for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -122,20 +154,66 @@ pub(crate) fn is_standard(top: &str) -> bool {
 
 /// What a name is known to do; none if nothing is known.
 pub(crate) fn effect(module: &str, name: &str) -> Option<&'static Rule> {
-    let mut tail = EFFECTS.lines();
-    tail.find_map(|line| {
-        let mut words = line.split(' ');
-        let word = words.next().filter(|word| !word.is_empty() && *word != "#")?;
-        let family = words.next()?;
-        let inside = match family.strip_suffix(".**") {
+    lines_of(module).find(|line| line.holds(module, name)).map(|line| line.rule)
+}
+
+/// What a call of a dotted path does where a program makes it, not a pickle: lines that hold for programs alone count.
+pub(crate) fn effect_in_code(path: &str) -> Option<&'static Rule> {
+    // Wherever the module ends and the name begins.
+    let splits =
+        || path.rmatch_indices('.').filter_map(|(dot, _)| Some((path.get(..dot)?, path.get(dot + 1..)?)));
+    lines_of(path)
+        .filter(|line| line.code)
+        .find(|line| splits().any(|(module, name)| line.holds(module, name)))
+        .map(|line| line.rule)
+}
+
+/// One line of the table of effects.
+struct Line {
+    rule: &'static Rule,
+    /// Whether it holds for what a program calls, too.
+    code: bool,
+    family: &'static str,
+    patterns: &'static str,
+}
+
+impl Line {
+    fn of(line: &'static str) -> Option<Self> {
+        let (word, rest) = line.split_once(' ').filter(|(word, _)| !word.starts_with('#'))?;
+        let (family, patterns) = rest.split_once(' ')?;
+        let rule = rule_of(word.trim_end_matches('+'))?;
+        Some(Self { rule, code: word.ends_with('+'), family, patterns })
+    }
+
+    fn holds(&self, module: &str, name: &str) -> bool {
+        let inside = match self.family.strip_suffix(".**") {
             Some(root) => {
                 module.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             }
-            None => module == family,
+            None => module == self.family,
         };
-        (inside && words.any(|pattern| fits(pattern, name))).then(|| rule_of(word)).flatten()
-    })
+        inside && self.patterns.split(' ').any(|pattern| fits(pattern, name))
+    }
 }
+
+/// The lines that may speak of a module, in their order: those whose family has the same first name.
+fn lines_of(module: &str) -> impl Iterator<Item = &'static Line> {
+    static TABLE: LazyLock<HashMap<&str, Vec<Line>>> = LazyLock::new(|| {
+        let mut table: HashMap<&str, Vec<Line>> = HashMap::new();
+        for line in EFFECTS.lines().filter_map(Line::of) {
+            table.entry(first_name(line.family)).or_default().push(line);
+        }
+        table
+    });
+    TABLE.get(first_name(module)).into_iter().flatten()
+}
+
+fn first_name(module: &str) -> &str {
+    module.split('.').next().unwrap_or_default()
+}
+
+/// Dots in a name that are followed pair by pair; no class of a library lies so deep.
+const DOTS_MAX: usize = 16;
 
 /// What a name with dots reaches: a known callable of a module that another module has imported, or the inside of an object.
 fn reached(name: &str) -> Option<&'static Rule> {
@@ -144,6 +222,9 @@ fn reached(name: &str) -> Option<&'static Rule> {
     }
     if name.split('.').any(is_inner) {
         return Some(&rules::REACHES_ATTRIBUTE);
+    }
+    if name.matches('.').count() > DOTS_MAX {
+        return Some(&rules::DOTTED_NAME);
     }
     name.match_indices('.').find_map(|(dot, _)| {
         let (before, after) = (name.get(..dot)?, name.get(dot + 1..)?);
@@ -221,6 +302,10 @@ const VERBS: &[(&str, &str)] = &[
     ("open*", "writes"),
     ("write*", "writes"),
     ("save*", "writes"),
+    ("tofile", "writes"),
+    ("to_pickle", "writes"),
+    ("touch", "writes"),
+    ("rename", "writes"),
     ("remove*", "writes"),
     ("unlink", "writes"),
     ("rmtree", "writes"),
@@ -368,7 +453,7 @@ mod tests {
         for line in EFFECTS.lines().filter(|line| !line.starts_with('#')) {
             let words: Vec<_> = line.split(' ').collect();
             assert!(words.len() >= 3 && words.iter().all(|word| !word.is_empty()), "{line}");
-            assert!(rule_of(words[0]).is_some(), "{line}");
+            assert!(rule_of(words[0].trim_end_matches('+')).is_some(), "{line}");
         }
     }
 

@@ -9,10 +9,12 @@
 mod contain;
 mod cursor;
 pub(crate) mod embedded;
+mod getters;
 mod import;
 mod joblib;
 mod judge;
 mod machine;
+mod nodes;
 mod op;
 mod print;
 mod text;

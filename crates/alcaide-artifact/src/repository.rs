@@ -3,10 +3,13 @@
 //! A file's name says who reads it, and so what it can do; its bytes must be text, or it is something else.
 
 mod json_file;
+mod packages;
 mod plain;
 mod yaml;
 
 use alcaide_container::{Input, ReadError};
+
+pub(crate) use plain::commands;
 
 use crate::coverage::Kind as Cover;
 use crate::python::{self, Trust, effects::Effect};
@@ -28,6 +31,12 @@ pub(crate) enum Kind {
     Shell,
     Modelfile,
     Requirements,
+    /// Packages in TOML.
+    Toml,
+    /// Settings of pip, conda and setuptools.
+    Settings,
+    /// Protocol buffers as text.
+    Prototext,
     Attributes,
     Page,
     Text,
@@ -48,6 +57,9 @@ impl Kind {
             Self::Shell => "shell",
             Self::Modelfile => "modelfile",
             Self::Requirements => "requirements",
+            Self::Toml => "toml",
+            Self::Settings => "settings",
+            Self::Prototext => "prototext",
             Self::Attributes => "git-attributes",
             Self::Page => "page",
             Self::Text => "text",
@@ -67,7 +79,7 @@ impl Kind {
             if line.windows(6).any(|part| part == b"python") { Self::Python } else { Self::Shell }
         } else if any(&[".ipynb"]) {
             Self::Notebook
-        } else if any(&[".json", ".jsonl", ".webmanifest"]) {
+        } else if any(&[".json", ".jsonl", ".ndjson", ".webmanifest"]) || low == "pipfile.lock" {
             Self::Json
         } else if any(&[".yaml", ".yml"]) || low == "mlmodel" || low == "conda.lock" {
             Self::Yaml
@@ -78,32 +90,34 @@ impl Kind {
         } else if any(&[".pth"]) {
             Self::Site
         } else if any(&[".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1"])
-            || low == "makefile"
-            || low == "dockerfile"
+            || matches!(
+                low.as_str(),
+                "makefile" | "dockerfile" | "containerfile" | "entrypoint" | "jenkinsfile"
+            )
+            || low.starts_with("dockerfile.")
         {
             Self::Shell
         } else if low.starts_with("modelfile") {
             Self::Modelfile
-        } else if low.starts_with("requirements") && any(&[".txt", ".in"])
-            || matches!(low.as_str(), "pyproject.toml" | "setup.cfg" | "pipfile" | "environment.txt")
+        } else if (low.contains("requirements") || low.starts_with("constraints"))
+            && any(&[".txt", ".in", ".pip"])
+            || low == "environment.txt"
         {
             Self::Requirements
+        } else if any(&[".toml"])
+            || matches!(low.as_str(), "pipfile" | "poetry.lock" | "uv.lock" | "pdm.lock")
+        {
+            Self::Toml
+        } else if any(&[".cfg", ".ini", ".conf"]) || low == ".condarc" {
+            Self::Settings
+        } else if any(&[".pbtxt", ".prototxt"]) {
+            Self::Prototext
         } else if matches!(low.as_str(), ".gitattributes" | ".lfsconfig" | ".gitmodules" | ".gitconfig") {
             Self::Attributes
         } else if any(&[".md", ".html", ".htm", ".svg", ".rst"]) || low == "readme" {
             Self::Page
-        } else if any(&[
-            ".txt",
-            ".csv",
-            ".tsv",
-            ".log",
-            ".vocab",
-            ".bpe",
-            ".toml",
-            ".cfg",
-            ".ini",
-            ".gitignore",
-        ]) || low == "license"
+        } else if any(&[".txt", ".csv", ".tsv", ".log", ".vocab", ".bpe", ".gitignore"])
+            || low == "license"
             || low == "notice"
         {
             Self::Text
@@ -148,9 +162,18 @@ pub(crate) fn read(
         Kind::Site => plain::site(scanner, &source),
         Kind::Shell => plain::shell(scanner, &source),
         Kind::Modelfile => plain::modelfile(scanner, &source),
-        Kind::Requirements => plain::requirements(scanner, &source),
+        Kind::Requirements => packages::requirements(scanner, &source),
+        Kind::Toml => {
+            packages::toml(scanner, &source);
+            settings_hold(scanner, &source);
+        }
+        Kind::Settings => {
+            packages::settings(scanner, &source);
+            settings_hold(scanner, &source);
+        }
+        Kind::Prototext => plain::prototext(scanner, &source),
         Kind::Attributes => plain::attributes(scanner, &source),
-        Kind::Page => plain::page(scanner, &source),
+        Kind::Page => plain::page(scanner, name, &source),
         _ => {
             plain::text(scanner, &source);
         }
@@ -278,6 +301,16 @@ fn callable(name: &str) -> Option<(&'static Rule, &'static str)> {
             .any(|(module, name)| packs::effect(module, name).is_some())
         {
             return Some((&rules::CALLABLE, "does what no setting should"));
+        }
+    }
+    // A function of any library that is called as what runs commands or code is.
+    let last = known.rsplit('.').next().unwrap_or_default();
+    if known.contains('.') && !flavour && !packs::class_like(last) {
+        let runs =
+            [&crate::rules::STARTS_PROCESS, &crate::rules::EVALUATES_CODE, &crate::rules::IMPORTS_MODULE];
+        let verb = packs::by_verb(last).filter(|rule| runs.iter().any(|one| one.id == rule.id));
+        if verb.is_some() && !last.starts_with("import_") {
+            return Some((&rules::CALLABLE, "is called as what runs commands or code"));
         }
     }
     let root = known.split('.').next().unwrap_or_default();
@@ -415,6 +448,15 @@ fn is_url(text: &str) -> bool {
 fn judge_text(scanner: &mut Scanner, at: Option<u64>, pointer: &str, value: &str) {
     for (rule, _, words) in text::suspicions(value) {
         scanner.find(rule, at, Some(pointer), words);
+    }
+}
+
+/// Values of settings that some readers evaluate: each line by itself, with its place.
+fn settings_hold(scanner: &mut Scanner, source: &str) {
+    for (at, line) in plain::lines(source) {
+        if !line.trim_start().starts_with(['#', ';']) {
+            judge_text(scanner, Some(at), "setting", line);
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::sniff::Format;
 use crate::tensors::{gguf, safetensors};
 use crate::{archive, embedded, model, numpy, pickle, repository, torch};
 
+/// Bytes of a member that cost as much as one step of a reader: what is unpacked is paid for besides.
+const MEMBER_BYTES_PER_STEP: u64 = 64;
+
 /// Judges `input`, which is said to be called `name`.
 pub fn scan(name: &str, input: &dyn Input, fuel: &Fuel) -> Report {
     let mut scanner = Scanner::new(fuel.clone());
@@ -122,6 +125,12 @@ impl Scanner {
             Ok(level) => level,
             Err(spent) => return self.stop(&spent.into(), None),
         };
+        // Members may share their bytes, and each is read as if it had them alone.
+        if !self.open.is_empty()
+            && let Err(spent) = self.fuel.step(input.len() / MEMBER_BYTES_PER_STEP)
+        {
+            return self.stop(&spent.into(), None);
+        }
         let mut member = self.open.last().map(|open| open.member.clone()).unwrap_or_default();
         if !self.open.is_empty() {
             member.push(shown(name));

@@ -105,6 +105,7 @@ impl Format {
             }
             Self::Gguf | Self::OldGgml => None,
             _ if claims("gguf") => Some("it is no GGUF"),
+            Self::Beside(_) | Self::Model(_) if claims("npy") => Some("it is no array file"),
             Self::Beside(_) | Self::Model(_) => None,
             _ => ["json", "yaml", "yml", "md", "py", "jinja"]
                 .iter()

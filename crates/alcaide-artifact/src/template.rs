@@ -47,6 +47,11 @@ struct Said {
     words: String,
 }
 
+/// Where a text has letters in it that nobody sees, and what they are.
+pub(crate) fn concealed(text: &str) -> Option<(usize, &'static str)> {
+    prose::concealed(text)
+}
+
 /// Judges prose that is put before a model without any template around it.
 pub(crate) fn judge_prose(text: &str) -> Vec<(&'static Rule, String)> {
     let mut said = Vec::new();

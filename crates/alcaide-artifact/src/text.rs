@@ -3,6 +3,9 @@
 //! Such a text is never run by a loader, so what is found weighs little; but it is shown in pages, pasted into shells and
 //! fed to evaluators. The forms are chosen for precision: a call, a tag, a token with its check sum, not a bare word.
 
+use alcaide_container::{Fuel, Limits};
+
+use crate::pickle;
 use crate::rules::{Rule, formats as rules};
 
 /// What a text holds: the rule, where in the text, and words for it.
@@ -20,10 +23,58 @@ pub(crate) fn suspicions(text: &str) -> Vec<(&'static Rule, usize, String)> {
     {
         found.push((&rules::TEXT_CODE, at, "a download that is piped into a shell".to_owned()));
     }
+    if let Some(at) = pickled(text) {
+        found.push((&rules::TEXT_CODE, at, "a pickle in base64 that calls what no model needs".to_owned()));
+    }
     if let Some((at, what)) = secret(text) {
         found.push((&rules::TEXT_SECRET, at, what.to_owned()));
     }
     found
+}
+
+/// Where a pickle in base64 stands that would do harm if somebody took it out and loaded it.
+fn pickled(text: &str) -> Option<usize> {
+    // The protocol number and what follows it: `gAI` to `gAX` for protocols 2 to 5.
+    let starts = text.match_indices("gA").filter(|(at, _)| {
+        matches!(text.as_bytes().get(at + 2), Some(b'I'..=b'X'))
+            && !at
+                .checked_sub(1)
+                .and_then(|before| text.as_bytes().get(before))
+                .is_some_and(u8::is_ascii_alphanumeric)
+    });
+    let fuel = Fuel::new(Limits { unpacked_bytes: 0, steps: 16_384, entries: 0, depth: 2 });
+    starts.take(64).map(|(at, _)| at).find(|at| {
+        let Some(bytes) = text.get(*at..).and_then(unbase64).filter(|bytes| bytes.len() >= 12) else {
+            return false;
+        };
+        let len = bytes.len() as u64;
+        pickle::embedded::pickles(&bytes, 0, len, &fuel, 1)
+            .is_ok_and(|notes| notes.iter().any(|note| note.rule.0.rating >= alcaide_finding::Rating::Medium))
+    })
+}
+
+/// The bytes of the base64 that `text` begins with, some kilobytes of them.
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in text.bytes().take(8_192) {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'\n' | b'\r' => continue,
+            _ => break,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
 }
 
 /// Forms that are calls or tags, in lower case.

@@ -12,12 +12,13 @@ use crate::door::FORM_FIELD;
 use crate::words::list;
 
 /// The rooms that the navigation leads to: path, word, access key.
-const ROOMS: [(&str, &str, &str); 7] = [
+const ROOMS: [(&str, &str, &str); 8] = [
     ("/", "Overview", "o"),
     ("/activity", "Activity", "a"),
     ("/approvals", "Approvals", "q"),
     ("/agents", "Agents", "g"),
     ("/tools", "Tools", "t"),
+    ("/models", "Models", "m"),
     ("/plans", "Plans", "p"),
     ("/log", "Record", "r"),
 ];
@@ -136,6 +137,9 @@ fn notice(done: &str) -> Option<&'static str> {
         "killed" => "Stopped. Every token that it held is dead, and open answers were cut.",
         "unkilled" => "It may act again, with new tokens.",
         "accepted" => "Accepted as it is now.",
+        "released" => "Released. Calls of it pass as long as its evidence holds.",
+        "held-back" => "Held back. No call of it passes until it was scanned anew and released again.",
+        "revoked" => "Revoked. It is never served again.",
         "declared" => "Declared. It holds for the next call.",
         "approved" => "Answered with yes. The agent may send exactly this call once.",
         "denied" => "Answered with no.",

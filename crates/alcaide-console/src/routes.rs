@@ -7,8 +7,8 @@ use axum::extract::DefaultBodyLimit;
 
 use crate::door::FORM_BYTES_MAX;
 use crate::pages::{
-    activity, agents, approvals, approvers, batch, begin, call, enter, facts, log, overview, plans, reach,
-    tasks, tools,
+    activity, agents, approvals, approvers, batch, begin, call, enter, evidence, facts, log, models,
+    overview, peers, plans, reach, tasks, tools,
 };
 use crate::{Console, assets, page};
 
@@ -72,6 +72,13 @@ routes! {
     post "/tools/{server}/{tool}/quarantine" Known Some(Operation::QuarantineTool), tools::quarantine, "take back that a tool was accepted";
     post "/sources/{server}/quarantine" Known Some(Operation::QuarantineSource), reach::hold, "hold back a server: nothing is sent to it any more";
     post "/sources/{server}/release" Known Some(Operation::ReleaseSource), reach::release, "let a server that was held back be used again";
+    get "/models" Known SEE, models::list, "models, and how they stand";
+    get "/models/{model}" Known SEE, models::show, "one model, its versions, and what speaks for them";
+    post "/models/{model}/release" Known Some(Operation::ReleaseModel), models::release, "let a version be served";
+    post "/models/{model}/quarantine" Known Some(Operation::QuarantineModel), models::quarantine, "hold a version back";
+    post "/models/{model}/revoke" Known Some(Operation::RevokeModel), models::revoke, "say that a version may never be served again";
+    get "/evidence" Known SEE, evidence::list, "evidence about models";
+    get "/evidence/{digest}" Known SEE, evidence::show, "one statement as it was signed";
     get "/approvals" Known ACTIVITY, approvals::list, "questions of the gate";
     get "/approvals/{approval}" Known ACTIVITY, approvals::show, "one question";
     post "/approvals/{approval}/approve" Known Some(Operation::Approve), approvals::approve, "answer with yes";
@@ -80,6 +87,7 @@ routes! {
     post "/tasks/{task}/approvals/approve" Known Some(Operation::Approve), batch::approve, "answer all of a task's questions with yes";
     post "/tasks/{task}/approvals/deny" Known Some(Operation::Deny), batch::deny, "answer all of a task's questions with no";
     get "/approvers" Known ACTIVITY, approvers::show, "who answers questions, how often and how fast";
+    get "/peers" Known SEE, peers::show, "other gates whose word about labels counts";
     get "/plans" Known SEE, plans::list, "plans, newest first";
     get "/plans/{number}" Known SEE, plans::show, "one plan, and what it changed";
     get "/plans/{number}/rollback" Known SEE, plans::rollback_ask, "whether to go back to a plan";

@@ -70,7 +70,7 @@ impl Limits {
     pub const fn for_file(len: u64) -> Self {
         Self {
             unpacked_bytes: (128 << 20) + len.saturating_mul(8),
-            steps: 8_000_000 + len / 4,
+            steps: 4_000_000 + len / 2,
             entries: 100_000,
             depth: 12,
         }

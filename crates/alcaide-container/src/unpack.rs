@@ -117,6 +117,17 @@ impl Packing {
         }
     }
 
+    /// What a byte costs that comes of next to nothing. Honest numbers do not pack two hundred to one for megabytes; where bytes do,
+    /// the time that a codec takes for each counts, so that a small bomb of a slow codec ends as soon as one of a fast one.
+    const fn price_of_nothing(&self) -> u64 {
+        match self {
+            Self::Bzip2 => 6,
+            Self::Xz | Self::LzmaAlone | Self::ZipLzma { .. } | Self::Lzma { .. } | Self::Lzma2 { .. } => 3,
+            Self::Stored | Self::Unread { .. } => 1,
+            _ => 2,
+        }
+    }
+
     /// Whether its codec swallows what it made of a portion that turned out broken.
     fn swallows(&self) -> bool {
         matches!(self, Self::Xz | Self::Lzma2 { .. } | Self::Branch { .. } | Self::Delta { .. })

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::{OpenNote, read_from, verify};
-use alcaide_record::{Digest, Entry, Event, OfficeAct, OrderKind};
+use alcaide_record::{Digest, Entry, Event, ModelEvent, OfficeAct, OrderKind};
 use alcaide_seal::digest::{Hasher, sha256};
 use alcaide_store::Store;
 use alcaide_store::rusqlite::OptionalExtension as _;
@@ -154,7 +154,7 @@ pub fn unpack_backup(folder: &Path, to: &Path) -> Result<(), OfficeError> {
 
 /// What `ledger` holds beyond a backup and a restored house must know: who was stopped, who may act again, which tokens
 /// were revoked, which credentials were removed, which tools are not accepted any more (the office makes the plan that
-/// says so when it opens). It must be the same log as the backup's, only longer.
+/// says so when it opens), which versions of models may not be served. It must be the same log as the backup's, only longer.
 ///
 /// Approvals are left out: a question from before is asked again.
 ///
@@ -201,7 +201,11 @@ fn is_given_again(event: &Event) -> bool {
                 | OrderKind::Quarantine { .. }
                 | OrderKind::QuarantineSource { .. }
                 | OrderKind::ReleaseSource { .. }
+                | OrderKind::QuarantineModel { .. }
+                | OrderKind::RevokeModel { .. }
         ),
+        // What was revoked must be known first. Evidence and releases are not given again: they are made anew.
+        Event::Model(ModelEvent::Registered { .. }) => true,
         Event::Office(OfficeAct::CredentialRemoved { .. }) => true,
         _ => false,
     }

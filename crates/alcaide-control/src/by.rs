@@ -116,6 +116,14 @@ pub enum Operation {
     QuarantineSource,
     /// Let what was held back be used again.
     ReleaseSource,
+    /// Register the files of a model, with evidence about them.
+    RegisterModel,
+    /// Let a version of a model be served.
+    ReleaseModel,
+    /// Hold a version of a model back.
+    QuarantineModel,
+    /// Say that a version of a model may never be served again.
+    RevokeModel,
     /// Answer a question of the gate with yes.
     Approve,
     /// Answer a question of the gate with no.
@@ -128,7 +136,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them, for tests and for the page that explains roles.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Apply,
         Self::ApplyPolicies,
         Self::Rollback,
@@ -147,6 +155,10 @@ impl Operation {
         Self::QuarantineTool,
         Self::QuarantineSource,
         Self::ReleaseSource,
+        Self::RegisterModel,
+        Self::ReleaseModel,
+        Self::QuarantineModel,
+        Self::RevokeModel,
         Self::Approve,
         Self::Deny,
         Self::Backup,
@@ -166,6 +178,9 @@ impl Operation {
             | Self::TaskForOthers
             | Self::Unkill
             | Self::ReleaseSource
+            | Self::RegisterModel
+            | Self::ReleaseModel
+            | Self::RevokeModel
             | Self::Revoke
             | Self::Backup
             | Self::OpenLink => &[Administrator],
@@ -175,9 +190,11 @@ impl Operation {
             }
             // A person's token is minted for that person alone; the operator bootstraps.
             Self::OfficeTokenForOthers => &[],
-            Self::Kill | Self::AcceptPin | Self::QuarantineTool | Self::QuarantineSource => {
-                &[Administrator, Approver]
-            }
+            Self::Kill
+            | Self::AcceptPin
+            | Self::QuarantineTool
+            | Self::QuarantineSource
+            | Self::QuarantineModel => &[Administrator, Approver],
             Self::Approve | Self::Deny => &[Approver],
         }
     }
@@ -210,6 +227,10 @@ impl Operation {
             Self::QuarantineTool => "quarantine a tool",
             Self::QuarantineSource => "quarantine a source",
             Self::ReleaseSource => "release a source",
+            Self::RegisterModel => "register a model",
+            Self::ReleaseModel => "release a model",
+            Self::QuarantineModel => "quarantine a model",
+            Self::RevokeModel => "revoke a model",
             Self::Approve => "approve a call",
             Self::Deny => "deny a call",
             Self::Backup => "make a backup",
@@ -235,7 +256,18 @@ mod tests {
         assert_eq!(by_role(Role::PolicyAuthor), [ApplyPolicies, See, SeeActivity, Task]);
         assert_eq!(
             by_role(Role::Approver),
-            [See, SeeActivity, Task, Kill, AcceptPin, QuarantineTool, QuarantineSource, Approve, Deny]
+            [
+                See,
+                SeeActivity,
+                Task,
+                Kill,
+                AcceptPin,
+                QuarantineTool,
+                QuarantineSource,
+                QuarantineModel,
+                Approve,
+                Deny
+            ]
         );
         let administrator = by_role(Role::Administrator);
         assert_eq!(administrator.len(), Operation::ALL.len() - 3);

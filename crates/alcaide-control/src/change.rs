@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use alcaide_inventory::Name;
 use alcaide_inventory::declare::{
-    Agent, Budget, Declarations, Human, Named, Peer, Policy, Route, Standing, Tool, Unit, Upstream, Workload,
+    Agent, Budget, Declarations, Human, Model, Named, Peer, Policy, Route, Signer, Standing, Tool, Unit,
+    Upstream, Workload,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,10 @@ pub enum Thing {
     Route(Named<Route>),
     /// A gate of another house.
     Peer(Named<Peer>),
+    /// Somebody who signs models.
+    Signer(Named<Signer>),
+    /// A model that has to be proven.
+    Model(Named<Model>),
     /// Facts about a tool.
     Tool(Tool),
     /// A budget.
@@ -105,6 +110,8 @@ fn put(all: &mut Declarations, thing: Thing, replace: bool) -> Result<(), Office
         Thing::Upstream(one) => into(&mut all.upstreams, one, Kind::Upstream, replace),
         Thing::Route(one) => into(&mut all.routes, one, Kind::Route, replace),
         Thing::Peer(one) => into(&mut all.peers, one, Kind::Peer, replace),
+        Thing::Signer(one) => into(&mut all.signers, one, Kind::Signer, replace),
+        Thing::Model(one) => into(&mut all.models, one, Kind::Model, replace),
         Thing::Tool(one) => into(&mut all.tools, one, Kind::Tool, replace),
         Thing::Budget(one) => into(&mut all.budgets, one, Kind::Budget, replace),
         Thing::Policy(one) => into(&mut all.policies, one, Kind::Policy, replace),
@@ -125,6 +132,8 @@ fn remove(all: &mut Declarations, kind: Kind, name: &str) -> Result<(), OfficeEr
         Kind::Upstream => from(&mut all.upstreams, name),
         Kind::Route => from(&mut all.routes, name),
         Kind::Peer => from(&mut all.peers, name),
+        Kind::Signer => from(&mut all.signers, name),
+        Kind::Model => from(&mut all.models, name),
         Kind::Tool => from(&mut all.tools, name),
         Kind::Budget => from(&mut all.budgets, name),
         Kind::Policy => from(&mut all.policies, name),
@@ -144,6 +153,8 @@ pub fn diff(current: &Declarations, wanted: &Declarations) -> Vec<Change> {
     kind(&mut changes, Kind::Upstream, &current.upstreams, &wanted.upstreams);
     kind(&mut changes, Kind::Route, &current.routes, &wanted.routes);
     kind(&mut changes, Kind::Peer, &current.peers, &wanted.peers);
+    kind(&mut changes, Kind::Signer, &current.signers, &wanted.signers);
+    kind(&mut changes, Kind::Model, &current.models, &wanted.models);
     kind(&mut changes, Kind::Tool, &current.tools, &wanted.tools);
     kind(&mut changes, Kind::Budget, &current.budgets, &wanted.budgets);
     kind(&mut changes, Kind::Policy, &current.policies, &wanted.policies);

@@ -174,6 +174,17 @@ pub enum OfficeError {
         /// Why not.
         why: &'static str,
     },
+    /// A model does not stand so that it can be registered, released, quarantined or revoked.
+    #[error("nothing was done about the model `{model}`: {why}")]
+    Model {
+        /// Which.
+        model: String,
+        /// Why not.
+        why: String,
+    },
+    /// Evidence could not be made.
+    #[error("evidence about the model could not be made: {0}")]
+    Evidence(#[source] Box<alcaide_artifact::evidence::EvidenceError>),
     /// A text beside the ledger could not be read.
     #[error("{0}")]
     Shelf(#[from] ShelfError),
@@ -347,6 +358,8 @@ impl OfficeError {
             Self::Seal(_) | Self::Sign(_) | Self::Keys(_) | Self::Entropy(_) => "ALC-OFFICE-0032",
             Self::Stopping => "ALC-OFFICE-0033",
             Self::Tool { .. } => "ALC-OFFICE-0040",
+            Self::Model { .. } => "ALC-OFFICE-0051",
+            Self::Evidence(_) => "ALC-OFFICE-0052",
             Self::Shelf(_) => "ALC-OFFICE-0041",
             Self::Link => "ALC-OFFICE-0042",
             Self::Session => "ALC-OFFICE-0043",
@@ -396,6 +409,8 @@ impl OfficeError {
             Self::Tool { .. } => {
                 "look at it with `alcaide tool show`, then name the pin that is offered".into()
             }
+            Self::Model { .. } => "look at it with `alcaide model show`".into(),
+            Self::Evidence(error) => error.help().into(),
             Self::Shelf(_) => {
                 "see to `ledger/shelf` in the data directory, or restore it from a backup".into()
             }
@@ -454,6 +469,7 @@ impl OfficeError {
             | Self::Approval { .. }
             | Self::Batch { .. }
             | Self::Tool { .. }
+            | Self::Model { .. }
             | Self::Made
             | Self::NotMade => Blame::Conflict,
             Self::Tired { .. } => Blame::Often,
@@ -471,6 +487,7 @@ impl OfficeError {
             | Self::Entry { .. }
             | Self::Record(_)
             | Self::Shelf(_)
+            | Self::Evidence(_)
             | Self::Store(_)
             | Self::Row { .. }
             | Self::Seal(_)
@@ -533,6 +550,8 @@ mod tests {
             OfficeError::Tired { limit: 40, grave: false, again: Moment::from_secs(1_795_000_000) },
             OfficeError::Tired { limit: 10, grave: true, again: Moment::from_secs(1_795_000_000) },
             OfficeError::Tool { tool: "files/read_file".into(), why: "it is not accepted" },
+            OfficeError::Model { model: "small".into(), why: "this version was never registered".into() },
+            OfficeError::Evidence(Box::new(alcaide_artifact::evidence::EvidenceError::Term)),
             OfficeError::Shelf(ShelfError::TooLong { bytes: 2_000_000 }),
             OfficeError::Cursor { given: "c".into() },
             OfficeError::Made,

@@ -18,6 +18,7 @@
 //! | `approvals` | questions of the gate, and people's answers |
 //! | [`flow`] | where the arguments of calls come from, what a task read and did, what a source touched, what an agent's rights are used for |
 //! | [`tools`], `offers` | what tool servers offer, what was accepted of it |
+//! | [`models`] | versions of models, evidence about them, release and revocation |
 //! | [`definition`] | how two definitions of a tool differ |
 //! | [`propose`] | facts of a tool, guessed from its definition |
 //! | `visible` | a stranger's text as people may see it |
@@ -39,6 +40,7 @@ pub mod enrol;
 pub mod flow;
 pub mod folder;
 pub mod log;
+pub mod models;
 pub mod office;
 pub mod orders;
 pub mod passage;
@@ -69,7 +71,7 @@ mod visible;
 
 pub use alcaide_flow::{Decisive, DecisiveValue};
 pub use alcaide_inspect::poison::{self, ToolFinding};
-pub use alcaide_record::{Approver, Digest};
+pub use alcaide_record::{Approver, Digest, Proven, ScanVerdict, VersionState};
 pub use approvals::{
     APPROVAL_LIFE, AnswerCount, ApproverView, Batch, Decision, Endorsement, FoldedQuestions, Queue,
     TaskQuestions, YES_MAX, YES_SPAN, YesLeft, YesLimits, question_digest,
@@ -86,6 +88,10 @@ pub use flow::{
     SourceView, TASK_CALLS_MAX, TaskFlow, Took, Use, Wrong,
 };
 pub use folder::{FolderError, read_folder};
+pub use models::{
+    Choice, EvidenceView, ModelDetail, ModelOrdered, ModelView, OnDisk, Registered, Registration,
+    ReleaseView, ScanView, SignatureView, VersionView,
+};
 pub use office::{Adopted, Clock, Keys, Office, Parts, Trial};
 pub use passage::{Happened, Passage, Step};
 pub use place::plan_apart;

@@ -21,6 +21,7 @@ use alcaide_inventory::{Actor, Moment, Plan, PlanNumber, UnitId};
 use alcaide_ledger::Ledger;
 use alcaide_record::{Digest, Entry, Event, Made, OfficeAct};
 use alcaide_seal::digest::{HmacKey, Sha256Digest, sha256};
+use alcaide_seal::ecdsa::PrivateKey;
 use alcaide_seal::random::bits128;
 use alcaide_seal::words::WordsKey;
 use alcaide_seal::{Entropy, Jwk, MasterKey, Signer};
@@ -59,6 +60,8 @@ pub struct Keys {
     pub master: Arc<MasterKey>,
     /// Makes commitments to the users' words.
     pub words: HmacKey,
+    /// Signs evidence about models.
+    pub evidence: Arc<PrivateKey>,
 }
 
 /// All that an office is made of.
@@ -110,6 +113,7 @@ pub(crate) struct Inner {
     pub(crate) labels: Vec<Jwk>,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) words: HmacKey,
+    pub(crate) evidence: Arc<PrivateKey>,
     pub(crate) words_key: WordsKey,
     /// Words that were sealed last, by their commitment.
     pub(crate) attested: Mutex<VecDeque<(Sha256Digest, Sha256Digest)>>,
@@ -123,6 +127,8 @@ pub(crate) struct Inner {
     /// Held by whoever gives an order that depends on the ones before; never for long, so that a kill waits for
     /// nothing.
     pub(crate) bench: Mutex<()>,
+    /// Held by whoever enters or orders something about a model: what depends on what is known of it.
+    pub(crate) registry: Mutex<()>,
     /// Held by whoever follows the ledger: the plan that was last brought wholly into force, links and sessions of those
     /// who are gone from it forgotten.
     following: Mutex<Option<PlanNumber>>,
@@ -214,7 +220,7 @@ impl Office {
             kept,
             yes_limits,
         } = parts;
-        let Keys { tokens, also_valid, labels, master, words } = keys;
+        let Keys { tokens, also_valid, labels, master, words, evidence } = keys;
         let mut public = vec![tokens.public().clone()];
         public.extend(also_valid);
         let keys = key_set(&public)?;
@@ -235,6 +241,7 @@ impl Office {
             attested: Mutex::new(VecDeque::new()),
             master,
             words,
+            evidence,
             plans,
             kept,
             yes_limits,
@@ -242,6 +249,7 @@ impl Office {
             started,
             desk: Arc::new(Mutex::new(())),
             bench: Mutex::new(()),
+            registry: Mutex::new(()),
             following: Mutex::new(None),
             lag: Lag::default(),
             epochs: OnceLock::new(),
@@ -365,6 +373,12 @@ impl Office {
             (Some(_), Some(_)) => Err(OfficeError::Ambiguous { given: cut(text) }),
             (None, _) => Err(OfficeError::unknown("actor", &cut(text))),
         }
+    }
+
+    /// What time it is for the office.
+    #[must_use]
+    pub fn time(&self) -> Moment {
+        self.now()
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -134,6 +134,7 @@ pub(crate) fn names(plan: &Plan) -> BTreeMap<String, String> {
     all.extend(plan.workloads.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
     all.extend(plan.upstreams.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
     all.extend(plan.routes.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
+    all.extend(plan.models.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
     all.extend(plan.peers.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
     all.extend(plan.budgets.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));
     all.extend(plan.policies.iter().map(|(name, one)| (one.id.to_string(), name.to_string())));

@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use alcaide_inventory::declare::{Declarations, Named, SCHEMA_VERSION};
 use alcaide_inventory::id::{
-    AgentId, BudgetId, HumanId, PeerId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
+    AgentId, BudgetId, HumanId, ModelId, PeerId, PolicyId, RouteId, SecretId, SignerId, ToolId, UnitId,
+    UpstreamId, WorkloadId,
 };
 use alcaide_inventory::plan::{Kind as PlanKind, Placed, PlacedTool, Plan, SealedSecret};
 use alcaide_inventory::{Moment, Name, PlanNumber};
@@ -55,6 +56,8 @@ impl Ids {
         add(&mut known, Kind::Upstream, &plan.upstreams);
         add(&mut known, Kind::Route, &plan.routes);
         add(&mut known, Kind::Peer, &plan.peers);
+        add(&mut known, Kind::Signer, &plan.signers);
+        add(&mut known, Kind::Model, &plan.models);
         add(&mut known, Kind::Budget, &plan.budgets);
         add(&mut known, Kind::Policy, &plan.policies);
         known.extend(plan.tools.iter().map(|tool| {
@@ -146,6 +149,8 @@ pub(crate) fn plan_of(
         upstreams: placed(&declared.upstreams, Kind::Upstream, UpstreamId::from_bits, ids, entropy)?,
         routes: placed(&declared.routes, Kind::Route, RouteId::from_bits, ids, entropy)?,
         peers: placed(&declared.peers, Kind::Peer, PeerId::from_bits, ids, entropy)?,
+        signers: placed(&declared.signers, Kind::Signer, SignerId::from_bits, ids, entropy)?,
+        models: placed(&declared.models, Kind::Model, ModelId::from_bits, ids, entropy)?,
         tools,
         budgets: placed(&declared.budgets, Kind::Budget, BudgetId::from_bits, ids, entropy)?,
         policies: placed(&declared.policies, Kind::Policy, PolicyId::from_bits, ids, entropy)?,
@@ -204,6 +209,8 @@ pub(crate) fn declarations_of(plan: &Plan) -> Declarations {
         upstreams: named(&plan.upstreams),
         routes: named(&plan.routes),
         peers: named(&plan.peers),
+        signers: named(&plan.signers),
+        models: named(&plan.models),
         tools: plan.tools.iter().map(|tool| tool.spec.clone()).collect(),
         budgets: named(&plan.budgets),
         policies: named(&plan.policies),

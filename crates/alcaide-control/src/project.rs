@@ -12,6 +12,7 @@ use alcaide_store::rusqlite::{Connection, Statement, params};
 use crate::approvals;
 use crate::calls::Calls;
 use crate::error::OfficeError;
+use crate::models;
 use crate::offers;
 use crate::sql::{int, moment, nat, text_of, to_json, word};
 use crate::view::{CallState, CallView};
@@ -114,6 +115,7 @@ impl<'t> Following<'t> {
 
 fn follow(on: &mut Following<'_>, index: u64, entry: &Entry) -> Result<(), OfficeError> {
     let tx = on.tx;
+    models::follow(tx, index, entry)?;
     match &entry.event {
         Event::Planned(planned) => {
             let fits = "UPDATE plan SET entry = ?1 WHERE number = ?2 AND digest = ?3 AND entry IS NULL";

@@ -17,6 +17,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, sql: PRUNED },
     Migration { number: 7, sql: ENDORSED },
     Migration { number: 8, sql: ANSWERS },
+    Migration { number: 9, sql: MODELS },
 ];
 
 const FIRST: &str = "
@@ -190,4 +191,16 @@ UPDATE revoked SET at = coalesce((SELECT at FROM given_order WHERE given_order.e
 CREATE INDEX revoked_at ON revoked (at);
 CREATE INDEX given_order_at ON given_order (at);
 CREATE INDEX approval_at ON approval (at);
+";
+
+/// How models stand, as JSON of the record's own fold, and which evidence was entered about them.
+const MODELS: &str = "
+CREATE TABLE model_life (model TEXT PRIMARY KEY, life TEXT NOT NULL, entry INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (
+    entry INTEGER PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL, envelope TEXT NOT NULL, at INTEGER NOT NULL,
+    by TEXT, expires INTEGER, proven TEXT NOT NULL
+) STRICT;
+CREATE INDEX evidence_model ON evidence (model);
+CREATE INDEX evidence_envelope ON evidence (envelope);
 ";

@@ -30,6 +30,10 @@ pub enum Kind {
     Route,
     /// A gate of another house.
     Peer,
+    /// Somebody who signs models.
+    Signer,
+    /// A model that has to be proven.
+    Model,
     /// Facts about a tool; its name is `server/tool`.
     Tool,
     /// A budget.
@@ -52,6 +56,8 @@ impl Kind {
             Self::Upstream => "upstream",
             Self::Route => "route",
             Self::Peer => "peer",
+            Self::Signer => "signer",
+            Self::Model => "model",
             Self::Tool => "tool",
             Self::Budget => "budget",
             Self::Policy => "policy",

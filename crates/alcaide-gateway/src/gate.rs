@@ -11,7 +11,7 @@ use alcaide_inventory::id::{ApprovalId, CallId, TaskId};
 use alcaide_inventory::{Plan, PlanNumber};
 use alcaide_ledger::Ledger;
 use alcaide_memory::{AskLimits, Memory};
-use alcaide_record::{Entry, Event, Order, OrderKind, Stage};
+use alcaide_record::{Digest, Entry, Event, Order, OrderKind, Stage};
 use alcaide_seal::digest::HmacKey;
 use alcaide_seal::envelope::{EnvelopeError, MasterKey};
 use alcaide_seal::random::Entropy;
@@ -78,6 +78,8 @@ pub struct GateParts {
     pub approval_wait: Duration,
     /// How many questions to people may be asked within an hour.
     pub ask_limits: AskLimits,
+    /// Digest of the rules that this program scans models by: evidence of others is old.
+    pub packs: Digest,
 }
 
 /// Most calls that wait for people at one time; past it a call is told at once that it is asked about. Each holds its
@@ -111,6 +113,7 @@ pub(crate) struct Shared {
     pub(crate) children: Children,
     pub(crate) approval_wait: Duration,
     pub(crate) ask_limits: AskLimits,
+    packs: Digest,
     /// Places for calls that wait for people.
     pub(crate) waiting: Semaphore,
     lease: PlanLease,
@@ -218,6 +221,7 @@ impl Gate {
                 children: parts.children,
                 approval_wait: parts.approval_wait,
                 ask_limits: parts.ask_limits,
+                packs: parts.packs,
                 waiting: Semaphore::new(WAITING_MAX),
                 lease: PlanLease::from(since),
                 fault: Mutex::new(None),
@@ -236,7 +240,7 @@ impl Gate {
     /// # Errors
     /// [`PlanFault`].
     pub fn try_plan(&self, plan: &Plan) -> Result<(), PlanFault> {
-        GatePlan::compile(plan, &self.shared.broker, &self.shared.commitments).map(drop)
+        self.compile(plan).map(drop)
     }
 
     /// Compiles a plan and runs on it from the next call on; calls in flight end under theirs.
@@ -244,7 +248,7 @@ impl Gate {
     /// # Errors
     /// [`PlanFault`]: the gate keeps the plan that it has, and [`Gate::health`] says so.
     pub fn adopt(&self, plan: &Plan) -> Result<(), PlanFault> {
-        let compiled = GatePlan::compile(plan, &self.shared.broker, &self.shared.commitments);
+        let compiled = self.compile(plan);
         let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match compiled {
             Ok(compiled) => {
@@ -258,6 +262,11 @@ impl Gate {
                 Err(error)
             }
         }
+    }
+
+    fn compile(&self, plan: &Plan) -> Result<GatePlan, PlanFault> {
+        let shared = &self.shared;
+        GatePlan::compile(plan, &shared.broker, &shared.commitments, shared.packs)
     }
 
     /// The office has plan `number` in force now and keeps up: the lease of that plan begins anew. For another plan

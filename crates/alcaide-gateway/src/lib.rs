@@ -33,6 +33,7 @@ pub mod orders;
 pub mod passage;
 pub mod paths;
 pub mod plan;
+pub mod proof;
 pub mod refusal;
 pub mod reply;
 mod target;

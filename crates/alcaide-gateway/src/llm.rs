@@ -22,6 +22,7 @@ use crate::passage::{
     Arrived, Decided, Freeze, Known, Matter, OwnedResource, Passage, Read, Request as ReadRequest,
 };
 use crate::plan::ModelPlan;
+use crate::proof;
 use crate::refusal::{self, Refusal};
 use crate::reply::{Lens, Reader};
 use crate::target;
@@ -45,7 +46,7 @@ pub(crate) async fn handle(
     let (head, body) = request.into_parts();
     let known = passage.identify(&head.headers, head.method.as_str(), head.uri.path(), &shared.registry())?;
     if !operation.has_body() {
-        return list(&known, operation, head.uri.path());
+        return list(shared, &known, operation, head.uri.path());
     }
     let bytes = body::json(&known, &head.headers, body, shared).await?;
     let matter = body::whole(&head.method, &head.uri);
@@ -355,12 +356,24 @@ async fn attempts(
 }
 
 /// The models that this caller may use, from the plan and its policies; nothing is asked of an upstream.
-fn list(known: &Passage<Known>, operation: Operation, path: &str) -> Result<Response<Body>, Refusal> {
+fn list(
+    shared: &Shared,
+    known: &Passage<Known>,
+    operation: Operation,
+    path: &str,
+) -> Result<Response<Body>, Refusal> {
     let plan = known.plan();
     let protocol = protocol_of(operation);
     let credential = known.who().credential();
-    let context = Context { now: known.arrived(), key_bound: known.who().is_bound(), ..Context::default() };
     let may = |model: &&Arc<ModelPlan>| {
+        let note =
+            plan.served(model.route).map(|served| served.note(shared.closer.memory(), known.arrived()));
+        let context = Context {
+            now: known.arrived(),
+            key_bound: known.who().is_bound(),
+            model: note.as_ref().map(proof::standing).unwrap_or_default(),
+            ..Context::default()
+        };
         let ask = Ask::of(&credential.principal, Action::UseModel, Resource::Model(model.route), context);
         model.speaking(protocol).next().is_some()
             && !matches!(plan.policies.decide(&ask).outcome, Outcome::Refuse { .. })

@@ -23,6 +23,7 @@ use alcaide_seal::digest::{HmacKey, sha256};
 use crate::broker::Broker;
 use crate::labels::Peers;
 use crate::mcp::plan::{ServerPlan, Union, servers};
+use crate::proof::Served;
 use crate::upstream::UpstreamPlan;
 
 /// Output tokens set aside for a call that states no maximum on a route that declares none.
@@ -59,6 +60,14 @@ pub enum PlanFault {
     Peer {
         /// The peer.
         peer: Name,
+        /// What is wrong.
+        why: String,
+    },
+    /// A signer's key or certificate cannot be used.
+    #[error("signer `{signer}` cannot be used: {why}")]
+    Signer {
+        /// The signer.
+        signer: Name,
         /// What is wrong.
         why: String,
     },
@@ -197,6 +206,7 @@ pub struct GatePlan {
     servers: HashMap<Box<str>, Arc<ServerPlan>>,
     union: Union,
     peers: Peers,
+    served: HashMap<RouteId, Served>,
     effects: HashMap<ToolId, Effect>,
     hosts: Vec<Box<str>>,
     engine: Arc<Engine>,
@@ -204,11 +214,16 @@ pub struct GatePlan {
 }
 
 impl GatePlan {
-    /// Compiles a plan.
+    /// Compiles a plan; `packs` are the rules that this program scans models by.
     ///
     /// # Errors
     /// [`PlanFault`] with the first thing that makes the plan unusable.
-    pub fn compile(plan: &Plan, broker: &Broker, commitments: &HmacKey) -> Result<Self, PlanFault> {
+    pub fn compile(
+        plan: &Plan,
+        broker: &Broker,
+        commitments: &HmacKey,
+        packs: Digest,
+    ) -> Result<Self, PlanFault> {
         let policies = Compiled::compile(plan).map_err(|faults| PlanFault::Policies {
             plan: plan.number,
             why: faults.first().map_or_else(String::new, ToString::to_string),
@@ -274,9 +289,15 @@ impl GatePlan {
             services,
             union: Union::of(&servers),
             peers,
+            served: Served::of(plan, packs)?,
             effects: servers.values().flat_map(|server| server.effects()).collect(),
             servers,
         })
+    }
+
+    /// The declared model that a route serves, if it says so.
+    pub(crate) fn served(&self, route: RouteId) -> Option<&Served> {
+        self.served.get(&route)
     }
 
     /// Other gates whose word counts for something.

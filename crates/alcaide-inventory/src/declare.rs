@@ -8,6 +8,7 @@
 mod check;
 mod grant;
 mod keys;
+mod model;
 mod peer;
 mod spec;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Broken, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN, TOOL_NAME_BYTES_MAX};
 pub use grant::{Grant, GrantError, Pattern};
+pub use model::{Model, Proof, Signer};
 pub use peer::Peer;
 pub use spec::{
     Agent, Binding, Budget, BudgetOver, BudgetUnit, CredentialUse, DpopRule, Durability, Human, McpServer,
@@ -54,6 +56,12 @@ pub struct Declarations {
     /// Other gates whose word about labels counts for something.
     #[serde(default, rename = "peer", skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Named<Peer>>,
+    /// Who signs models.
+    #[serde(default, rename = "signer", skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<Named<Signer>>,
+    /// Models that have to be proven before they are served.
+    #[serde(default, rename = "model", skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Named<Model>>,
     /// Facts about tools.
     #[serde(default, rename = "tool", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
@@ -114,6 +122,8 @@ impl Declarations {
         self.upstreams.extend(other.upstreams);
         self.routes.extend(other.routes);
         self.peers.extend(other.peers);
+        self.signers.extend(other.signers);
+        self.models.extend(other.models);
         self.tools.extend(other.tools);
         self.budgets.extend(other.budgets);
         self.policies.extend(other.policies);

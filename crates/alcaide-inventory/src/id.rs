@@ -150,6 +150,8 @@ typed_id! {
     CredentialId = "crd";
     /// A person.
     HumanId = "hum";
+    /// A declared model, whatever its version.
+    ModelId = "mdl";
     /// A sealed order of the office.
     OrderId = "ord";
     /// A gate of another house.
@@ -162,6 +164,8 @@ typed_id! {
     RunId = "run";
     /// A sealed upstream secret.
     SecretId = "sec";
+    /// Somebody who signs models.
+    SignerId = "sgn";
     /// A task: what labels and budgets attach to (claim `txn`).
     TaskId = "tsk";
     /// One issued token (claim `jti`).

@@ -20,8 +20,8 @@ pub mod plan;
 pub mod principal;
 
 pub use id::{
-    AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, OrderId, PeerId, PolicyId, RouteId, RunId,
-    SecretId, TaskId, TokenId, ToolId, UnitId, UpstreamId, WorkloadId,
+    AgentId, ApprovalId, BudgetId, CallId, CredentialId, HumanId, ModelId, OrderId, PeerId, PolicyId,
+    RouteId, RunId, SecretId, SignerId, TaskId, TokenId, ToolId, UnitId, UpstreamId, WorkloadId,
 };
 pub use moment::Moment;
 pub use name::{Name, NameError};

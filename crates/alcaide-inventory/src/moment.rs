@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -75,9 +76,41 @@ impl fmt::Display for Moment {
     }
 }
 
+/// A text that is no time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a time is written like 2026-07-01T00:00:00Z, and none lies before 1970")]
+pub struct MomentError;
+
+/// RFC 3339, in any offset; what is finer than microseconds is cut.
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339)
+            .map_err(|_| MomentError)?;
+        u64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).map(Self).map_err(|_| MomentError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_read_back() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-11-18T11:06:40.25Z", 1_795_000_000_250_000),
+            ("2026-11-18T13:06:40.2500009+02:00", 1_795_000_000_250_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Moment(micros)), "{text}");
+        }
+        for wrong in
+            ["", "now", "2026-11-18", "2026-11-18T11:06:40", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"]
+        {
+            assert_eq!(wrong.parse::<Moment>(), Err(MomentError), "{wrong}");
+        }
+    }
 
     #[test]
     fn it_reads_as_rfc_3339() {

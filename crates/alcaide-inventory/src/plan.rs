@@ -6,9 +6,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::declare::{Agent, Budget, Human, Peer, Policy, Route, Tool, Unit, Upstream, Workload};
+use crate::declare::{
+    Agent, Budget, Human, Model, Peer, Policy, Route, Signer, Tool, Unit, Upstream, Workload,
+};
 use crate::id::{
-    AgentId, BudgetId, HumanId, PeerId, PolicyId, RouteId, SecretId, ToolId, UnitId, UpstreamId, WorkloadId,
+    AgentId, BudgetId, HumanId, ModelId, PeerId, PolicyId, RouteId, SecretId, SignerId, ToolId, UnitId,
+    UpstreamId, WorkloadId,
 };
 use crate::moment::Moment;
 use crate::name::Name;
@@ -81,6 +84,12 @@ pub struct Plan {
     /// there were any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub peers: Kind<PeerId, Peer>,
+    /// Who signs models; left out where there are none, as models are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signers: Kind<SignerId, Signer>,
+    /// Models that have to be proven before they are served.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: Kind<ModelId, Model>,
     /// Tool facts, in the order of server and tool.
     pub tools: Vec<PlacedTool>,
     /// Budgets.

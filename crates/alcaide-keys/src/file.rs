@@ -7,8 +7,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use alcaide_seal::custody::{CustodyError, KeyWrap};
 use alcaide_seal::envelope::KeyId;
-use alcaide_seal::{Entropy, MasterKey, Sha256Digest, random};
+use alcaide_seal::{Entropy, MasterKey, SecretBytes, Sha256Digest, random};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -83,6 +84,26 @@ impl KeyFile {
 impl fmt::Debug for KeyFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("KeyFile").field("path", &self.path).field("master", &self.master).finish()
+    }
+}
+
+/// The file is a custodian of keys: what it wraps, its master key wraps.
+impl KeyWrap for KeyFile {
+    fn name(&self) -> String {
+        self.master.name()
+    }
+
+    fn wrap_key(
+        &self,
+        context: &[u8],
+        secret: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, CustodyError> {
+        self.master.wrap_key(context, secret, entropy)
+    }
+
+    fn unwrap_key(&self, context: &[u8], wrapped: &[u8]) -> Result<SecretBytes, CustodyError> {
+        self.master.unwrap_key(context, wrapped)
     }
 }
 

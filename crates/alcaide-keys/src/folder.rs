@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use alcaide_seal::ecdsa::{Curve, PrivateKey};
 use alcaide_seal::envelope::{self, OVERHEAD_BYTES};
 use alcaide_seal::note::{KeyName, NoteSigner};
 use alcaide_seal::{Entropy, MasterKey, SecretBytes, Signer, random};
@@ -119,24 +120,49 @@ impl Keys {
 /// # Errors
 /// A [`KeysError`] that says which file breaks which rule.
 pub fn label_key(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<Signer, KeysError> {
-    let (parent, name) = split(path)?;
+    let kept = kept_or_drawn(path, LABEL, master, entropy, || Ok(Signer::generate(entropy)?.to_pkcs8()?))?;
+    Signer::from_pkcs8(&kept).map_err(|_| no_key(path, LABEL))
+}
+
+/// The key that signs evidence about models (ECDSA on P-256), from the folder `path` of the keys; drawn where its file is not
+/// there, as [`label_key`] is. Without the file of before, evidence of before is verified by the public key that was given out.
+///
+/// # Errors
+/// A [`KeysError`] that says which file breaks which rule.
+pub fn evidence_key(path: &Path, master: &MasterKey, entropy: &dyn Entropy) -> Result<PrivateKey, KeysError> {
+    let draw = || {
+        let drawn = PrivateKey::generate(Curve::P256, entropy).map_err(|_| no_key(path, EVIDENCE))?;
+        let pem = drawn.to_pem().map_err(|_| no_key(path, EVIDENCE))?;
+        Ok(SecretBytes::copy_of(pem.expose().as_bytes()))
+    };
+    let kept = kept_or_drawn(path, EVIDENCE, master, entropy, draw)?;
+    PrivateKey::from_pem(kept.expose(), None).map_err(|_| no_key(path, EVIDENCE))
+}
+
+/// What the file `name` holds; where it is not there, what `draw` gives, written sealed under `master`.
+fn kept_or_drawn(
+    path: &Path,
+    name: &'static str,
+    master: &MasterKey,
+    entropy: &dyn Entropy,
+    draw: impl FnOnce() -> Result<SecretBytes, KeysError>,
+) -> Result<SecretBytes, KeysError> {
+    let (parent, own) = split(path)?;
     let above = open_parent(parent)?;
-    let folder = open_folder(&above, name, path)?;
+    let folder = open_folder(&above, own, path)?;
     file::judge(&folder, path, Wanted::Folder)?;
-    let there = rustix::fs::statat(&folder, LABEL, AtFlags::SYMLINK_NOFOLLOW);
+    let there = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
     // Whatever else the system says of it, reading says better.
     if !matches!(there, Err(Errno::NOENT)) {
-        let der = read_sealed(&folder, LABEL, path, master)?;
-        return Signer::from_pkcs8(&der).map_err(|_| no_key(path, LABEL));
+        return read_sealed(&folder, name, path, master);
     }
-    let drawn = Signer::generate(entropy)?;
-    let der = drawn.to_pkcs8()?;
-    let sealed = envelope::seal(master, context(LABEL).as_bytes(), der.expose(), entropy)?;
+    let drawn = draw()?;
+    let sealed = envelope::seal(master, context(name).as_bytes(), drawn.expose(), entropy)?;
     // Whole or not there: a crash leaves a draft that is not read.
-    let draft = draft_name(OsStr::new(LABEL), entropy)?;
-    write_new(&folder, &draft, &path.join(LABEL), &sealed)?;
-    rustix::fs::renameat(&folder, &draft, &folder, LABEL)
-        .map_err(|e| refused(&path.join(LABEL), "create", e))?;
+    let draft = draft_name(OsStr::new(name), entropy)?;
+    write_new(&folder, &draft, &path.join(name), &sealed)?;
+    rustix::fs::renameat(&folder, &draft, &folder, name)
+        .map_err(|e| refused(&path.join(name), "create", e))?;
     rustix::fs::fsync(&folder).map_err(|e| refused(path, "bring to disk", e))?;
     Ok(drawn)
 }
@@ -171,6 +197,7 @@ fn no_key(path: &Path, name: &str) -> KeysError {
     let what = match name {
         TOKEN => "token signing key",
         LABEL => "label signing key",
+        EVIDENCE => "evidence signing key",
         _ => "checkpoint signing key",
     };
     KeysError::Content { at: path.join(name), what }
@@ -195,5 +222,6 @@ const MASTER: &str = "master.key";
 const TOKEN: &str = "token.key";
 const NOTE: &str = "note.key";
 const LABEL: &str = "label.key";
+const EVIDENCE: &str = "evidence.key";
 /// Bytes that a sealed key file may have; ours have some 200 to 500.
 const SEALED_BYTES: std::ops::RangeInclusive<u64> = OVERHEAD_BYTES as u64..=4096;

@@ -10,19 +10,22 @@
 //! length of the open file are checked, then it is read. A folder of keys appears whole or not at all: it is
 //! written under another name, brought to disk and renamed. Nothing here ever overwrites a key.
 //!
-//! - [`KeyFile`]: a master key in one file.
-//! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels.
-//! - [`TokenKey`]: a key that signs models and never leaves its token.
+//! - [`KeyFile`]: a master key in one file; it wraps other keys (`seal::KeyWrap`).
+//! - [`Keys`]: a folder with the master key and the signing keys. [`label_key`]: the one beside them that signs labels;
+//!   [`evidence_key`]: the one that signs evidence about models.
+//! - [`TokenKey`]: a key that signs models and never leaves its token; [`TokenUri`] is how people name one.
 
 mod error;
 mod file;
 mod folder;
 mod token;
+mod uri;
 
 pub use error::{KeysError, Place};
 pub use file::KeyFile;
-pub use folder::{Keys, label_key};
+pub use folder::{Keys, evidence_key, label_key};
 pub use token::{TokenError, TokenKey};
+pub use uri::{TokenUri, TokenUriError};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alcaide_seal::envelope::{self, EnvelopeError};
 use alcaide_seal::note::{KeyName, Note};
-use alcaide_seal::{Entropy, EntropyError, KeySet, SystemEntropy, jws};
+use alcaide_seal::{Entropy, EntropyError, KeySet, KeyWrap as _, SystemEntropy, jws};
 use proptest::prelude::*;
 
 use super::*;
@@ -62,6 +62,18 @@ fn a_key_file_is_read_back_and_is_the_owners_alone() {
     assert_eq!(read.master().expose(), made.master().expose());
     assert_eq!((read.id(), read.path()), (made.id(), path.as_path()));
     assert!(!format!("{read:?}").contains(&fs::read_to_string(&path).unwrap()[22..86]));
+}
+
+#[test]
+fn a_key_file_wraps_other_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = KeyFile::create(&dir.path().join("one.key"), &system()).unwrap();
+    let wrapped = file.wrap_key(b"here", &[7; 32], &system()).unwrap();
+    assert_eq!(file.unwrap_key(b"here", &wrapped).unwrap().expose(), [7; 32]);
+    assert!(file.unwrap_key(b"there", &wrapped).is_err());
+    let other = KeyFile::create(&dir.path().join("other.key"), &system()).unwrap();
+    assert!(other.unwrap_key(b"here", &wrapped).is_err());
+    assert_ne!(file.name(), other.name());
 }
 
 #[test]
@@ -295,4 +307,21 @@ fn the_key_of_labels_is_drawn_once_and_again_where_it_was_taken_away() {
     assert!(matches!(label_key(&path, &master, &system()), Err(KeysError::Sealed { .. })));
     fs::remove_file(path.join("label.key")).unwrap();
     assert_ne!(label_key(&path, &master, &system()).unwrap().kid(), first.kid());
+}
+
+#[test]
+fn the_key_of_evidence_is_drawn_once_and_is_its_own() {
+    use alcaide_seal::ecdsa::EcSigner as _;
+    let (_dir, path) = made_keys();
+    let master = Keys::open(&path).unwrap().master;
+    let first = evidence_key(&path, &master, &system()).unwrap();
+    assert_eq!(names(&path), ["evidence.key", "master.key", "note.key", "token.key"]);
+    assert_eq!(mode_of(&path.join("evidence.key")), 0o600);
+    assert_eq!(evidence_key(&path, &master, &system()).unwrap().public_key(), first.public_key());
+    // Another role's key does not stand for it.
+    label_key(&path, &master, &system()).unwrap();
+    fs::copy(path.join("label.key"), path.join("evidence.key")).unwrap();
+    assert!(matches!(evidence_key(&path, &master, &system()), Err(KeysError::Sealed { .. })));
+    fs::remove_file(path.join("evidence.key")).unwrap();
+    assert_ne!(evidence_key(&path, &master, &system()).unwrap().public_key(), first.public_key());
 }

@@ -58,6 +58,12 @@ pub enum TokenError {
         /// Which token.
         label: String,
     },
+    /// This process has it open, so that the PIN cannot be checked.
+    #[error("token `{label}` is open in this process already")]
+    InUse {
+        /// Which token.
+        label: String,
+    },
     /// Not exactly one key of that label.
     #[error("{found} {what} of an elliptic curve on the token are called `{label}`")]
     Keys {
@@ -90,6 +96,7 @@ impl TokenError {
             }
             Self::Tokens { .. } => "list tokens by `pkcs11-tool --list-slots` and give one label",
             Self::Pin { .. } => "give the user's PIN; a token locks itself after some wrong ones",
+            Self::InUse { .. } => "use one key of a token at a time",
             Self::Keys { .. } => "give both halves of the key one label that no other key has",
             Self::Key(source) => source.help(),
             Self::Refused { .. } => "see what the token's own tools say",
@@ -124,7 +131,11 @@ impl TokenKey {
         };
         let session = context.open_ro_session(*slot).map_err(refused)?;
         match session.login(UserType::User, Some(&AuthPin::from(pin.expose().to_owned()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Ok(()) => {}
+            // Whoever opened it first gave the PIN; this one was not looked at.
+            Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                return Err(TokenError::InUse { label: token.to_owned() });
+            }
             Err(Error::Pkcs11(
                 RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange | RvError::PinLocked,
                 _,

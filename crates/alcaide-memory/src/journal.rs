@@ -1,7 +1,7 @@
 //! Ledger entries into state: at start for all of them, later for those that others wrote (the office's).
 
 use alcaide_inventory::Moment;
-use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind};
+use alcaide_record::{Effect, Entry, Event, OrderKind, TokenKind, model_of};
 
 use crate::budget::Held;
 use crate::state::{ENDORSED_MAX, Memory, PLANTED_MAX, State, TaskState};
@@ -31,6 +31,10 @@ impl Memory {
 
 impl State {
     fn apply(&mut self, index: u64, entry: &Entry) {
+        if let Some(model) = model_of(&entry.event) {
+            // The office writes no step that does not fit; one that stands there all the same changes nothing.
+            let _ = self.models.entry(model).or_default().follow(model, entry);
+        }
         match &entry.event {
             Event::Intent(intent) => {
                 self.room_for_counters(entry.at);

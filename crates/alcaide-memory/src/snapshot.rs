@@ -4,13 +4,13 @@
 //! ledger is durable past the last of them, and it is authenticated by its keeper (a keyed digest beside it); a
 //! snapshot that does not open is ignored and everything is replayed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
+use alcaide_inventory::id::{BudgetId, CallId, ModelId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
-use alcaide_record::Digest;
+use alcaide_record::{Digest, Life};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{Counter, Held};
@@ -18,9 +18,9 @@ use crate::question::{Kept, KeptRates, Questions};
 use crate::state::{ActorState, Applied, Endorsed, Memory, Offers, Planted, State, TASKS_MAX, TaskState};
 
 /// Version of the snapshot's form.
-pub const SNAPSHOT_VERSION: u32 = 3;
-/// Oldest version that is still read. Version 1 has no questions and version 2 no quarantined routes, and there were none
-/// when they were written.
+pub const SNAPSHOT_VERSION: u32 = 4;
+/// Oldest version that is still read. Version 1 has no questions, version 2 no quarantined routes, version 3 no models, and there
+/// were none when they were written.
 const SNAPSHOT_VERSION_OLDEST: u32 = 1;
 
 /// A snapshot could not be read or written.
@@ -59,6 +59,8 @@ struct Form {
     planted: Vec<(Digest, Planted)>,
     #[serde(default)]
     held: BTreeSet<RouteId>,
+    #[serde(default)]
+    models: BTreeMap<ModelId, Life>,
     #[serde(default)]
     questions: Vec<Kept>,
     /// Absent in snapshots from before it was kept: then the hour begins anew.
@@ -133,6 +135,7 @@ impl Memory {
                     .collect(),
                 planted: state.planted.iter().map(|(store, planted)| (*store, planted.clone())).collect(),
                 held: state.held.clone(),
+                models: state.models.clone(),
                 questions,
                 asked,
                 endorsed: state.endorsed.iter().map(|(task, all)| (*task, all.clone())).collect(),
@@ -185,6 +188,7 @@ impl Memory {
             planted: form.planted.into_iter().collect(),
             endorsed: form.endorsed.into_iter().collect(),
             held: form.held,
+            models: form.models,
             forgot_tasks: form.forgot_tasks.unwrap_or(many),
             forgot_runs: form.forgot_runs.unwrap_or(many),
             applied: Applied { below: form.below, beyond: form.beyond },

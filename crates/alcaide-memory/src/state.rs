@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alcaide_inventory::declare::Period;
-use alcaide_inventory::id::{BudgetId, CallId, RouteId, RunId, TaskId, TokenId};
+use alcaide_inventory::id::{BudgetId, CallId, ModelId, RouteId, RunId, TaskId, TokenId};
 use alcaide_inventory::{Actor, Moment};
 use alcaide_label::Label;
-use alcaide_record::{Digest, Effect, Issued, Refused, Settlement};
+use alcaide_record::{Digest, Effect, Issued, Life, Refused, Settlement};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub(crate) offers: HashMap<RouteId, Offers>,
     pub(crate) planted: HashMap<Digest, Planted>,
     pub(crate) endorsed: HashMap<TaskId, Endorsed>,
+    /// What became of models: as many as were ever declared at most, each bounded by itself.
+    pub(crate) models: BTreeMap<ModelId, Life>,
     /// Routes that are quarantined: as many as are declared at most.
     pub(crate) held: BTreeSet<RouteId>,
     /// Whether a task was ever forgotten: from then on an unknown one is new only if its entry says so.
@@ -349,6 +351,19 @@ impl Memory {
         let state = self.state();
         let all = state.endorsed.get(&task).into_iter().flatten();
         all.map(|(values, places)| (*values, places.iter().copied().collect())).collect()
+    }
+
+    /// What became of a model, as `look` sees it; a model that nothing became known of has begun nothing.
+    pub fn model<T>(&self, model: ModelId, look: impl FnOnce(&Life) -> T) -> T {
+        match self.state().models.get(&model) {
+            Some(life) => look(life),
+            None => look(&Life::default()),
+        }
+    }
+
+    /// Nobody has read the files of models since the house was started: what lay there before is not known to lie there now.
+    pub fn forget_files(&self) {
+        self.state().models.values_mut().for_each(Life::forget_files);
     }
 
     /// Whether nothing may be sent to this route any more.

@@ -52,6 +52,7 @@ fn intent(call: u128, effects: Vec<Effect>) -> Entry {
                 approval: None,
                 budget_used: 0,
                 decision: DecisionKind::Allow,
+                model: None,
                 obligations: vec![],
                 plan: PlanNumber(1),
                 plan_digest: Digest::default(),
@@ -214,6 +215,39 @@ fn a_quarantined_route_is_held_until_it_is_released_and_over_a_snapshot() {
         assert!(memory.is_held(route) && !memory.is_held(RouteId::from_bits(8)));
         memory.apply(3, &order(OrderKind::ReleaseSource { route }));
         assert!(!memory.is_held(route));
+    }
+}
+
+#[test]
+fn what_became_of_a_model_is_known_over_a_snapshot_but_not_what_lay_on_disk() {
+    use alcaide_inventory::ModelId;
+    use alcaide_record::{FilesState, ModelEvent, Proven, ScanVerdict, VersionState};
+    let (memory, model, version) = (Memory::empty(), ModelId::from_bits(7), Digest([1; 32]));
+    let registered = ModelEvent::Registered { by: None, bytes: 1, files: 1, model, sha256: version, version };
+    let proven = Proven::Scan { packs: Digest([2; 32]), verdict: ScanVerdict::Clean };
+    let evidence = ModelEvent::Evidence {
+        by: None,
+        envelope: Digest([3; 32]),
+        expires: None,
+        issued: NOW,
+        model,
+        proven,
+        version,
+    };
+    let files = ModelEvent::Files { model, state: FilesState::Found { version } };
+    for (index, event) in [registered, evidence, files].into_iter().enumerate() {
+        memory.apply(index as u64, &Entry::new(NOW, Event::Model(event)));
+    }
+    let order = OrderKind::ReleaseModel { accepts_doubt: false, model, version };
+    let order = Order { by: None, id: alcaide_inventory::OrderId::from_bits(1), order };
+    memory.apply(3, &Entry::new(NOW, Event::Order(order)));
+    let again = Memory::from_snapshot(&memory.snapshot().unwrap().bytes).unwrap();
+    for memory in [memory, again] {
+        let (state, files) = memory.model(model, |life| (life.state(&version), life.files()));
+        assert_eq!((state, files), (Some(VersionState::Released), FilesState::Found { version }));
+        memory.forget_files();
+        assert_eq!(memory.model(model, alcaide_record::Life::files), FilesState::Reading);
+        assert_eq!(memory.model(ModelId::from_bits(8), |life| life.state(&version)), None);
     }
 }
 

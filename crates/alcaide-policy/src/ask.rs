@@ -247,6 +247,129 @@ pub struct Flow<'a> {
     pub forgotten: bool,
 }
 
+/// How the files of a declared model stand.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelFiles {
+    /// No place of files is declared.
+    #[default]
+    None,
+    /// They are those of the released version.
+    Same,
+    /// They are others.
+    Changed,
+    /// They are being read, or cannot be read.
+    Unread,
+}
+
+impl ModelFiles {
+    /// The word used in policies and cases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Same => "same",
+            Self::Changed => "changed",
+            Self::Unread => "unread",
+        }
+    }
+}
+
+/// What a scan of a model came to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelVerdict {
+    /// There is no scan.
+    #[default]
+    None,
+    /// All was looked into, and nothing was found.
+    Clean,
+    /// Nothing was found, but not all was looked into.
+    Inconclusive,
+    /// Something was found.
+    Unsafe,
+}
+
+impl ModelVerdict {
+    /// The word used in policies and cases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Clean => "clean",
+            Self::Inconclusive => "inconclusive",
+            Self::Unsafe => "unsafe",
+        }
+    }
+}
+
+/// Who signed a model.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSigner {
+    /// Nobody.
+    #[default]
+    None,
+    /// Somebody whom the model names, and whose key is not revoked.
+    Trusted,
+    /// Only others.
+    Untrusted,
+}
+
+impl ModelSigner {
+    /// The word used in policies and cases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Trusted => "trusted",
+            Self::Untrusted => "untrusted",
+        }
+    }
+}
+
+/// The newest scan of a version.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelScan {
+    /// What it came to.
+    pub verdict: ModelVerdict,
+    /// Days since it was made.
+    pub age_days: u32,
+    /// Whether it counts still.
+    pub in_time: bool,
+    /// Whether it went by the rules that this program has.
+    pub current_pack: bool,
+    /// Whether somebody accepted, for this version, what it could not look into.
+    pub accepted: bool,
+}
+
+/// The signature of a version that counts for most.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSignature {
+    /// Who signed.
+    pub signer: ModelSigner,
+    /// Days since it was entered.
+    pub age_days: u32,
+    /// Whether it counts still.
+    pub in_time: bool,
+}
+
+/// How the declared model stands that a route serves; the default is one of which nothing is known.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelStanding {
+    /// Whether a version is released. What follows is of that version, or of the newest where none is.
+    pub released: bool,
+    /// Its files.
+    pub files: ModelFiles,
+    /// Its scan.
+    pub scan: ModelScan,
+    /// Its signatures.
+    pub signature: ModelSignature,
+}
+
 /// All that a policy may know of a call besides who, what and whereto.
 ///
 /// The default is an empty call of a task that has read nothing, at the epoch.
@@ -271,6 +394,8 @@ pub struct Context<'a> {
     pub provenance: &'a [(&'a str, Provenance)],
     /// Where a tool's arguments come from and what they do.
     pub flow: Flow<'a>,
+    /// How the declared model stands that the route serves.
+    pub model: ModelStanding,
     /// Whether part of the content could not be looked into.
     pub uninspected: bool,
     /// Whether the credential is bound to a key and the proof was verified (RFC 9449).
@@ -291,6 +416,7 @@ impl Default for Context<'_> {
             args: None,
             provenance: &[],
             flow: Flow::default(),
+            model: ModelStanding::default(),
             uninspected: false,
             key_bound: false,
             tool_changed: false,

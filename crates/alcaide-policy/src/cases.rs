@@ -23,7 +23,7 @@ use alcaide_inventory::{Actor, HumanId, Moment, RouteId};
 use alcaide_label::{Confidentiality, Integrity, Label, Provenance};
 use serde::Deserialize;
 
-use crate::ask::{Action, Ask, Context, Flow, Resource, SoFar, UserWords};
+use crate::ask::{Action, Ask, Context, Flow, ModelStanding, Resource, SoFar, UserWords};
 use crate::compile::Compiled;
 use crate::explain::Explanation;
 use crate::fault::{line_column, one_line};
@@ -217,6 +217,7 @@ pub struct CaseContext {
     args: Option<serde_json::Map<String, serde_json::Value>>,
     provenance: BTreeMap<String, Provenance>,
     flow: CaseFlow,
+    model: ModelStanding,
     uninspected: bool,
     key_bound: bool,
     tool_changed: bool,
@@ -284,6 +285,7 @@ impl Default for CaseContext {
             args: None,
             provenance: BTreeMap::new(),
             flow: CaseFlow::default(),
+            model: ModelStanding::default(),
             uninspected: false,
             key_bound: false,
             tool_changed: false,
@@ -450,6 +452,7 @@ impl Compiled {
             args: args.map(str::as_bytes),
             provenance: &provenance,
             flow: given.flow.view(),
+            model: given.model,
             uninspected: given.uninspected,
             key_bound: given.key_bound,
             tool_changed: given.tool_changed,

@@ -16,7 +16,7 @@ use alcaide_inventory::{Actor, HumanId};
 use alcaide_label::{Integrity, Provenance};
 use cedar_policy_core::ast::{Context as CedarContext, Literal, Value};
 
-use crate::ask::{Ask, Flow, Resource, SoFar};
+use crate::ask::{Ask, Flow, ModelStanding, Resource, SoFar};
 use crate::compile::Compiled;
 use crate::expr::Reads;
 use crate::outcome::{
@@ -230,6 +230,9 @@ impl Compiled {
         if reads.has(Reads::FLOW) {
             put("flow", flow(&given.flow));
         }
+        if reads.has(Reads::MODEL) {
+            put("model", model(&given.model));
+        }
         if reads.has(Reads::UNINSPECTED) {
             put("uninspected", Value::from(is_uninspected(ask)));
         }
@@ -337,6 +340,19 @@ impl Compiled {
         if reads.has(Reads::FLOW) {
             slice.flow.write(&given.flow, &mut key.0);
         }
+        if reads.has(Reads::MODEL) {
+            let ModelStanding { released, files, scan, signature } = given.model;
+            key.flag(released);
+            for word in [files.as_str(), scan.verdict.as_str(), signature.signer.as_str()] {
+                key.bytes(word.as_bytes());
+            }
+            for flag in [scan.in_time, scan.current_pack, scan.accepted, signature.in_time] {
+                key.flag(flag);
+            }
+            for age in [scan.age_days, signature.age_days] {
+                key.0.extend_from_slice(&age.to_be_bytes());
+            }
+        }
         key.flag(is_uninspected(ask) && reads.has(Reads::UNINSPECTED));
         key.flag(given.key_bound && reads.has(Reads::KEY_BOUND));
         key.flag(given.tool_changed && reads.has(Reads::TOOL_CHANGED));
@@ -367,6 +383,37 @@ impl Key {
 }
 
 /// Where arguments come from, as policies see it.
+fn model(model: &ModelStanding) -> Value {
+    let ModelStanding { released, files, scan, signature } = model;
+    let scan = Value::record(
+        [
+            ("verdict", Value::from(scan.verdict.as_str())),
+            ("age_days", Value::from(i64::from(scan.age_days))),
+            ("in_time", Value::from(scan.in_time)),
+            ("current_pack", Value::from(scan.current_pack)),
+            ("accepted", Value::from(scan.accepted)),
+        ],
+        None,
+    );
+    let signature = Value::record(
+        [
+            ("signer", Value::from(signature.signer.as_str())),
+            ("age_days", Value::from(i64::from(signature.age_days))),
+            ("in_time", Value::from(signature.in_time)),
+        ],
+        None,
+    );
+    Value::record(
+        [
+            ("released", Value::from(*released)),
+            ("files", Value::from(files.as_str())),
+            ("scan", scan),
+            ("signature", signature),
+        ],
+        None,
+    )
+}
+
 fn flow(flow: &Flow<'_>) -> Value {
     let names =
         |names: &[Box<str>]| Value::set_of_lits(names.iter().map(|name| Literal::from(&**name)), None);

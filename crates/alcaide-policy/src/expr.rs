@@ -9,7 +9,7 @@ use cedar_policy_core::ast::{Expr, ExprKind, Literal, Var};
 pub(crate) struct Reads(u32);
 
 /// Names of the attributes of `context`; the place in the list is the bit in [`Reads`].
-pub(crate) const ATTRIBUTES: [&str; 20] = [
+pub(crate) const ATTRIBUTES: [&str; 21] = [
     "human",
     "earlier_agents",
     "hops",
@@ -30,6 +30,7 @@ pub(crate) const ATTRIBUTES: [&str; 20] = [
     "key_bound",
     "tool_changed",
     "flow",
+    "model",
 ];
 
 impl Reads {
@@ -53,8 +54,9 @@ impl Reads {
     pub(crate) const KEY_BOUND: Self = Self(1 << 17);
     pub(crate) const TOOL_CHANGED: Self = Self(1 << 18);
     pub(crate) const FLOW: Self = Self(1 << 19);
+    pub(crate) const MODEL: Self = Self(1 << 20);
     pub(crate) const NONE: Self = Self(0);
-    pub(crate) const ALL: Self = Self((1 << 20) - 1);
+    pub(crate) const ALL: Self = Self((1 << 21) - 1);
 
     pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -70,7 +72,7 @@ impl Reads {
 
     pub(crate) fn of_name(name: &str) -> Self {
         let at = ATTRIBUTES.iter().position(|known| *known == name);
-        // INVARIANT: there are 20 names, so the shift stays below 32.
+        // INVARIANT: there are 21 names, so the shift stays below 32.
         at.and_then(|at| u32::try_from(at).ok()).and_then(|at| 1_u32.checked_shl(at)).map_or(Self::NONE, Self)
     }
 }

@@ -206,9 +206,17 @@ impl House {
                     let uid = self.uid(&self.types.model, &id);
                     let upstreams =
                         set(model.upstreams.iter().map(|one| Literal::from(one.upstream.as_str())));
+                    let served = model.serves.as_ref().and_then(|serves| plan.models.get(serves));
+                    let requires = served.map(|one| one.spec.requires.as_slice()).unwrap_or_default();
+                    let requires = set(requires.iter().map(|proof| Literal::from(proof.as_str())));
                     all.push(entity(
                         &uid,
-                        [("name", text(name.as_str())), ("upstreams", upstreams)],
+                        [
+                            ("name", text(name.as_str())),
+                            ("upstreams", upstreams),
+                            ("registered", Value::from(model.serves.is_some())),
+                            ("requires", requires),
+                        ],
                         HashSet::new(),
                     ));
                     (RouteKind::Model, uid)

@@ -43,7 +43,10 @@ mod slice;
 mod source;
 
 pub use analyse::{Analysis, Answer, Claim, Counterexample, Finding, Proof, Property, Solve};
-pub use ask::{Action, Ask, Context, Flow, Resource, SoFar, UserWords};
+pub use ask::{
+    Action, Ask, Context, Flow, ModelFiles, ModelScan, ModelSignature, ModelSigner, ModelStanding,
+    ModelVerdict, Resource, SoFar, UserWords,
+};
 pub use cases::{CaseContext, CaseError, CaseReport, CaseResult, Described};
 pub use compile::{Compiled, check};
 pub use explain::{

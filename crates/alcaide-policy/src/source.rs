@@ -25,10 +25,11 @@ pub(crate) const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const POLICIES_MAX: usize = 50_000;
 
 /// The shipped files: name and text.
-pub(crate) const SHIPPED: [(&str, &str); 7] = [
+pub(crate) const SHIPPED: [(&str, &str); 8] = [
     ("standing", include_str!("../default/standing.cedar")),
     ("tools", include_str!("../default/tools.cedar")),
     ("hosted", include_str!("../default/hosted.cedar")),
+    ("models", include_str!("../default/models.cedar")),
     ("methods", include_str!("../default/methods.cedar")),
     ("flow", include_str!("../default/flow.cedar")),
     ("bounds", include_str!("../default/bounds.cedar")),
@@ -36,7 +37,7 @@ pub(crate) const SHIPPED: [(&str, &str); 7] = [
 ];
 
 /// The shipped files whose place a declared policy of the same name takes: how much is asked is the owner's to say.
-pub(crate) const REPLACEABLE: [&str; 3] = ["flow", "bounds", "outputs"];
+pub(crate) const REPLACEABLE: [&str; 4] = ["flow", "bounds", "outputs", "models"];
 
 /// One policy, ready to be indexed.
 #[derive(Clone, Debug)]

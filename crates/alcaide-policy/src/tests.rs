@@ -6,6 +6,7 @@ mod behaviour;
 mod explained;
 mod faults;
 mod flow;
+mod models;
 mod shaded;
 
 use alcaide_inventory::declare::{Declarations, Named};

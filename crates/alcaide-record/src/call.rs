@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::digest::Digest;
+use crate::model::ModelNote;
 
 /// What the caller wants to do.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -107,6 +108,9 @@ pub struct Decided {
     pub budget_used: u8,
     /// How it came out.
     pub decision: DecisionKind,
+    /// How the declared model stood that the route serves. Absent for what is no call of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<ModelNote>>,
     /// What was demanded.
     pub obligations: Vec<ObligationKind>,
     /// The plan that it was made under.

@@ -14,6 +14,7 @@
 mod call;
 mod claim;
 mod digest;
+mod model;
 mod offer;
 mod office;
 
@@ -27,6 +28,11 @@ pub use call::{
 };
 pub use claim::{Claim, ClaimFate};
 pub use digest::{Digest, DigestError};
+pub use model::{
+    FilesSeen, FilesState, Held, HeldScan, HeldSignature, Life, Misstep, ModelEvent, ModelNote, Proven,
+    Release, SIGNATURES_MAX, ScanSeen, ScanVerdict, SignatureSeen, SignerStanding, VERSIONS_MAX, Version,
+    VersionState, model_of,
+};
 pub use offer::{OfferFinding, OfferPart, Offered};
 pub use office::{Enrolled, Issued, Made, OfficeAct, Order, OrderKind, Planned, TokenKind};
 
@@ -58,6 +64,8 @@ pub enum Event {
     Issued(Issued),
     /// The ledger was begun.
     Made(Made),
+    /// Something became known of a model.
+    Model(ModelEvent),
     /// A tool server offers a tool in a form that it did not offer last.
     Offered(Offered),
     /// Something was done in the office.

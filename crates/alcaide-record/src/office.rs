@@ -1,7 +1,7 @@
 //! What the office leaves in the record: plans, orders, enrolments, tokens, acts.
 
 use alcaide_inventory::id::{
-    ApprovalId, CredentialId, HumanId, OrderId, RouteId, RunId, SecretId, TaskId, TokenId, ToolId,
+    ApprovalId, CredentialId, HumanId, ModelId, OrderId, RouteId, RunId, SecretId, TaskId, TokenId, ToolId,
 };
 use alcaide_inventory::{Actor, Moment, PlanNumber};
 use serde::{Deserialize, Serialize};
@@ -136,10 +136,26 @@ pub enum OrderKind {
         /// The tool.
         tool: ToolId,
     },
+    /// A version of a model is held back until it was scanned anew and released again.
+    QuarantineModel {
+        /// The model.
+        model: ModelId,
+        /// The version.
+        version: Digest,
+    },
     /// Nothing is sent to this route any more, and so nothing comes from it: a server, a service or a model.
     QuarantineSource {
         /// The route.
         route: RouteId,
+    },
+    /// A version of a model may be served, in the place of the one that was released before.
+    ReleaseModel {
+        /// Whether what its scan could not look into is accepted.
+        accepts_doubt: bool,
+        /// The model.
+        model: ModelId,
+        /// The version.
+        version: Digest,
     },
     /// The route is used again.
     ReleaseSource {
@@ -150,6 +166,13 @@ pub enum OrderKind {
     Revoke {
         /// Which.
         token: TokenId,
+    },
+    /// A version of a model may never be served again.
+    RevokeModel {
+        /// The model.
+        model: ModelId,
+        /// The version.
+        version: Digest,
     },
     /// The actor may act again, with new tokens.
     Unkill {

@@ -67,11 +67,29 @@ fn decided() -> Decided {
         approval: Some(ApprovalId::from_bits(9)),
         budget_used: 12,
         decision: DecisionKind::Allow,
+        model: None,
         obligations: vec![ObligationKind::Mask],
         plan: PlanNumber(3),
         plan_digest: Digest([1; 32]),
         policies: vec![PolicyId::from_bits(10)],
         shadow: Some(DecisionKind::Refuse),
+    }
+}
+
+fn model_note() -> ModelNote {
+    ModelNote {
+        files: FilesSeen::Same,
+        model: alcaide_inventory::ModelId::from_bits(16),
+        released: true,
+        scan: ScanSeen {
+            accepted: false,
+            age_days: 3,
+            current_pack: true,
+            in_time: true,
+            verdict: Some(ScanVerdict::Clean),
+        },
+        signature: SignatureSeen { age_days: 0, in_time: false, standing: SignerStanding::None },
+        version: Some(Digest([8; 32])),
     }
 }
 
@@ -117,7 +135,7 @@ fn all_kinds() -> Vec<Event> {
             attempt: Attempt { number: 1, upstream: UpstreamId::from_bits(13) },
             call: CallId::from_bits(14),
             content: content(),
-            decided: decided(),
+            decided: Decided { model: Some(Box::new(model_note())), ..decided() },
             effects: vec![
                 Effect::Join { label: Label::CLEAN, task: TaskId::from_bits(5) },
                 Effect::Reserve { amount: 9, budget: BudgetId::from_bits(15), period: Moment::from_secs(60) },
@@ -180,6 +198,36 @@ fn all_kinds() -> Vec<Event> {
             route: RouteId::from_bits(11),
             tool: Some(ToolId::from_bits(12)),
         }),
+        Event::Model(ModelEvent::Registered {
+            by: None,
+            bytes: 7,
+            files: 2,
+            model: alcaide_inventory::ModelId::from_bits(16),
+            sha256: Digest([1; 32]),
+            version: Digest([2; 32]),
+        }),
+        Event::Model(ModelEvent::Evidence {
+            by: Some(HumanId::from_bits(1)),
+            envelope: Digest([3; 32]),
+            expires: Some(Moment::from_secs(9)),
+            issued: Moment::from_secs(8),
+            model: alcaide_inventory::ModelId::from_bits(16),
+            proven: Proven::Scan { packs: Digest([4; 32]), verdict: ScanVerdict::Inconclusive },
+            version: Digest([2; 32]),
+        }),
+        Event::Model(ModelEvent::Evidence {
+            by: None,
+            envelope: Digest([3; 32]),
+            expires: None,
+            issued: Moment::from_secs(8),
+            model: alcaide_inventory::ModelId::from_bits(16),
+            proven: Proven::Signature { key: Digest([5; 32]), root: Some(Digest([6; 32])) },
+            version: Digest([2; 32]),
+        }),
+        Event::Model(ModelEvent::Files {
+            model: alcaide_inventory::ModelId::from_bits(16),
+            state: FilesState::Found { version: Digest([2; 32]) },
+        }),
         Event::Made(Made { origin: Digest([6; 32]), token_key: Digest([7; 32]) }),
         Event::Enrolled(Enrolled {
             actor: agent(),
@@ -218,6 +266,19 @@ fn all_kinds() -> Vec<Event> {
         order(OrderKind::Deny { approval }),
         order(OrderKind::Kill { actor: agent(), epoch: 3 }),
         order(OrderKind::Quarantine { tool: ToolId::from_bits(12) }),
+        order(OrderKind::ReleaseModel {
+            accepts_doubt: true,
+            model: alcaide_inventory::ModelId::from_bits(16),
+            version: Digest([2; 32]),
+        }),
+        order(OrderKind::QuarantineModel {
+            model: alcaide_inventory::ModelId::from_bits(16),
+            version: Digest([2; 32]),
+        }),
+        order(OrderKind::RevokeModel {
+            model: alcaide_inventory::ModelId::from_bits(16),
+            version: Digest([2; 32]),
+        }),
         order(OrderKind::Revoke { token: TokenId::from_bits(6) }),
         order(OrderKind::Unkill { actor: agent() }),
         Event::Office(OfficeAct::CredentialRemoved { by: None, credential: CredentialId::from_bits(1) }),

@@ -42,10 +42,23 @@ pub fn send(mut to: &UnixStream, bytes: &[u8], descriptor: Option<BorrowedFd<'_>
 ///
 /// # Errors
 /// What the system says, a frame that ends early, and one that breaks the format.
-pub fn receive(mut from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+pub fn receive(from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    receive_while(from, &mut || Ok(()))
+}
+
+/// The same, asking `go_on` before each wait: a time-out of the socket is for one read, and a frame that trickles in takes many.
+/// Whoever has a deadline sets what is left of it there.
+///
+/// # Errors
+/// As [`receive`], and what `go_on` says.
+pub fn receive_while(
+    from: &UnixStream,
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let mut head = [0; HEAD];
     let mut space = [const { MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    go_on()?;
     // A child that ends elsewhere interrupts the wait, whatever its handler says: the socket has a deadline.
     let got = retry_on_intr(|| {
         recvmsg(from, &mut [IoSliceMut::new(&mut head)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
@@ -59,7 +72,7 @@ pub fn receive(mut from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<Owne
     if got.bytes == 0 {
         return Ok(None);
     }
-    from.read_exact(head.get_mut(got.bytes..).unwrap_or_default())?;
+    fill(from, head.get_mut(got.bytes..).unwrap_or_default(), go_on)?;
     let [a, b, c, d, descriptors] = head;
     let len = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
     let lost = got.flags.contains(ReturnFlags::CTRUNC) || descriptors != u8::from(descriptor.is_some());
@@ -67,11 +80,34 @@ pub fn receive(mut from: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<Owne
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame breaks its format"));
     }
     let mut bytes = Vec::new();
-    from.take(len.try_into().unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
-    if bytes.len() != len {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    while bytes.len() < len {
+        // No more at once than came so far: the other side cannot have memory set aside by a number.
+        let step = (len - bytes.len()).min(bytes.len().max(STEP));
+        let from_here = bytes.len();
+        bytes.resize(from_here + step, 0);
+        fill(from, bytes.get_mut(from_here..).unwrap_or_default(), go_on)?;
     }
     Ok(Some((bytes, descriptor)))
+}
+
+/// Bytes that are set aside for a frame before any of it came.
+const STEP: usize = 64 << 10;
+
+fn fill(
+    mut from: &UnixStream,
+    mut into: &mut [u8],
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    while !into.is_empty() {
+        go_on()?;
+        match from.read(into) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => into = into.get_mut(read..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -100,6 +136,21 @@ mod tests {
         let mut rest = Vec::new();
         reader.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"x");
+    }
+
+    #[test]
+    fn a_frame_that_trickles_in_is_asked_about_before_every_wait() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let left = std::cell::Cell::new(3_usize);
+        ours.write_all(&[100, 0, 0, 0, 0]).unwrap();
+        let mut go_on = || {
+            left.set(left.get().checked_sub(1).ok_or(io::ErrorKind::TimedOut)?);
+            // One byte before each wait: the wait itself never ends the frame.
+            ours.write_all(&[7])
+        };
+        let error = receive_while(&theirs, &mut go_on).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(left.get(), 0);
     }
 
     #[test]

@@ -24,15 +24,20 @@ use crate::{exec, syscalls};
 /// What a reader may use up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReaderLimits {
-    /// Bytes of private writable memory.
+    /// Bytes of private writable memory. Memory that is shared cannot be had at all: the kernel counts it nowhere here.
     pub memory_bytes: u64,
+    /// Bytes of addresses, taken up or not: the program itself, and what it sets aside and never writes to.
+    pub address_bytes: u64,
+    /// Bytes of the stack, which the kernel does not count as memory of its own.
+    pub stack_bytes: u64,
     /// Open descriptors: the socket, what is handed over, and one to spare for each of the standard streams.
     pub open_files: u64,
 }
 
 impl ReaderLimits {
     /// For readers that keep to 64 MiB: twice that, so that a reader which does not is ended, and the machine is not.
-    pub const DEFAULT: Self = Self { memory_bytes: 128 << 20, open_files: 16 };
+    pub const DEFAULT: Self =
+        Self { memory_bytes: 128 << 20, address_bytes: 2 << 30, stack_bytes: 8 << 20, open_files: 16 };
 }
 
 /// Gives up, for good, all that a reader does not need; says which doors the kernel leaves open.
@@ -52,6 +57,8 @@ pub fn confine(limits: ReaderLimits, socket: BorrowedFd<'_>) -> io::Result<Repor
         (Resource::Fsize, 0),
         (Resource::Nofile, limits.open_files),
         (Resource::Data, limits.memory_bytes),
+        (Resource::As, limits.address_bytes),
+        (Resource::Stack, limits.stack_bytes),
     ];
     for (resource, bound) in bounds {
         let bound = getrlimit(resource).maximum.map_or(bound, |hard| hard.min(bound));

@@ -202,13 +202,18 @@ const READING: &[c::c_long] = &[
     c::SYS_exit_group,
 ];
 
-/// The filter of a process that only reads: what is not needed is refused, memory that may be executed too.
+/// The filter of a process that only reads: what is not needed is refused; so is memory that may be executed, or that is shared
+/// (`MAP_SHARED`, a bit of `MAP_SHARED_VALIDATE` as well): no limit of a process counts that.
 pub(crate) fn only_reading() -> Result<BpfProgram, String> {
     let rules = || -> Result<Rules, seccompiler::BackendError> {
         let mut rules: Rules = READING.iter().map(|&call| (number(call), Vec::new())).collect();
         for call in [c::SYS_mmap, c::SYS_mprotect] {
             let not_executable = Condition::new(2, Len::Dword, Op::MaskedEq(word(c::PROT_EXEC)), 0)?;
-            rules.insert(number(call), vec![Rule::new(vec![not_executable])?]);
+            let mut conditions = vec![not_executable];
+            if call == c::SYS_mmap {
+                conditions.push(Condition::new(3, Len::Dword, Op::MaskedEq(word(c::MAP_SHARED)), 0)?);
+            }
+            rules.insert(number(call), vec![Rule::new(conditions)?]);
         }
         Ok(rules)
     };
@@ -344,6 +349,52 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// What the kernel does with a call, by the machine of its filters (`linux/filter.h`).
+    fn ruled(filter: &BpfProgram, call: c::c_long, arguments: [u64; 6]) -> u32 {
+        let mut data = (call as u32).to_le_bytes().to_vec();
+        let arch: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        data.extend(arch.to_le_bytes());
+        data.extend(0_u64.to_le_bytes());
+        data.extend(arguments.iter().flat_map(|one| one.to_le_bytes()));
+        let (mut at, mut value) = (0, 0_u32);
+        loop {
+            let sock_filter { code, jt, jf, k } = filter[at];
+            let jump = |taken: bool| usize::from(if taken { jt } else { jf });
+            at += 1;
+            match code {
+                0x20 => value = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().unwrap()),
+                0x54 => value &= k,
+                0x05 => at += k as usize,
+                0x15 => at += jump(value == k),
+                0x25 => at += jump(value > k),
+                0x35 => at += jump(value >= k),
+                0x45 => at += jump(value & k != 0),
+                0x06 => return k,
+                other => panic!("{other:x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_has_private_memory_that_nobody_executes() {
+        const ALLOW: u32 = 0x7fff_0000;
+        let filter = only_reading().unwrap();
+        let map = |protection: c::c_int, flags: c::c_int| {
+            let arguments = [0, 4096, word(protection), word(flags), u64::from(u32::MAX), 0];
+            ruled(&filter, c::SYS_mmap, arguments) == ALLOW
+        };
+        let (data, code) = (c::PROT_READ | c::PROT_WRITE, c::PROT_READ | c::PROT_EXEC);
+        assert!(map(data, c::MAP_PRIVATE | c::MAP_ANONYMOUS));
+        assert!(!map(code, c::MAP_PRIVATE | c::MAP_ANONYMOUS));
+        assert!(!map(data, c::MAP_SHARED | c::MAP_ANONYMOUS));
+        assert!(!map(data, c::MAP_SHARED_VALIDATE | c::MAP_ANONYMOUS));
+        assert!(!map(c::PROT_READ, c::MAP_SHARED));
+        assert_eq!(ruled(&filter, c::SYS_read, [0; 6]), ALLOW);
+        for call in [c::SYS_openat, c::SYS_socket, c::SYS_memfd_create, c::SYS_execve, c::SYS_clone] {
+            assert_ne!(ruled(&filter, call, [0; 6]), ALLOW, "{call}");
         }
     }
 

@@ -50,6 +50,10 @@ impl<'a> Der<'a> {
             (0x81, [low, rest @ ..]) if *low >= 0x80 => (usize::from(*low), rest),
             (0x82, [high, low, rest @ ..]) if *high > 0 => (joined(0, *high, *low), rest),
             (0x83, [high, middle, low, rest @ ..]) if *high > 0 => (joined(*high, *middle, *low), rest),
+            // Revocation lists are larger than 16 MiB.
+            (0x84, [top, high, middle, low, rest @ ..]) if *top > 0 => {
+                (usize::from(*top) << 24 | joined(*high, *middle, *low), rest)
+            }
             _ => return Err(BadDer),
         };
         let (value, rest) = rest.split_at_checked(length).ok_or(BadDer)?;

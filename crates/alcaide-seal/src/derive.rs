@@ -31,6 +31,8 @@ pub enum Purpose {
     IdentifierIndex,
     /// Pseudonyms of tasks towards other gates.
     Pseudonyms,
+    /// Authentication of digests that were made before, of files that did not change since.
+    DigestCache,
     /// Wrapping of data keys in envelopes; used by [`crate::envelope`] itself.
     EnvelopeWrap,
 }
@@ -47,6 +49,7 @@ impl Purpose {
             Self::Words => "alcaide/v1/words",
             Self::IdentifierIndex => "alcaide/v1/identifier-index",
             Self::Pseudonyms => "alcaide/v1/pseudonyms",
+            Self::DigestCache => "alcaide/v1/digest-cache",
             Self::EnvelopeWrap => "alcaide/v1/envelope-wrap",
         }
     }
@@ -190,6 +193,7 @@ mod tests {
             Purpose::Commitments,
             Purpose::IdentifierIndex,
             Purpose::Pseudonyms,
+            Purpose::DigestCache,
             Purpose::EnvelopeWrap,
         ];
         let mut seen = std::collections::HashSet::new();
@@ -204,7 +208,7 @@ mod tests {
             }
             assert!(!seen.contains(&bytes));
         }
-        assert_eq!(seen.len(), 12);
+        assert_eq!(seen.len(), 2 * purposes.len());
     }
 
     #[test]

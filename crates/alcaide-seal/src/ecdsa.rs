@@ -222,7 +222,7 @@ impl EcPublicKey {
             return Err(EcKeyError::Damaged);
         }
         ParsedPublicKey::new(curve.verifying(), point).map_err(|_| EcKeyError::Damaged)?;
-        let hint = KeyHint(sha256(pem::armour(PUBLIC, &spki(curve, point)).as_bytes()));
+        let hint = KeyHint::of_spki(&spki(curve, point));
         Ok(Self { curve, point: point.into(), hint })
     }
 
@@ -236,10 +236,14 @@ impl EcPublicKey {
         let mut name = Der::new(parameters);
         let curve = name.value(tag::OID).ok().and_then(Curve::by_oid).ok_or(EcKeyError::Curve)?;
         name.end()?;
+        // By length first: a bare point begins like an OCTET STRING, and its second byte may be the length of one.
+        if point.len() == 1 + 2 * curve.bytes() {
+            return Self::from_point(curve, point);
+        }
         let mut wrapped = Der::new(point);
         match wrapped.value(tag::OCTET_STRING) {
             Ok(inner) if wrapped.is_empty() => Self::from_point(curve, inner),
-            _ => Self::from_point(curve, point),
+            _ => Err(EcKeyError::Damaged),
         }
     }
 
@@ -302,6 +306,14 @@ impl fmt::Debug for EcPublicKey {
 /// Name of a public key in bundles: SHA-256 of its PEM text with lines of 64 columns and a final newline.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyHint(pub Sha256Digest);
+
+impl KeyHint {
+    /// The name of a key of any algorithm, from its SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn of_spki(spki: &[u8]) -> Self {
+        Self(sha256(pem::armour(PUBLIC, spki).as_bytes()))
+    }
+}
 
 impl fmt::Display for KeyHint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

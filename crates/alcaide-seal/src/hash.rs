@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::digest::{Hasher, hex_digit, hex_value};
+use crate::digest::{Hasher, Sha256Digest, hex_digit, hex_value};
 
 /// Most bytes of a digest.
 const BYTES_MAX: usize = 64;
@@ -85,6 +85,19 @@ impl FileDigest {
     #[must_use]
     pub const fn algorithm(&self) -> HashAlgorithm {
         self.algorithm
+    }
+
+    /// A digest by SHA-256 that was made elsewhere.
+    #[must_use]
+    pub fn from_sha256(digest: Sha256Digest) -> Self {
+        Self::made(HashAlgorithm::Sha256, digest.as_bytes())
+    }
+
+    /// The same, where it was made by SHA-256.
+    #[must_use]
+    pub fn to_sha256(&self) -> Option<Sha256Digest> {
+        let bytes: Option<[u8; 32]> = self.as_bytes().try_into().ok();
+        bytes.filter(|_| self.algorithm == HashAlgorithm::Sha256).map(Sha256Digest::from_bytes)
     }
 
     /// Its bytes.

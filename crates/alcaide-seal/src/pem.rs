@@ -15,10 +15,12 @@ pub const PEM_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[non_exhaustive]
 pub enum PemError {
     /// Too long to be read.
-    #[error("the text has {bytes} bytes, {PEM_BYTES_MAX} are read")]
+    #[error("the text has {bytes} bytes, {max} are read")]
     TooLong {
         /// How many it has.
         bytes: usize,
+        /// How many are read.
+        max: usize,
     },
     /// No block at all.
     #[error("no block `-----BEGIN …-----` was found")]
@@ -56,8 +58,13 @@ pub struct Block {
 /// # Errors
 /// [`PemError`].
 pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
-    if text.len() > PEM_BYTES_MAX {
-        return Err(PemError::TooLong { bytes: text.len() });
+    blocks_within(text, PEM_BYTES_MAX)
+}
+
+/// The same of a text of at most `max` bytes.
+pub(crate) fn blocks_within(text: &[u8], max: usize) -> Result<Vec<Block>, PemError> {
+    if text.len() > max {
+        return Err(PemError::TooLong { bytes: text.len(), max });
     }
     let mut blocks = Vec::new();
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -142,7 +149,7 @@ mod tests {
         );
         assert!(matches!(
             blocks(&vec![b' '; PEM_BYTES_MAX + 1]),
-            Err(PemError::TooLong { bytes }) if bytes == PEM_BYTES_MAX + 1
+            Err(PemError::TooLong { bytes, .. }) if bytes == PEM_BYTES_MAX + 1
         ));
     }
 

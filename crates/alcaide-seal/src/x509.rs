@@ -1,39 +1,40 @@
 //! Certificates that vouch for a key: parsed facts, and the path from a leaf to a root that the caller trusts.
 //!
-//! [`verify_chain`] asks `webpki` for the path — signatures, validity, basic constraints, path length, extended usage, name
-//! constraints, revocation lists — and adds what that leaves out: key usage of leaf and authorities, validity of the root itself,
-//! and serial numbers and keys that the caller has revoked by hand. Time comes in as a value, and every certificate of the path is
-//! valid then, the leaf too: that a signature was made while a certificate was good is a claim until something else proves it.
+//! [`verify_chain`] asks `webpki` for paths — signatures, validity, basic constraints, path length, extended usage, name
+//! constraints — and adds what that leaves out: key usage of leaf and authorities, everything that the root says of itself, the
+//! newest revocation list of each authority, and serial numbers and keys that the caller has revoked by hand. Time comes in as a
+//! value, and every certificate of the path is valid then, root and leaf too: that a signature was made while a certificate was
+//! good is a claim until something else proves it.
 //!
-//! A leaf that is itself, byte for byte, one of the roots is trusted as a pin: its own validity and usage still count.
+//! A leaf that is itself, byte for byte, one of the roots is trusted as a pin: its own validity and usage still count, and so does
+//! every revocation list of whoever issued it.
+//!
+//! A chain is not believed before it is verified, so it is short: [`CHAIN_MAX`] certificates of [`CERTIFICATE_BYTES_MAX`] bytes, of
+//! which those that no name leads to are passed over.
 //!
 //! Left out on purpose: names of hosts, OCSP, fetching of issuers, policies. Name constraints on directory names and URIs are not
 //! interpreted: a path that has them is refused. Sources: RFC 5280, sections 4.2.1 and 6.1; RFC 6818.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter,
-    KeyUsage, OwnedCertRevocationList, RequiredEkuNotFoundContext, RevocationCheckDepth,
-    RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
-};
+use rustls_pki_types::CertificateDer;
+use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
 use crate::digest::Sha256Digest;
-use crate::ecdsa::{EcKeyError, EcPublicKey, KeyHint};
-use crate::pem::{self, PemError};
+use crate::ecdsa::{EcKeyError, EcPublicKey};
+use crate::pem::PemError;
 
 mod certificate;
+mod path;
+mod revocation;
 
-pub use certificate::{Certificate, Serial};
+pub use certificate::{Certificate, NamePart, Serial};
+pub use revocation::{CRL_BYTES_MAX, CRLS_MAX, Revocation, Unlisted};
 
-/// Most certificates of one chain, and of one set of roots.
+/// Most certificates of one set of roots, and of one text.
 pub const CERTIFICATES_MAX: usize = 64;
-/// Most revocation lists at once, and bytes of each.
-pub const CRLS_MAX: usize = 64;
-/// Most bytes of one revocation list.
-pub const CRL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Most certificates of one chain: paths have up to four, and everything here is done before anybody is believed.
+pub const CHAIN_MAX: usize = 8;
+/// Most bytes of a certificate of a chain.
+pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a certificate or a revocation list cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -60,6 +61,12 @@ pub enum CertificateError {
         /// Which one, from 0.
         at: usize,
     },
+    /// A root whose structure or whose critical extensions are not read: what it takes back would be passed over.
+    #[error("root `{subject}` has a critical extension or a structure that is not read")]
+    Root {
+        /// Which root.
+        subject: String,
+    },
     /// More than are read.
     #[error("{count} are given, {max} are read")]
     TooMany {
@@ -81,10 +88,18 @@ impl Roots {
     /// [`CertificateError`]; an empty set is one, since nothing could ever be trusted by it.
     pub fn new(roots: Vec<Certificate>) -> Result<Self, CertificateError> {
         match roots.len() {
-            0 => Err(CertificateError::Kind { wanted: "root certificate" }),
-            1..=CERTIFICATES_MAX => Ok(Self(roots)),
-            count => Err(CertificateError::TooMany { count, max: CERTIFICATES_MAX }),
+            0 => return Err(CertificateError::Kind { wanted: "root certificate" }),
+            1..=CERTIFICATES_MAX => {}
+            count => return Err(CertificateError::TooMany { count, max: CERTIFICATES_MAX }),
         }
+        for root in &roots {
+            let der = CertificateDer::from(root.der());
+            // As an anchor its critical extensions would be passed over; as a certificate of a path they are not.
+            if anchor_from_trusted_cert(&der).is_err() || EndEntityCert::try_from(&der).is_err() {
+                return Err(CertificateError::Root { subject: root.subject_text() });
+            }
+        }
+        Ok(Self(roots))
     }
 
     /// Reads PEM text with one `CERTIFICATE` or several.
@@ -96,69 +111,6 @@ impl Roots {
     }
 }
 
-/// What happens to a certificate that no revocation list speaks for, once any list is given.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Unlisted {
-    /// It is refused.
-    #[default]
-    Refuse,
-    /// It passes.
-    Allow,
-}
-
-/// What is no longer trusted.
-#[derive(Debug, Default)]
-pub struct Revocation {
-    crls: Vec<CertRevocationList<'static>>,
-    /// What becomes of certificates that no list speaks for.
-    pub unlisted: Unlisted,
-    /// Serial numbers that are revoked, whoever issued them.
-    pub serials: BTreeSet<Serial>,
-    /// Public keys that are revoked, in leaves and authorities alike.
-    pub keys: BTreeSet<KeyHint>,
-}
-
-impl Revocation {
-    /// Adds revocation lists: DER, or PEM text with any number of `X509 CRL`.
-    ///
-    /// # Errors
-    /// [`CertificateError`].
-    pub fn add_crls(&mut self, bytes: &[u8]) -> Result<(), CertificateError> {
-        let blocks = match pem::blocks(bytes) {
-            Err(PemError::Empty) => vec![bytes.to_vec()],
-            other => {
-                other?.into_iter().filter(|one| one.label == "X509 CRL").map(|one| one.der.to_vec()).collect()
-            }
-        };
-        if blocks.is_empty() {
-            return Err(CertificateError::Kind { wanted: "revocation list" });
-        }
-        for der in blocks {
-            let at = self.crls.len();
-            if at >= CRLS_MAX {
-                return Err(CertificateError::TooMany { count: at + 1, max: CRLS_MAX });
-            }
-            if der.len() > CRL_BYTES_MAX {
-                return Err(CertificateError::Crl { at });
-            }
-            let crl = OwnedCertRevocationList::from_der(&der).map_err(|_| CertificateError::Crl { at })?;
-            self.crls.push(crl.into());
-        }
-        Ok(())
-    }
-
-    /// Whether this key was revoked by hand.
-    #[must_use]
-    pub fn names(&self, key: KeyHint) -> bool {
-        self.keys.contains(&key)
-    }
-
-    fn names_certificate(&self, certificate: &Certificate) -> bool {
-        let key = EcPublicKey::from_spki(certificate.spki()).map(|key| key.hint());
-        self.serials.contains(certificate.serial()) || key.is_ok_and(|hint| self.names(hint))
-    }
-}
-
 /// Why a chain does not lead to a root.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -167,10 +119,18 @@ pub enum ChainError {
     #[error("the chain is empty")]
     Empty,
     /// More than are read.
-    #[error("the chain has {count} certificates, {CERTIFICATES_MAX} are read")]
+    #[error("the chain has {count} certificates, {CHAIN_MAX} are read")]
     TooLong {
         /// How many there are.
         count: usize,
+    },
+    /// Larger than is read.
+    #[error("certificate `{subject}` has {bytes} bytes, {CERTIFICATE_BYTES_MAX} are read")]
+    TooLarge {
+        /// Which one.
+        subject: String,
+        /// How many it has.
+        bytes: usize,
     },
     /// Nobody of the roots issued it, directly or by way of the others.
     #[error("no path leads from `{subject}` to a trusted root, or a signature on it is wrong")]
@@ -268,7 +228,7 @@ impl ChainError {
     #[must_use]
     pub const fn help(&self) -> &'static str {
         match self {
-            Self::Empty | Self::TooLong { .. } => {
+            Self::Empty | Self::TooLong { .. } | Self::TooLarge { .. } => {
                 "ask the signer for a bundle with the chain of its certificate"
             }
             Self::NoPath { .. } => "add the root of the signer's authority, if you trust it",
@@ -335,8 +295,11 @@ pub fn verify_chain(
     at: u64,
 ) -> Result<VerifiedLeaf, ChainError> {
     let (leaf, others) = chain.split_first().ok_or(ChainError::Empty)?;
-    if chain.len() > CERTIFICATES_MAX {
+    if chain.len() > CHAIN_MAX {
         return Err(ChainError::TooLong { count: chain.len() });
+    }
+    if let Some(one) = chain.iter().find(|one| one.der().len() > CERTIFICATE_BYTES_MAX) {
+        return Err(ChainError::TooLarge { subject: one.subject_text(), bytes: one.der().len() });
     }
     let subject = || leaf.subject_text();
     let key = EcPublicKey::from_spki(leaf.spki())
@@ -344,177 +307,21 @@ pub fn verify_chain(
     if !leaf.may_sign() {
         return Err(ChainError::KeyUsage { subject: subject() });
     }
-    let (above, root) = match roots.0.iter().find(|root| root.der() == leaf.der()) {
-        Some(pin) => (pinned(pin, revocation, at)?, pin),
-        None => path(leaf, others, roots, revocation, at)?,
-    };
-    for authority in &above {
-        if !authority.may_issue() {
-            return Err(ChainError::NotAuthority { subject: authority.subject_text() });
-        }
-    }
-    if [leaf, root].into_iter().chain(&above).any(|one| revocation.names_certificate(one)) {
+    if revocation.names_certificate(leaf) {
         return Err(ChainError::Revoked { subject: subject() });
     }
+    let found = path::find(leaf, others, roots, revocation, at);
+    let root = match (found, roots.0.iter().find(|root| root.der() == leaf.der())) {
+        // What the authority takes back is not saved by a pin.
+        (Err(error @ ChainError::Revoked { .. }), _) | (Err(error), None) => return Err(error),
+        (found, Some(pin)) => {
+            path::pinned(pin, revocation, found.is_ok(), at)?;
+            pin
+        }
+        (Ok(root), None) => root,
+    };
     Ok(VerifiedLeaf { key, leaf: leaf.clone(), root: root.fingerprint() })
 }
-
-/// A leaf that is trusted as it stands.
-fn pinned(pin: &Certificate, revocation: &Revocation, at: u64) -> Result<Vec<Certificate>, ChainError> {
-    let subject = || pin.subject_text();
-    if at < pin.not_before() {
-        return Err(ChainError::NotYetValid { subject: subject() });
-    }
-    if at > pin.not_after() {
-        return Err(ChainError::Expired { subject: subject() });
-    }
-    if !pin.may_sign_code() {
-        return Err(ChainError::ExtendedKeyUsage { subject: subject() });
-    }
-    // A critical extension that nobody reads could take back what is asked here.
-    let der = CertificateDer::from(pin.der());
-    EndEntityCert::try_from(&der).map_err(|error| told(&error, subject()))?;
-    if !revocation.crls.is_empty() && revocation.unlisted == Unlisted::Refuse {
-        return Err(ChainError::RevocationUnknown { subject: subject() });
-    }
-    Ok(Vec::new())
-}
-
-/// The authorities between leaf and root, and the root.
-fn path<'r>(
-    leaf: &Certificate,
-    others: &[Certificate],
-    roots: &'r Roots,
-    revocation: &Revocation,
-    at: u64,
-) -> Result<(Vec<Certificate>, &'r Certificate), ChainError> {
-    let ders: Vec<CertificateDer<'_>> = roots.0.iter().map(|root| CertificateDer::from(root.der())).collect();
-    let anchors: Vec<TrustAnchor<'_>> =
-        ders.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
-    let between: Vec<CertificateDer<'_>> = others.iter().map(|one| CertificateDer::from(one.der())).collect();
-    let der = CertificateDer::from(leaf.der());
-    let subject = || leaf.subject_text();
-    let entity = EndEntityCert::try_from(&der).map_err(|error| told(&error, subject()))?;
-
-    let crls: Vec<&CertRevocationList<'_>> = revocation.crls.iter().collect();
-    let options = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
-        options
-            .with_depth(RevocationCheckDepth::Chain)
-            .with_status_policy(match revocation.unlisted {
-                Unlisted::Refuse => UnknownStatusPolicy::Deny,
-                Unlisted::Allow => UnknownStatusPolicy::Allow,
-            })
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build()
-    });
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(at));
-    let found = entity
-        .verify_for_usage(ALGORITHMS, &anchors, &between, time, SignsCode, options, None)
-        .map_err(|error| told(&error, subject()))?;
-
-    let above: Vec<Certificate> = found
-        .intermediate_certificates()
-        .map(|one| Certificate::from_der(&one.der()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| ChainError::NotRead { subject: subject(), why: "an authority's certificate" })?;
-    // Several roots may share name and key, an old one and its renewal: one of them has to be good.
-    let anchor = found.anchor();
-    let mut why = ChainError::NoPath { subject: subject() };
-    for root in &roots.0 {
-        if root.subject_value() != anchor.subject.as_ref()
-            || root.spki_value() != anchor.subject_public_key_info.as_ref()
-        {
-            continue;
-        }
-        if !(root.not_before()..=root.not_after()).contains(&at) {
-            why = ChainError::RootNotValid { subject: root.subject_text() };
-        } else if !root.is_authority() || !root.may_issue() {
-            why = ChainError::NotAuthority { subject: root.subject_text() };
-        } else {
-            return Ok((above, root));
-        }
-    }
-    Err(why)
-}
-
-/// Extended usage, if there is any, has to name the signing of code or any purpose.
-struct SignsCode;
-
-impl ExtendedKeyUsageValidator for SignsCode {
-    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
-        let mut none = true;
-        for purpose in purposes {
-            none = false;
-            let named: Vec<usize> = purpose?.to_decoded_oid();
-            if certificate::SIGNING_PURPOSES.contains(&named.as_slice()) {
-                return Ok(());
-            }
-        }
-        if none {
-            return Ok(());
-        }
-        Err(webpki::Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext {
-            required: KeyUsage::required(certificate::CODE_SIGNING_DER),
-            present: Vec::new(),
-        }))
-    }
-}
-
-#[expect(deprecated, reason = "older forms of an error still mean what they meant")]
-fn told(error: &webpki::Error, subject: String) -> ChainError {
-    use webpki::Error;
-    match error {
-        Error::CertExpired { .. } | Error::InvalidCertValidity => ChainError::Expired { subject },
-        Error::CertNotValidYet { .. } => ChainError::NotYetValid { subject },
-        Error::CaUsedAsEndEntity => ChainError::AuthorityAsLeaf { subject },
-        Error::EndEntityUsedAsCa => ChainError::NotAuthority { subject },
-        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => {
-            ChainError::PathLength { subject }
-        }
-        Error::NameConstraintViolation => ChainError::NameConstraints { subject },
-        Error::RequiredEkuNotFound | Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            ChainError::ExtendedKeyUsage { subject }
-        }
-        Error::CertRevoked => ChainError::Revoked { subject },
-        Error::UnknownRevocationStatus | Error::CrlExpired { .. } => {
-            ChainError::RevocationUnknown { subject }
-        }
-        Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => ChainError::NoPath { subject },
-        Error::UnsupportedCriticalExtension => {
-            ChainError::NotRead { subject, why: "a critical extension is not known" }
-        }
-        Error::UnsupportedSignatureAlgorithm
-        | Error::UnsupportedSignatureAlgorithmContext(_)
-        | Error::UnsupportedSignatureAlgorithmForPublicKey
-        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            ChainError::NotRead { subject, why: "a signature is of a kind that is not taken" }
-        }
-        Error::InvalidCrlSignatureForPublicKey | Error::IssuerNotCrlSigner => {
-            ChainError::NotRead { subject, why: "a revocation list is not signed by its authority" }
-        }
-        _ => ChainError::NotRead { subject, why: "its structure" },
-    }
-}
-
-/// What an authority may sign with. No SHA-1, no RSA below 2048 bits.
-static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    webpki::aws_lc_rs::ECDSA_P256_SHA256,
-    webpki::aws_lc_rs::ECDSA_P256_SHA384,
-    webpki::aws_lc_rs::ECDSA_P256_SHA512,
-    webpki::aws_lc_rs::ECDSA_P384_SHA256,
-    webpki::aws_lc_rs::ECDSA_P384_SHA384,
-    webpki::aws_lc_rs::ECDSA_P384_SHA512,
-    webpki::aws_lc_rs::ECDSA_P521_SHA256,
-    webpki::aws_lc_rs::ECDSA_P521_SHA384,
-    webpki::aws_lc_rs::ECDSA_P521_SHA512,
-    webpki::aws_lc_rs::ED25519,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA384,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
-    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    webpki::aws_lc_rs::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-];
 
 #[cfg(test)]
 #[path = "x509/tests.rs"]

@@ -9,8 +9,9 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 
 use crate::client::Client;
 use crate::commands::{
-    activity, agent, approval, backup, completion, config, console, credential, declare, doctor, explain,
-    flow, log, model, order, peer, people, plan, policy, range, restore, secret, serve, task, token, tool,
+    activity, agent, approval, backup, completion, config, console, credential, declare, doctor, evidence,
+    explain, flow, log, model, order, peer, people, plan, policy, range, restore, secret, serve, task, token,
+    tool,
 };
 use crate::demo::Demo;
 use crate::fail::{Failure, INTERNAL, NOT_THERE, USAGE};
@@ -127,9 +128,12 @@ enum Noun {
     /// Tools of tool servers: look at them, declare, accept, quarantine
     #[command(subcommand)]
     Tool(tool::Verb),
-    /// Model files: what they would do, before anything loads them
+    /// Models: what their files would do, who signed them, which versions there are, and what may be served
     #[command(subcommand)]
     Model(model::Verb),
+    /// Evidence about models: list, show, export, verify
+    #[command(subcommand)]
+    Evidence(evidence::Verb),
     /// The declaration format
     #[command(subcommand)]
     Declare(declare::Verb),
@@ -326,7 +330,8 @@ impl Noun {
             Self::Secret(verb) => verb.run(desk).await,
             Self::Peer(verb) => verb.run(desk).await,
             Self::Tool(verb) => verb.run(desk).await,
-            Self::Model(verb) => verb.run(desk),
+            Self::Model(verb) => verb.run(desk).await,
+            Self::Evidence(verb) => verb.run(desk).await,
             Self::Declare(verb) => verb.run(desk),
             Self::Log(verb) => verb.run(desk).await,
             Self::Call(verb) => verb.run(desk).await,

@@ -10,6 +10,7 @@ pub(crate) mod console;
 pub(crate) mod credential;
 pub(crate) mod declare;
 pub(crate) mod doctor;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod flow;
 pub(crate) mod log;

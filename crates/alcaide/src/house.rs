@@ -27,7 +27,7 @@ use alcaide_inventory::{Moment, Plan, PlanNumber};
 use alcaide_keys::Keys;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_memory::Memory;
-use alcaide_record::{Entry, Event, OfficeAct};
+use alcaide_record::{Digest, Entry, Event, OfficeAct};
 use alcaide_sandbox::Launcher;
 use alcaide_seal::derive::{Purpose, SubKey};
 use alcaide_seal::digest::HmacKey;
@@ -224,6 +224,7 @@ impl House {
         let issuer = settings.issuer();
         let commitments = SubKey::derive(&master, Purpose::Commitments)?;
         let label = alcaide_keys::label_key(&places.keys(), &master, &*entropy)?;
+        let evidence = alcaide_keys::evidence_key(&places.keys(), &master, &*entropy)?;
         let snapshot_key = Arc::new(SubKey::derive(&master, Purpose::SnapshotMac)?);
         let mut trusted = KeySet::new();
         trusted.insert(token.public().clone())?;
@@ -239,6 +240,7 @@ impl House {
                 labels: vec![label.public().clone()],
                 master: Arc::clone(&master),
                 words: HmacKey::new(commitments.expose()),
+                evidence: Arc::new(evidence),
             },
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -282,6 +284,7 @@ impl House {
             origins: settings.gate_origins(),
             approval_wait: settings.approval_wait()?,
             ask_limits: settings.ask_limits()?,
+            packs: Digest(alcaide_artifact::pack_digest().into_bytes()),
         })?;
         let trial = gate.clone();
         office.try_plans_with(Arc::new(move |plan| trial.try_plan(plan).map_err(|fault| fault.to_string())));

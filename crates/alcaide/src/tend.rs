@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::house::House;
+use crate::model::keeper;
 use crate::telemetry;
 use crate::webhook::{self, Hook};
 
@@ -48,7 +49,7 @@ pub(crate) async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
             }
         }
     };
-    let office = house.office.clone();
+    let (office, keeping) = (house.office.clone(), house.office.clone());
     let confirm = async {
         loop {
             tokio::time::sleep(CONFIRM_EVERY).await;
@@ -65,6 +66,7 @@ pub(crate) async fn tend(house: &House, hooks: Vec<Hook>) -> Result<()> {
         () = telemetry::export(house) => Ok(()),
         ended = webhook::run(hooks, house.ledger.clone()) => ended,
         () = confirm => Ok(()),
+        ended = alone(keeper::keep(keeping, house.plans.clone())) => ended.context("keeping models"),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn leads_outside(path: &[u8]) -> Option<&'static str> {
         [drive, b':', ..] if drive.is_ascii_alphabetic() => return Some("names a drive"),
         _ => {}
     }
-    if text.contains("${") || text.contains("$(") || percent_variable(text) {
+    if dollar_variable(text) || percent_variable(text) {
         return Some("holds a variable of the environment");
     }
     let plain = unescaped(text);
@@ -58,6 +58,13 @@ pub(super) fn scheme(text: &str) -> Option<&str> {
 fn is_up(part: &str) -> bool {
     let part = part.trim();
     part.starts_with("..") && part.bytes().all(|one| matches!(one, b'.' | b' '))
+}
+
+/// `$NAME`, `${NAME}` or `$(command)`, as shells write what they put in.
+fn dollar_variable(text: &str) -> bool {
+    text.split('$')
+        .skip(1)
+        .any(|rest| rest.starts_with(|one: char| one.is_ascii_alphabetic() || matches!(one, '_' | '{' | '(')))
 }
 
 /// `%NAME%`, as Windows writes variables.
@@ -124,6 +131,8 @@ mod tests {
             "a..b/c",
             "...a",
             "50%",
+            "5$",
+            "cash$1",
             "100%_a",
             "xy:z",
             "",
@@ -161,6 +170,8 @@ mod tests {
             "...../x",
             "\u{ff0e}\u{ff0e}/x",
             "${HOME}/x",
+            "$HOME/x",
+            "a/$TMPDIR",
             "%APPDATA%/x",
             "*/_MEM_/*",
             "a\u{0}b",

@@ -74,15 +74,18 @@ pub(super) fn guess(input: &dyn Input, name: &str, fuel: &Fuel) -> Option<Model>
     if top.sound && onnx_top && onnx_head && within(7).is_some_and(|graph| is_graph(&graph)) {
         return Some(Model::Onnx);
     }
+    let last = lower.rsplit(['/', '\\']).next().unwrap_or(&lower);
+    if last == "saved_model.pb" {
+        return Some(Model::TfSaved);
+    }
     // One kind of model after the version and the description, by a number of its own from 200 up.
     let core = top.plain.first() == Some(&1)
         && top.ranges.iter().any(|(number, _)| *number == 2)
-        && top.ranges.iter().any(|(number, _)| (200..=3000).contains(number))
+        && top.ranges.iter().any(|(number, _)| is_coreml_kind(*number))
         && top.ranges.iter().all(|(number, _)| *number == 2 || *number >= 200);
     if top.sound && core {
         return Some(Model::CoreMl);
     }
-    let last = lower.rsplit(['/', '\\']).next().unwrap_or(&lower);
     let starts = |number: u32| top.ranges.first().is_some_and(|(first, _)| *first == number);
     let text = |range: &Range<u64>, max: u64| {
         let len = range.end - range.start;
@@ -91,14 +94,16 @@ pub(super) fn guess(input: &dyn Input, name: &str, fuel: &Fuel) -> Option<Model>
         bytes.truncate(count);
         (len <= max).then_some(bytes)
     };
-    // A node of TensorFlow: a name, then the name of an operator.
+    // A node of TensorFlow: a name, then the name of an operator. Loaders skip fields that they do not know, so a file that is named
+    // for them may have others.
+    let lenient = named(".pb") || named(".meta");
     let is_node = |range: &Range<u64>| {
         let node = fields(&Window::new(input, range.start, range.end - range.start), fuel);
         let of = |at: u32| node.ranges.iter().find(|(number, _)| *number == at).map(|(_, inner)| inner);
         let operator =
             of(2).and_then(|inner| text(&(inner.start + range.start..inner.end + range.start), 200));
         node.sound
-            && node.ranges.iter().all(|(number, _)| (1..=7).contains(number))
+            && (lenient || node.ranges.iter().all(|(number, _)| (1..=7).contains(number)))
             && operator.is_some_and(|operator| {
                 !operator.is_empty()
                     && operator
@@ -119,23 +124,23 @@ pub(super) fn guess(input: &dyn Input, name: &str, fuel: &Fuel) -> Option<Model>
                 && graph.plain.is_empty()
                 && graph.ranges.iter().all(|(number, _)| (1..=7).contains(number))
         });
-    if last == "saved_model.pb" || (top.sound && saved && top.plain.contains(&1)) {
+    if top.sound && saved && top.plain.contains(&1) {
         return Some(Model::TfSaved);
     }
     let graph = top.sound && all_in(&[1, 2, 3, 4, 5]);
-    let first_node = top.ranges.iter().find(|(number, _)| *number == 1).map(|(_, range)| range);
-    if graph && first_node.is_some_and(is_node) {
+    let mut nodes = top.ranges.iter().filter(|(number, _)| *number == 1).map(|(_, range)| range);
+    let lenient_graph = top.sound && named(".pb");
+    if (graph || lenient_graph) && nodes.any(is_node) {
         return Some(Model::TfGraph);
     }
     let meta = top.sound
-        && top.plain.is_empty()
-        && all_in(&[1, 2, 3, 4, 5, 6, 7])
+        && (named(".meta") || top.plain.is_empty() && all_in(&[1, 2, 3, 4, 5, 6, 7]))
         && top.ranges.iter().any(|(number, range)| {
             *number == 2 && {
                 let window = Window::new(input, range.start, range.end - range.start);
                 let nodes = fields(&window, fuel);
-                let first = nodes.ranges.iter().find(|(number, _)| *number == 1);
-                first.is_some_and(|(_, inner)| is_node(&(inner.start + range.start..inner.end + range.start)))
+                let mut nodes = nodes.ranges.iter().filter(|(number, _)| *number == 1);
+                nodes.any(|(_, inner)| is_node(&(inner.start + range.start..inner.end + range.start)))
             }
         });
     if meta
@@ -149,6 +154,11 @@ pub(super) fn guess(input: &dyn Input, name: &str, fuel: &Fuel) -> Option<Model>
     }
     // A graph that holds functions alone.
     (graph && named(".pb")).then_some(Model::TfGraph)
+}
+
+/// Fields of a Core ML model that hold what it computes. Source: `Model.proto` of coremltools 9.0.
+const fn is_coreml_kind(number: u32) -> bool {
+    matches!(number, 200..=202 | 300..=304 | 400..=404 | 500..=502 | 555 | 556 | 560 | 600..=610 | 900 | 2000..=2010 | 3000)
 }
 
 /// Whether the message is Keras's metadata beside a saved model: objects whose identifier says so.

@@ -23,22 +23,18 @@ impl Machine<'_, '_> {
         let weight = self.weigh(&items);
         let telling = kind == b'd' && self.has_telling_key(&items);
         self.watch(&items);
-        let mut held = Held { total, ..Held::default() };
-        let keep = Self::ITEMS_KEPT.min(Self::ITEMS_MAX.saturating_sub(self.held_items));
-        held.items = items;
-        held.items.truncate(keep);
-        held.items.shrink_to_fit();
-        self.held_items += held.items.len();
+        let held = Held { items, total };
         let node = match kind {
             b'l' => Node::List(held),
             b'd' => Node::Dict(held),
             b't' => Node::Tuple(held),
             _ => Node::Set(held),
         };
-        if telling && let Ok(number) = u32::try_from(self.nodes.len()) {
+        let made = self.keep(node, weight.saturating_add(1));
+        if telling && let Value::Node(number) = made {
             self.rewiring.insert(number);
         }
-        self.make(node, weight.saturating_add(1));
+        self.stack.push(made);
     }
 
     pub(super) fn extend(&mut self, at: u64, items: Vec<Value>) {
@@ -48,32 +44,26 @@ impl Machine<'_, '_> {
         match target {
             Value::Node(number) => {
                 let telling = self.has_telling_key(&items);
-                let room = Self::ITEMS_MAX.saturating_sub(self.held_items);
-                let mut added = 0;
-                if let Some(Node::List(held) | Node::Dict(held) | Node::Set(held)) =
-                    self.nodes.get_mut(number as usize)
-                {
-                    let before = held.items.len();
-                    for item in items {
-                        held.push(item, Self::ITEMS_KEPT.min(before + room));
-                    }
-                    added = held.items.len() - before;
-                } else if let Some(Node::Attribute { .. } | Node::Partial { .. }) = self.node(number) {
+                if let Some(Node::Attribute { .. } | Node::Partial { .. }) = self.node(number) {
                     let what = self.written(target);
                     self.note(&rules::REWIRES, at, format!("puts items into {what}"));
                 }
-                self.held_items += added;
+                for item in items {
+                    self.nodes.push(number, item);
+                }
                 if telling {
                     self.rewiring.insert(number);
                 }
-                self.gain(number, weight, at);
+                if let Some(weight) = self.nodes.gain(number, weight) {
+                    self.too_heavy(weight, at);
+                }
             }
             Value::Global(_) => {
                 let what = self.written(target);
                 self.note(&rules::REWIRES, at, format!("puts items into {what}"));
             }
             // What is not held cannot be looked up when it becomes a state.
-            Value::Inert if self.has_telling_key(&items) => {
+            Value::Inert | Value::Unknown if self.has_telling_key(&items) => {
                 self.note(&rules::REWIRES, at, "a key that makes an object another".to_owned());
             }
             Value::Inert => {}
@@ -105,16 +95,9 @@ impl Machine<'_, '_> {
 
     pub(super) fn weight(&self, value: Value) -> u64 {
         match value {
-            Value::Node(number) => self.weights.get(number as usize).copied().unwrap_or(1),
+            Value::Node(number) => self.nodes.weight(number),
             _ => 1,
         }
-    }
-
-    pub(super) fn gain(&mut self, number: u32, weight: u64, at: u64) {
-        let Some(own) = self.weights.get_mut(number as usize) else { return };
-        *own = own.saturating_add(weight);
-        let all = *own;
-        self.too_heavy(all, at);
     }
 
     pub(super) fn too_heavy(&mut self, weight: u64, at: u64) {

@@ -144,7 +144,7 @@ impl<'a> Cursor<'a> {
                 self.at = from;
                 return Ok(None);
             }
-            let end = rest.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', rest);
             let part = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
             let room = keep.saturating_sub(out.len()).min(part.len());
             out.extend_from_slice(part.get(..room).unwrap_or_default());

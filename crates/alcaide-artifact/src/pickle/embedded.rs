@@ -93,6 +93,7 @@ pub(crate) fn tried(
     ops: u64,
     depth: u32,
 ) -> Result<(Vec<Note>, u64), ReadError> {
+    fuel.step(16)?;
     let mut machine = Machine::new(input, at, fuel, Manner::Strict).at_most(ops).within(depth);
     let end = machine.run()?;
     let reached = match end {

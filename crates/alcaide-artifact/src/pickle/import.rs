@@ -32,7 +32,7 @@ impl Machine<'_, '_> {
         self.stack.push(Value::Raw { len: u32::try_from(len).unwrap_or(u32::MAX), at });
         if self.manner == Manner::Lenient && self.depth < Self::DEPTH_MAX {
             let found = embedded::within(self.input, (at, len), Text::MayQuote, self.fuel, self.depth + 1)?;
-            self.notes.extend(found.into_iter().take(Self::NOTES_MAX.saturating_sub(self.notes.len())));
+            self.extend_notes(found);
         }
         Ok(())
     }
@@ -60,8 +60,10 @@ impl Machine<'_, '_> {
     }
 
     pub(super) fn recall(&mut self, op: &Op) {
-        match index(&op.arg).and_then(|key| self.memo.get(key)) {
+        let key = index(&op.arg);
+        match key.and_then(|key| self.memo.get(key)) {
             Some(value) => self.stack.push(value),
+            None if key.is_some_and(|key| self.memo.may_have(key)) => self.stack.push(Value::Inert),
             None => {
                 self.fault(op.offset, "GET of what was never put");
                 self.stack.push(Value::Unknown);

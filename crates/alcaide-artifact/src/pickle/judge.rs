@@ -53,9 +53,7 @@ impl Machine<'_, '_> {
             Value::Node(number) => match self.node(number) {
                 Some(Node::Attribute { .. } | Node::Extension(_)) => true,
                 // What a function hands out for a name is shared by the whole program.
-                Some(Node::Call { callee, .. }) => self.global(*callee).is_some_and(|global| {
-                    global.name.to_ascii_lowercase().starts_with("get") && !packs::class_like(&global.name)
-                }),
+                Some(Node::Call { callee, .. }) => self.is_shared(*callee),
                 _ => false,
             },
             _ => false,
@@ -150,6 +148,14 @@ impl Machine<'_, '_> {
                 let (inner, attribute) = match self.node(number) {
                     Some(Node::Partial { of }) => (Some(*of), None),
                     Some(Node::Attribute { of, name }) => (None, Some((*of, name.clone()))),
+                    // The class that a maker of named tuples made.
+                    Some(Node::Call { callee, .. })
+                        if self.global(*callee).is_some_and(|global| {
+                            global.module == "collections" && global.name == "namedtuple"
+                        }) =>
+                    {
+                        (None, None)
+                    }
                     Some(Node::Tuple(_) | Node::List(_) | Node::Dict(_) | Node::Set(_) | Node::Buffer) => {
                         self.fault(at, "a call of what is no callable");
                         (None, None)
@@ -217,6 +223,19 @@ impl Machine<'_, '_> {
         let (module, name) = (global.module.clone(), global.name.clone());
         let items = self.tuple(args).map(|held| held.items.clone());
         let first = items.as_deref().and_then(|items| items.first().copied());
+        if how == How::Called
+            && let Some(items) = items.as_deref()
+            && let Some(rule) = self.getter(&module, &name, items)
+        {
+            self.globals.judged(number);
+            if let Some(rule) = rule {
+                let what = self.expression(Value::Global(number), args);
+                self.report(rule, at, what);
+            }
+            return Some(
+                self.keep(Node::Call { callee: Value::Global(number), args, state: Value::None }, 1),
+            );
+        }
         match (module.as_str(), name.as_str()) {
             ("builtins", "getattr") => {
                 self.globals.judged(number);
@@ -338,8 +357,16 @@ impl Machine<'_, '_> {
             Value::Global(number) => {
                 let standing =
                     self.globals.one(number).map(|global| (global.standing, packs::class_like(&global.name)));
+                let known = self
+                    .globals
+                    .one(number)
+                    .and_then(|global| packs::effect(&global.module, &format!("{}.{name}", global.name)));
                 self.globals.judged(number);
                 match standing {
+                    Some(_) if known.is_some() => known,
+                    Some((Standing::Allowed(_) | Standing::Class, _)) if acts(&name) => {
+                        Some(&rules::REACHES_ATTRIBUTE)
+                    }
                     // Classes within classes and members of enumerations; a method may be called by whoever uses the model.
                     Some((Standing::Allowed(_), _)) if packs::class_like(&name) => None,
                     Some((Standing::Allowed(_) | Standing::Class, _)) => Some(&rules::UNKNOWN_REFERENCE),
@@ -350,12 +377,26 @@ impl Machine<'_, '_> {
             }
             Value::Node(number) => match self.node(number) {
                 Some(Node::Call { callee: Value::Global(callee), .. }) => match self.globals.one(*callee) {
-                    Some(global) if matches!(global.standing, Standing::Allowed(_) | Standing::Class) => None,
+                    Some(global) if matches!(global.standing, Standing::Allowed(_) | Standing::Class) => {
+                        let known = packs::effect(&global.module, &format!("{}.{name}", global.name));
+                        match known {
+                            Some(rule) => Some(rule),
+                            None if acts(&name) => Some(&rules::REACHES_ATTRIBUTE),
+                            None if packs::class_like(&name) => None,
+                            None => Some(&rules::UNKNOWN_REFERENCE),
+                        }
+                    }
                     _ => Some(&rules::REACHES_ATTRIBUTE),
                 },
                 Some(Node::Attribute { name, .. }) if packs::class_like(name) => None,
                 _ => Some(&rules::REACHES_ATTRIBUTE),
             },
+            // Methods of constants compute another constant; a format reaches into what it is given.
+            Value::Text { .. } | Value::Int(_) | Value::Number | Value::None | Value::Raw { .. }
+                if !name.starts_with('_') && !name.starts_with("format") =>
+            {
+                None
+            }
             _ => Some(&rules::REACHES_ATTRIBUTE),
         };
         if let Some(rule) = rule {
@@ -409,6 +450,18 @@ impl Machine<'_, '_> {
     fn report(&mut self, rule: &'static Rule, at: u64, what: String) {
         self.note(rule, at, what);
     }
+}
+
+/// Whether a method of this name acts on more than its object.
+fn acts(name: &str) -> bool {
+    let acting = [
+        &rules::STARTS_PROCESS,
+        &rules::EVALUATES_CODE,
+        &rules::IMPORTS_MODULE,
+        &rules::LOADS_NATIVE,
+        &rules::WRITES_FILE,
+    ];
+    packs::by_verb(name).is_some_and(|rule| acting.iter().any(|one| one.id == rule.id))
 }
 
 /// Functions that are judged where they are called.

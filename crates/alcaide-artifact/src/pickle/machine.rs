@@ -10,6 +10,7 @@ use alcaide_container::{Fuel, Input};
 
 use super::cursor::{Cursor, Straddle};
 use super::joblib;
+use super::nodes::Nodes;
 use super::op::{self, Arg, Op, OpError};
 use super::value::{Global, Globals, Held, Memo, Node, Stack, Value};
 use crate::rules::{self, Rule};
@@ -83,9 +84,7 @@ pub(crate) struct Machine<'a, 'f> {
     pub(super) ops: u64,
     pub(super) stack: Stack,
     pub(super) memo: Memo,
-    pub(super) nodes: Vec<Node>,
-    pub(super) weights: Vec<u64>,
-    pub(super) held_items: usize,
+    pub(super) nodes: Nodes,
     pub(crate) globals: Globals,
     pub(super) texts: BTreeMap<u64, Box<str>>,
     pub(super) text_bytes: usize,
@@ -100,15 +99,14 @@ pub(crate) struct Machine<'a, 'f> {
     pub(crate) payloads: Vec<(u64, u64)>,
     pub(crate) depth: u32,
     pub(super) heavy: bool,
+    /// Whether anything that was noted is a finding.
+    harmful: bool,
     pub(super) faulty: bool,
     pub(super) ops_max: u64,
     truncated: bool,
 }
 
 impl<'a, 'f> Machine<'a, 'f> {
-    pub(super) const NODES_MAX: usize = 250_000;
-    pub(super) const ITEMS_MAX: usize = 500_000;
-    pub(super) const ITEMS_KEPT: usize = 16;
     pub(super) const TEXT_BYTES_MAX: usize = 4 << 20;
     pub(super) const TEXT_KEPT: usize = 256;
     pub(super) const NOTES_MAX: usize = 2_000;
@@ -130,9 +128,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             ops: 0,
             stack: Stack::default(),
             memo: Memo::default(),
-            nodes: Vec::new(),
-            weights: Vec::new(),
-            held_items: 0,
+            nodes: Nodes::default(),
             globals: Globals::default(),
             texts: BTreeMap::new(),
             text_bytes: 0,
@@ -144,6 +140,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             payloads: Vec::new(),
             depth: 0,
             heavy: false,
+            harmful: false,
             faulty: false,
             ops_max: u64::MAX,
             truncated: false,
@@ -220,7 +217,11 @@ impl<'a, 'f> Machine<'a, 'f> {
         loop {
             self.fuel.step(1)?;
             let op = match op::read(&mut self.cursor, Self::TEXT_KEPT) {
-                Ok(op) => op,
+                Ok(op) => {
+                    // A name is read, looked up and judged.
+                    self.fuel.step(if matches!(op.code, b'c' | b'i' | 0x93) { 5 } else { 0 })?;
+                    op
+                }
                 Err(OpError::Read(why)) => return Err(why),
                 Err(why) => {
                     let at = match why {
@@ -238,6 +239,10 @@ impl<'a, 'f> Machine<'a, 'f> {
                             at,
                             format!("claims {claims} bytes that are not there"),
                         );
+                    }
+                    if let OpError::Truncated { claims: 0, .. } = why {
+                        // All there is was looked through for the end of a line.
+                        self.fuel.step(self.cursor.len().saturating_sub(at) / Self::SEARCHED_PER_STEP)?;
                     }
                     self.truncated = matches!(why, OpError::Truncated { .. });
                     self.note(&rules::BROKEN_STREAM, at, why.to_string());
@@ -260,6 +265,9 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
         }
     }
+
+    /// Bytes without the end of a line that cost as much as an opcode.
+    const SEARCHED_PER_STEP: u64 = 1024;
 
     /// Bytes that an argument may claim beyond the input before that counts as an attack on memory.
     pub(super) const CLAIM_MAX: u64 = 1 << 30;
@@ -463,20 +471,25 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     pub(crate) fn keep(&mut self, node: Node, weight: u64) -> Value {
-        if self.nodes.len() >= Self::NODES_MAX {
-            // A call that is not held is still no plain container.
-            return match node {
-                Node::Tuple(_) | Node::List(_) | Node::Dict(_) | Node::Set(_) | Node::Call { .. } => {
-                    Value::Inert
-                }
-                _ => Value::Unknown,
-            };
+        let lasting = match &node {
+            Node::Attribute { .. } | Node::Partial { .. } | Node::Extension(_) => true,
+            Node::Call { callee, .. } => self.is_shared(*callee),
+            _ => false,
+        };
+        match self.nodes.keep(node, weight, lasting) {
+            Some(number) => {
+                self.too_heavy(weight, self.cursor.at());
+                Value::Node(number)
+            }
+            None => Value::Unknown,
         }
-        let number = self.nodes.len() as u32;
-        self.nodes.push(node);
-        self.weights.push(weight);
-        self.too_heavy(weight, self.cursor.at());
-        Value::Node(number)
+    }
+
+    /// Whether what a callable hands out is shared by the whole program.
+    pub(crate) fn is_shared(&self, callee: Value) -> bool {
+        self.global(callee).is_some_and(|global| {
+            global.name.to_ascii_lowercase().starts_with("get") && !crate::packs::class_like(&global.name)
+        })
     }
 
     pub(crate) fn push(&mut self, value: Value) {
@@ -486,7 +499,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     /// Gives the result of a call its state.
     pub(crate) fn set_state(&mut self, value: Value, new: Value) {
         if let Value::Node(number) = value
-            && let Some(Node::Call { state, .. }) = self.nodes.get_mut(number as usize)
+            && let Some(Node::Call { state, .. }) = self.nodes.get_mut(number)
         {
             *state = new;
         }
@@ -494,13 +507,13 @@ impl<'a, 'f> Machine<'a, 'f> {
 
     /// Gives a partial another function.
     pub(crate) fn set_partial(&mut self, number: u32, new: Value) {
-        if let Some(Node::Partial { of }) = self.nodes.get_mut(number as usize) {
+        if let Some(Node::Partial { of }) = self.nodes.get_mut(number) {
             *of = new;
         }
     }
 
     pub(crate) fn node(&self, number: u32) -> Option<&Node> {
-        self.nodes.get(number as usize)
+        self.nodes.get(number)
     }
 
     pub(crate) fn tuple(&self, value: Value) -> Option<&Held> {
@@ -522,9 +535,17 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     pub(crate) fn note(&mut self, rule: &'static Rule, at: u64, evidence: String) {
-        if self.notes.len() < Self::NOTES_MAX {
+        // Doubts, however many, must not keep a finding out.
+        let harm = rule.rating > alcaide_finding::Rating::None && !self.harmful;
+        if self.notes.len() < Self::NOTES_MAX || harm {
+            self.harmful |= harm;
             self.notes.push(Note { at, rule: Said(rule), evidence });
         }
+    }
+
+    /// Whether something more to say would be kept.
+    pub(crate) fn has_room(&self) -> bool {
+        self.notes.len() < Self::NOTES_MAX || !self.harmful || self.lines.is_some()
     }
 
     pub(crate) fn line(&mut self, at: u64, line: String) {
@@ -540,8 +561,9 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     pub(crate) fn extend_notes(&mut self, notes: Vec<Note>) {
-        let room = Self::NOTES_MAX.saturating_sub(self.notes.len());
-        self.notes.extend(notes.into_iter().take(room));
+        for note in notes {
+            self.note(note.rule.0, note.at, note.evidence);
+        }
     }
 
     /// Says once that no unpickler would go on here.

@@ -16,6 +16,9 @@ const DEPTH_MAX: usize = 6;
 impl Machine<'_, '_> {
     /// `callee(args)` as text.
     pub(crate) fn expression(&mut self, callee: Value, args: Value) -> String {
+        if !self.has_room() {
+            return String::new();
+        }
         let mut out = String::new();
         self.write_call(&mut out, callee, args, 0);
         finish(out)
@@ -23,6 +26,9 @@ impl Machine<'_, '_> {
 
     /// A value as text.
     pub(crate) fn written(&mut self, value: Value) -> String {
+        if !self.has_room() {
+            return String::new();
+        }
         let mut out = String::new();
         self.write(&mut out, value, 0);
         finish(out)

@@ -123,17 +123,20 @@ impl Globals {
     }
 }
 
-/// Values by number: dense where a pickler counts, sparse where somebody chose numbers.
+/// Values by number: dense where a pickler counts, sparse where somebody chose numbers. Where a pickler counts further than
+/// there is room, names are kept for good, and of the rest the latest.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     dense: Vec<Value>,
     sparse: BTreeMap<u64, Value>,
+    latest: Vec<(u64, Value)>,
     count: u64,
 }
 
 impl Memo {
     const DENSE_MAX: usize = 1 << 20;
     const SPARSE_MAX: usize = 1 << 16;
+    const LATEST_MAX: u64 = 1 << 16;
 
     /// Keeps a value; the other value that was there before comes back.
     pub(crate) fn put(&mut self, key: u64, value: Value) -> Option<Value> {
@@ -143,6 +146,13 @@ impl Memo {
         } else if dense == self.dense.len() && dense < Self::DENSE_MAX {
             self.dense.push(value);
             self.sparse.remove(&key)
+        } else if self.is_late(key) && !matches!(value, Value::Global(_)) {
+            let slot = (key % Self::LATEST_MAX) as usize;
+            if self.latest.len() <= slot {
+                self.latest.resize(slot + 1, (u64::MAX, Value::Unknown));
+            }
+            let old = self.latest.get_mut(slot).map(|place| std::mem::replace(place, (key, value)));
+            old.filter(|old| old.0 == key).map(|old| old.1).or(self.sparse.remove(&key))
         } else if self.sparse.len() < Self::SPARSE_MAX || self.sparse.contains_key(&key) {
             self.sparse.insert(key, value)
         } else {
@@ -152,10 +162,23 @@ impl Memo {
         before.filter(|before| *before != value)
     }
 
-    /// What was kept; [`Value::Unknown`] if nothing was, or there was no room.
+    /// What was kept; none if nothing was, or it is forgotten.
     pub(crate) fn get(&self, key: u64) -> Option<Value> {
         let dense = usize::try_from(key).ok().and_then(|key| self.dense.get(key)).copied();
-        dense.or_else(|| self.sparse.get(&key).copied())
+        dense.or_else(|| self.sparse.get(&key).copied()).or_else(|| {
+            let latest = self.latest.get((key % Self::LATEST_MAX) as usize);
+            latest.filter(|one| one.0 == key).map(|one| one.1)
+        })
+    }
+
+    /// Whether a value may have been put there and forgotten.
+    pub(crate) fn may_have(&self, key: u64) -> bool {
+        self.is_late(key) && key <= self.count
+    }
+
+    /// Whether a pickler that counts comes to this number once there is no room.
+    fn is_late(&self, key: u64) -> bool {
+        self.dense.len() >= Self::DENSE_MAX && key >= Self::DENSE_MAX as u64
     }
 
     /// The number that MEMOIZE gives: how many there are.
@@ -259,6 +282,24 @@ mod tests {
         assert!(stack.unmark());
         assert_eq!(stack.pop(), Some(Value::None));
         assert!(stack.pop_mark().is_none());
+    }
+
+    #[test]
+    fn a_memo_without_room_has_the_names_and_the_latest() {
+        let mut memo = Memo::default();
+        let room = Memo::DENSE_MAX as u64;
+        for key in 0..room {
+            memo.put(key, Value::None);
+        }
+        memo.put(room, Value::Global(7));
+        for key in room + 1..room + 3 * Memo::LATEST_MAX {
+            assert_eq!(memo.put(key, Value::Int(key as i64)), None);
+            assert_eq!(memo.get(key), Some(Value::Int(key as i64)));
+        }
+        assert_eq!(memo.get(room), Some(Value::Global(7)));
+        assert_eq!((memo.get(room + 5), memo.may_have(room + 5)), (None, true));
+        assert!(!memo.may_have(5 * room));
+        assert_eq!(memo.next(), room + 3 * Memo::LATEST_MAX);
     }
 
     #[test]

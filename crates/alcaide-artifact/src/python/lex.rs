@@ -23,7 +23,8 @@ pub(super) struct Word {
     pub(super) token: Token,
 }
 
-const WORDS_MAX: usize = 1_500_000;
+/// An honest file of a model has some ten thousand; each takes a hundred bytes until it is judged.
+const WORDS_MAX: usize = 200_000;
 const INDENTS_MAX: usize = 100;
 
 const SIGNS: &[&str] = &[

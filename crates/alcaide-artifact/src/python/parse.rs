@@ -65,6 +65,12 @@ pub(super) enum Kind {
     List(Vec<Expr>),
     /// Its body runs when it is called.
     Lambda(Box<Expr>),
+    /// A name bound within an expression, and its value.
+    Bind(Box<Expr>, Box<Expr>),
+    /// What a loop gives its target, one after the other.
+    Each(Box<Expr>),
+    /// What is computed for each, the target, and what is gone through.
+    Loop(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `a[::-1]` and its like.
     Slice,
     /// Values whose combination does not matter.
@@ -80,7 +86,7 @@ const DECORATORS_MAX: usize = 64;
 /// Parses a file; the place of what is no token, if there is one.
 pub(super) fn parse(source: &str) -> (Vec<Statement>, Option<usize>) {
     let (words, fault) = words(source);
-    let mut parser = Parser { words: &words, next: 0, nest: 0, blocks: 0, inner: 0 };
+    let mut parser = Parser { words: &words, next: 0, nest: 0, blocks: 0, inner: 0, wasted: 0 };
     (parser.statements(), fault)
 }
 
@@ -91,6 +97,8 @@ struct Parser<'a> {
     blocks: usize,
     /// How deep within formatted texts.
     inner: u8,
+    /// Tokens that were read again after they were not understood.
+    wasted: usize,
 }
 
 /// A line was not understood.
@@ -177,7 +185,13 @@ impl Parser<'_> {
                     self.nest = 0;
                     match self.postfix() {
                         Ok(value) => values.push(value),
-                        Err(Unclear) => self.next = before + 1,
+                        Err(Unclear) => {
+                            self.wasted += self.next.saturating_sub(before);
+                            // What stands within is looked at again, as long as that stays in proportion.
+                            if self.wasted < 2 * self.words.len() + 10_000 {
+                                self.next = before + 1;
+                            }
+                        }
                     }
                     self.next = self.next.max(before + 1);
                 }
@@ -271,9 +285,9 @@ impl Parser<'_> {
                 if !self.sign("(") {
                     return Err(Unclear);
                 }
-                let defaults = self.parameters(")", true)?;
+                let mut defaults = self.parameters(")", true)?;
                 if self.sign("->") {
-                    self.expression()?;
+                    defaults.push(self.expression()?);
                 }
                 let body = self.block()?;
                 Ok(What::Function { name, decorators, defaults, body })
@@ -283,7 +297,13 @@ impl Parser<'_> {
                 let name = self.name()?;
                 self.type_parameters()?;
                 let bases = if self.sign("(") {
-                    self.arguments()?.into_iter().map(|(_, value)| value).collect()
+                    let arguments = self.arguments()?;
+                    // A metaclass is called where the class stands.
+                    let made = |(name, value): (Option<String>, Expr)| match name.as_deref() {
+                        Some("metaclass") => self.make(value.at, Kind::Call(Box::new(value), Vec::new())),
+                        _ => Ok(value),
+                    };
+                    arguments.into_iter().map(made).collect::<Parsed<_>>()?
                 } else {
                     Vec::new()
                 };
@@ -339,6 +359,8 @@ impl Parser<'_> {
         self.next += 1;
         let mut values = Vec::new();
         let start = self.next;
+        let at = self.at();
+        let target = if head == "for" { Some(self.target()?) } else { None };
         while !self.is_sign(":") {
             if matches!(self.token(), Some(Token::Line) | None) {
                 return Err(Unclear);
@@ -355,8 +377,29 @@ impl Parser<'_> {
             && line.iter().any(|token| matches!(token, Token::Name(name) if name == "__name__"))
             && line.iter().any(|token| matches!(token, Token::Text { text, .. } if text == "__main__"))
             && line.iter().any(|token| matches!(token, Token::Sign("==")));
-        let body = self.block()?;
+        let mut body = self.block()?;
+        if let Some(target) = target
+            && let Some(through) = values.pop()
+        {
+            let each = self.make(at, Kind::Each(Box::new(through)))?;
+            body.insert(0, Statement { at, what: What::Assign(vec![target], each) });
+        }
         Ok(What::Block { head: values, main, body })
+    }
+
+    /// What a loop binds, up to and with `in`.
+    fn target(&mut self) -> Parsed<Expr> {
+        let at = self.at();
+        let mut all = Vec::new();
+        while !self.word("in") {
+            if !self.sign(",") && !self.sign("*") {
+                all.push(self.postfix()?);
+            }
+        }
+        match <[Expr; 1]>::try_from(all) {
+            Ok([one]) => Ok(one),
+            Err(all) => self.make(at, Kind::List(all)),
+        }
     }
 
     fn block(&mut self) -> Parsed<Vec<Statement>> {
@@ -377,8 +420,10 @@ impl Parser<'_> {
             }
         } else {
             let mut out = Vec::new();
-            while !matches!(self.token(), Some(Token::Line) | None) {
+            // Another indentation begins only behind a line: whatever stands here has not got one of its own.
+            while !matches!(self.token(), Some(Token::Line | Token::Indent | Token::Dedent) | None) {
                 let at = self.at();
+                self.nest = 0;
                 match self.statement() {
                     Ok(what) => out.push(Statement { at, what }),
                     Err(Unclear) => {
@@ -424,9 +469,12 @@ impl Parser<'_> {
         let first = self.values()?;
         if self.sign(":") {
             let kind = self.expression()?;
-            let value = if self.sign("=") { self.values()? } else { kind };
+            let at = kind.at;
+            let value = if self.sign("=") { self.values()? } else { kind.clone() };
             self.end()?;
-            return Ok(What::Assign(vec![first], value));
+            // An annotation is evaluated as well.
+            let body = vec![Statement { at, what: What::Assign(vec![first], value) }];
+            return Ok(What::Block { head: vec![kind], main: false, body });
         }
         let mut targets = vec![first];
         while self.sign("=") {
@@ -459,13 +507,14 @@ impl Kind {
     pub(super) fn parts(&self) -> Vec<&Expr> {
         match self {
             Self::Name(_) | Self::Text(_) | Self::Number(_) | Self::Slice | Self::Other => Vec::new(),
-            Self::Attribute(of, _) | Self::Lambda(of) => vec![of],
+            Self::Attribute(of, _) | Self::Lambda(of) | Self::Each(of) => vec![of],
             Self::Item(of, by) => std::iter::once(&**of).chain(by).collect(),
             Self::Call(of, args) => {
                 std::iter::once(&**of).chain(args.iter().map(|(_, value)| value)).collect()
             }
             Self::Sum(all) | Self::List(all) | Self::Many(all) => all.iter().collect(),
-            Self::Rest(left, right) | Self::Times(left, right) => vec![left, right],
+            Self::Rest(left, right) | Self::Times(left, right) | Self::Bind(left, right) => vec![left, right],
+            Self::Loop(body, target, through) => vec![body, target, through],
         }
     }
 }

@@ -128,6 +128,21 @@ fn honest_code_of_models_has_nothing() {
 }
 
 #[test]
+fn a_block_on_the_line_of_another_ends_where_that_line_is_indented() {
+    // It went on for ever and filled memory.
+    let source = "class C:\n    def f(self): def f(self): def f(self):\n        x = 1\n        with o as f: yield f\nimport os\nos.system('true')\n";
+    assert!(rules_of(source).contains(&"python-runs-at-import"), "{:?}", rules_of(source));
+    for source in [
+        "if a: if b:\n  c\nd\n",
+        "if a: (\n  if b:\nd\n",
+        "for x in y: for z in x:\n    f(\n",
+        "class A: class B:\n  pass\n pass\npass",
+    ] {
+        let _ = rules_of(source);
+    }
+}
+
+#[test]
 fn depth_is_bounded() {
     for bomb in [
         "(".repeat(10_000),

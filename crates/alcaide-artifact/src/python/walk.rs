@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use alcaide_container::Fuel;
 
 use super::Said;
-use super::effects::effect;
+use super::effects::{Effect, effect};
 use super::parse::{Expr, Kind, Statement, What, parse};
 use crate::rules::{Rule, formats as rules};
 use crate::scanner::shown;
 
-use sign::{BUILTINS, METHODS, Sign, bounded, member, sum};
+use sign::{BUILTINS, METHODS, STARRED, Sign, among, bounded, each, member, sum};
 
 /// What runs the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,10 +39,15 @@ pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
         names: BTreeMap::new(),
         functions: BTreeMap::new(),
         classes: BTreeMap::new(),
+        lambdas: BTreeMap::new(),
+        active: BTreeSet::new(),
         entered: BTreeSet::new(),
         when: if trust == Trust::Imported { When::Now } else { When::Run },
         deep: 0,
         steps: 0,
+        made: 0,
+        within: 0,
+        journal: Vec::new(),
         said: BTreeMap::new(),
     };
     if let Some(at) = fault {
@@ -55,10 +60,13 @@ pub(crate) fn judge(source: &str, trust: Trust, fuel: &Fuel) -> Vec<Said> {
 }
 
 const BYTES_MAX: usize = 4 << 20;
-const STEPS_MAX: u64 = 2_000_000;
+const STEPS_MAX: u64 = 1_000_000;
 const DEEP_MAX: u32 = 160;
 const TEXT_MAX: usize = 1 << 20;
 const SAID_MAX: usize = 200;
+const MADE_MAX: usize = 24 << 20;
+/// Constants that a comprehension is followed over one by one.
+const LOOP_MAX: usize = 256;
 
 /// When a place is reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,10 +86,19 @@ struct Walker<'a> {
     names: BTreeMap<String, Sign>,
     functions: BTreeMap<String, &'a [Statement]>,
     classes: BTreeMap<String, &'a [Statement]>,
+    /// By where they begin.
+    lambdas: BTreeMap<usize, &'a Expr>,
+    /// Lambdas that are being called.
+    active: BTreeSet<usize>,
     entered: BTreeSet<(String, u8)>,
     when: When,
     deep: u32,
     steps: u64,
+    /// Bytes of all signs that were ever made.
+    made: usize,
+    /// Bodies that are being walked, and what names stood for before them: the latest last.
+    within: u32,
+    journal: Vec<(String, Option<Sign>)>,
     said: BTreeMap<(usize, &'static str), (&'static Rule, String)>,
 }
 
@@ -140,29 +157,29 @@ impl<'a> Walker<'a> {
         match &statement.what {
             What::Import(all) => {
                 for (module, known) in all {
-                    self.names.insert(known.clone(), Sign::Path(module.clone()));
+                    self.bind(statement.at, known.clone(), Sign::Path(module.clone()));
                     self.imported(statement.at, module);
                 }
             }
             What::From(module, all) => {
                 for (name, known) in all {
                     if name == "*" {
-                        self.star(module);
+                        self.star(statement.at, module);
                     } else {
-                        self.names.insert(known.clone(), Sign::Path(format!("{module}.{name}")));
+                        self.bind(statement.at, known.clone(), Sign::Path(format!("{module}.{name}")));
                     }
                 }
                 self.imported(statement.at, module);
             }
             What::Function { name, decorators, defaults, .. } => {
-                self.names.insert(name.clone(), Sign::Path(format!("self.{name}")));
+                self.bind(statement.at, name.clone(), Sign::Path(format!("self.{name}")));
                 self.decorated(decorators, name);
                 for value in defaults {
                     self.value(value);
                 }
             }
             What::Class { name, decorators, bases, body } => {
-                self.names.insert(name.clone(), Sign::Path(format!("self.{name}")));
+                self.bind(statement.at, name.clone(), Sign::Path(format!("self.{name}")));
                 self.decorated(decorators, name);
                 for value in bases {
                     self.value(value);
@@ -197,25 +214,24 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn star(&mut self, module: &str) {
-        for name in [
-            "system",
-            "popen",
-            "Popen",
-            "run",
-            "call",
-            "check_output",
-            "loads",
-            "load",
-            "urlopen",
-            "socket",
-            "CDLL",
-            "spawn",
-        ] {
+    fn star(&mut self, at: usize, module: &str) {
+        for name in STARRED {
             let path = format!("{module}.{name}");
             if effect(&path).is_some() {
-                self.names.insert(name.to_owned(), Sign::Path(path));
+                self.bind(at, (*name).to_owned(), Sign::Path(path));
             }
+        }
+    }
+
+    /// Has a name stand for something, until the body is over that it is bound in.
+    fn bind(&mut self, at: usize, name: String, sign: Sign) {
+        self.made = self.made.saturating_add(2 * name.len());
+        let sign = self.weighed(at, sign);
+        if self.within == 0 {
+            self.names.insert(name, sign);
+        } else if self.made <= MADE_MAX {
+            let old = self.names.insert(name.clone(), sign);
+            self.journal.push((name, old));
         }
     }
 
@@ -237,7 +253,7 @@ impl<'a> Walker<'a> {
     fn assign(&mut self, target: &'a Expr, sign: &Sign) {
         match &target.kind {
             Kind::Name(name) => {
-                self.names.insert(name.clone(), sign.clone());
+                self.bind(target.at, name.clone(), sign.clone());
             }
             Kind::List(all) => {
                 for (index, one) in all.iter().enumerate() {
@@ -250,7 +266,7 @@ impl<'a> Walker<'a> {
             }
             Kind::Attribute(of, name) => {
                 if let Kind::Name(of) = &of.kind {
-                    self.names.insert(format!("{of}.{name}"), sign.clone());
+                    self.bind(target.at, format!("{of}.{name}"), sign.clone());
                 }
             }
             _ => {
@@ -292,9 +308,18 @@ impl<'a> Walker<'a> {
         }
         self.entered.insert((key, rank));
         let outer = std::mem::replace(&mut self.when, when);
-        let names = self.names.clone();
+        let before = self.journal.len();
+        self.within += 1;
         self.block(body);
-        self.names = names;
+        self.within -= 1;
+        while self.journal.len() > before
+            && let Some((name, old)) = self.journal.pop()
+        {
+            match old {
+                Some(sign) => self.names.insert(name, sign),
+                None => self.names.remove(&name),
+            };
+        }
         self.when = outer;
     }
 
@@ -304,8 +329,24 @@ impl<'a> Walker<'a> {
         }
         self.deep += 1;
         let sign = self.compute(expr);
+        // What is copied is paid for.
+        self.steps += match &sign {
+            Sign::Text(text) | Sign::Path(text) => text.len() as u64 / 256,
+            Sign::List(all) => all.len() as u64 / 4,
+            _ => 0,
+        };
         self.deep -= 1;
-        sign
+        self.weighed(expr.at, sign)
+    }
+
+    /// `sign`, if what was made of signs so far is not too much: lists of lists of one list grow with every line.
+    fn weighed(&mut self, at: usize, sign: Sign) -> Sign {
+        self.made = self.made.saturating_add(sign.weight());
+        if self.made <= MADE_MAX {
+            return sign;
+        }
+        self.say(at, &rules::PYTHON_UNCLEAR, "its values grow beyond what can be followed".to_owned());
+        Sign::Unknown
     }
 
     fn compute(&mut self, expr: &'a Expr) -> Sign {
@@ -385,24 +426,47 @@ impl<'a> Walker<'a> {
                 let signs: Vec<Sign> = all.iter().map(|one| self.value(one)).collect();
                 if signs.len() <= 4096 { Sign::List(signs) } else { Sign::Unknown }
             }
+            Kind::Bind(target, value) => {
+                let sign = self.value(value);
+                self.assign(target, &sign);
+                sign
+            }
+            Kind::Each(through) => {
+                let through = self.value(through);
+                each(&through)
+            }
+            Kind::Loop(body, target, through) => {
+                let through = self.value(through);
+                match &through {
+                    Sign::List(all) if all.len() <= LOOP_MAX => {
+                        let mut out = Vec::new();
+                        for one in all {
+                            self.assign(target, one);
+                            out.push(self.value(body));
+                        }
+                        Sign::List(out)
+                    }
+                    _ => {
+                        self.assign(target, &each(&through));
+                        let body = self.value(body);
+                        among(std::slice::from_ref(&body))
+                    }
+                }
+            }
             Kind::Lambda(body) => {
+                self.lambdas.insert(expr.at, body);
                 let outer = self.when;
                 if outer == When::Now {
                     // It may be called at once, or never.
                     self.when = When::Use;
                 }
-                let body = self.value(body);
+                self.value(body);
                 self.when = outer;
-                match body {
-                    Sign::Path(path) => Sign::Path(path),
-                    _ => Sign::Unknown,
-                }
+                Sign::Path(format!("self.lambda@{}", expr.at))
             }
             Kind::Many(all) => {
-                for one in all {
-                    self.value(one);
-                }
-                Sign::Unknown
+                let signs: Vec<Sign> = all.iter().map(|one| self.value(one)).collect();
+                among(&signs)
             }
             Kind::Slice | Kind::Other => Sign::Unknown,
         }
@@ -426,11 +490,14 @@ impl<'a> Walker<'a> {
                     None => Sign::Unknown,
                 }
             }
+            (Sign::List(all), [Sign::Text(_)]) => among(all),
             (Sign::List(all), [Sign::Number(index)]) => {
                 let len = all.len() as i64;
                 let index = if *index < 0 { index.saturating_add(len) } else { *index };
                 usize::try_from(index).ok().and_then(|index| all.get(index)).cloned().unwrap_or(Sign::Unknown)
             }
+            // One of several that was put together: whichever it is.
+            (Sign::Path(path), _) if effect(path) == Some(Effect::Runs) => of.clone(),
             (Sign::Path(path), [Sign::Text(key)]) => match path.as_str() {
                 "sys.modules" => Sign::Path(key.clone()),
                 "self.__names__" => match self.names.get(key) {

@@ -7,6 +7,7 @@ use crate::coverage::Kind as Cover;
 use crate::cursor::Cursor;
 use crate::json::{Event, Fault, Json};
 use crate::python::Trust;
+use crate::python::effects::{Effect, effect};
 use crate::rules::formats as rules;
 use crate::scanner::{Scanner, shown};
 use crate::template;
@@ -36,6 +37,9 @@ pub(super) fn read(
         path: Vec::new(),
         notebook,
         cell: Cell::default(),
+        data: is_lines(&base),
+        pipeline: base == "model_index.json",
+        locked: base == "pipfile.lock",
     };
     loop {
         let mut json = Json::new(Cursor::new(input, &fuel, start, u64::MAX));
@@ -57,7 +61,7 @@ pub(super) fn read(
         }
         let Some(at) = more else { break };
         // Lines of JSON are read one by one; elsewhere something follows the value that a reader may refuse.
-        if !base.ends_with(".jsonl") {
+        if !is_lines(&base) {
             walk.scanner.find(&rules::TAIL, Some(at), None, "something follows the value");
             walk.scanner.cover(0..at, Cover::Parsed);
             return Ok(());
@@ -76,7 +80,101 @@ struct Walk<'a> {
     path: Vec<Step>,
     notebook: bool,
     cell: Cell,
+    /// Whether its values are records to learn or to test with, not settings.
+    data: bool,
+    /// Whether each list names a library and a class of it.
+    pipeline: bool,
+    /// Whether it is a list of packages.
+    locked: bool,
 }
+
+/// Whether a file has a value a line.
+fn is_lines(base: &str) -> bool {
+    base.ends_with(".jsonl") || base.ends_with(".ndjson")
+}
+
+/// Names of what people write and models answer, in records of many a data set.
+const RECORD: &[&str] = &[
+    "answer",
+    "answers",
+    "chosen",
+    "code",
+    "completion",
+    "content",
+    "context",
+    "conversations",
+    "input",
+    "inputs",
+    "instruction",
+    "messages",
+    "output",
+    "outputs",
+    "prompt",
+    "query",
+    "question",
+    "rejected",
+    "response",
+    "solution",
+    "target",
+    "text",
+    "value",
+];
+
+/// Libraries that a pipeline takes its parts from.
+const PARTS: &[&str] = &[
+    "diffusers",
+    "transformers",
+    "onnxruntime",
+    "flax",
+    "tokenizers",
+    "sentencepiece",
+    "peft",
+    "optimum",
+    "torch",
+    // Modules of the pipelines themselves.
+    "allegro",
+    "animatediff",
+    "audioldm",
+    "audioldm2",
+    "aura_flow",
+    "blip_diffusion",
+    "cogvideo",
+    "cogview3",
+    "controlnet",
+    "deepfloyd_if",
+    "flux",
+    "hunyuan_video",
+    "hunyuandit",
+    "kandinsky",
+    "kandinsky2_2",
+    "kandinsky3",
+    "kolors",
+    "latent_diffusion",
+    "latte",
+    "ledits_pp",
+    "lumina",
+    "musicldm",
+    "onnx_utils",
+    "paint_by_example",
+    "pia",
+    "pixart_alpha",
+    "sana",
+    "semantic_stable_diffusion",
+    "shap_e",
+    "stable_audio",
+    "stable_cascade",
+    "stable_diffusion",
+    "stable_diffusion_3",
+    "stable_diffusion_safe",
+    "stable_diffusion_xl",
+    "stable_video_diffusion",
+    "t2i_adapter",
+    "unclip",
+    "unidiffuser",
+    "versatile_diffusion",
+    "wan",
+    "wuerstchen",
+];
 
 #[derive(Default)]
 struct Cell {
@@ -233,6 +331,36 @@ impl Walk<'_> {
                 let rule = if elsewhere { &rules::REMOTE_CODE_ELSEWHERE } else { &rules::REMOTE_CODE };
                 self.scanner.find(rule, Some(at), Some(&pointer), quoted(value));
             }
+            "url" | "git" | "path" | "file" if self.locked => {
+                let repository = self.within("_meta") || key == "git";
+                if key != "path"
+                    && is_url(value)
+                    && !value.starts_with("https://pypi.org/")
+                    && (repository || key == "file")
+                {
+                    self.scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(&pointer), quoted(value));
+                } else {
+                    self.contained(at, &pointer, value);
+                }
+            }
+            // Nodes of an exported program name what they call; an operator of MXNet may be a class of somebody's own.
+            "target" if matches!(effect(value), Some(Effect::Runs | Effect::Native | Effect::Unpickles)) => {
+                let evidence = format!("{} is called", quoted(value));
+                self.scanner.find(&rules::CALLABLE, Some(at), Some(&pointer), evidence);
+            }
+            "op" if value == "Custom" && self.within("nodes") => {
+                let evidence = "an operator that a program registers";
+                self.scanner.find(&crate::rules::model::CUSTOM_OPERATOR, Some(at), Some(&pointer), evidence);
+            }
+            // A part of a pipeline: a library and a class of it, or a file beside and a class in that.
+            _ if self.pipeline
+                && matches!(self.path.as_slice(), [Step::Name(_), Step::Place(0)])
+                && !key.starts_with('_')
+                && !PARTS.contains(&value) =>
+            {
+                let evidence = format!("{} is a module of its own", quoted(value));
+                self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), evidence);
+            }
             // A class of a pipeline that comes with a file of its own.
             "_class_name" if matches!(self.path.last(), Some(Step::Place(0))) => {
                 self.scanner.find(&rules::REMOTE_CODE, Some(at), Some(&pointer), quoted(value));
@@ -243,11 +371,21 @@ impl Walk<'_> {
             | "pretrained_model_name_or_path"
             | "tokenizer_name_or_path"
             | "base_model"
-            | "adapter_path" => {
-                if value.split(['/', '\\']).any(|part| part == "..") || value.starts_with("file:") {
+            | "base_model_name"
+            | "adapter_path"
+            | "adapter_name_or_path" => {
+                if value.split(['/', '\\']).any(|part| part == "..")
+                    || value.starts_with("file:")
+                    || value.starts_with("\\\\")
+                    || is_of_the_system(value)
+                {
                     self.scanner.find(&rules::PATH_ESCAPE, Some(at), Some(&pointer), quoted(value));
                 } else if is_url(value) {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), Some(&pointer), quoted(value));
+                } else if escapes(value).is_some() {
+                    // Often where its maker had it; a loader that finds something there takes it.
+                    let evidence = format!("{pointer}: {} is a place on a machine", quoted(value));
+                    self.scanner.doubt(&rules::CALLABLE_UNKNOWN, Some(at), evidence);
                 }
             }
             "_name_or_path" => {
@@ -285,8 +423,26 @@ impl Walk<'_> {
             | "path" | "file" | "filename" | "vocab_file" | "merges_file" | "tokenizer_file" | "weights"
             | "location" => self.contained(at, &pointer, value),
             _ if self.within("weight_map") => self.contained(at, &pointer, value),
+            _ if self.data
+                || (RECORD.contains(&key.as_str()) && matches!(self.path.first(), Some(Step::Place(_)))) => {}
             _ if !self.words => judge_text(self.scanner, Some(at), &pointer, value),
             _ => {}
+        }
+    }
+
+    /// Cells of other interpreters than Python.
+    fn cell_of_shell(&mut self, pointer: &str, body: &str, what: &str) {
+        let found = super::plain::commands(body);
+        let shell = ["bash", "sh", "script", "cmd", "system", "zsh", "!"].contains(&what);
+        if found.is_empty() && !(shell && super::plain::sets_up(body)) && runs_something(what) {
+            self.scanner.doubt(
+                &rules::PYTHON_UNCLEAR,
+                None,
+                format!("{pointer}: a cell for {}", quoted(what)),
+            );
+        }
+        for (rule, words) in found {
+            self.scanner.find(rule, None, Some(pointer), words);
         }
     }
 
@@ -361,7 +517,16 @@ impl Walk<'_> {
                 .iter()
                 .find_map(|call| bare.split_once(call))
                 .map(|(_, rest)| rest.trim_matches(['"', '\'', ')', ' ']));
-            let marked = bare.starts_with(['!', '%']).then(|| bare.trim_start_matches(['!', '%']));
+            let marked = match bare.split_once('=') {
+                _ if bare.starts_with(['!', '%']) => Some(bare.trim_start_matches(['!', '%'])),
+                // What a command writes, put into a name.
+                Some((name, value))
+                    if value.trim_start().starts_with(['!', '%']) && !name.contains(['(', '"', '\'']) =>
+                {
+                    Some(value.trim_start().trim_start_matches(['!', '%']))
+                }
+                _ => None,
+            };
             for line in told.filter(|_| bare.contains("get_ipython()")).into_iter().chain(marked) {
                 for (rule, words) in super::plain::commands(line) {
                     self.scanner.find(rule, None, Some(&pointer), words);
@@ -373,6 +538,8 @@ impl Walk<'_> {
                     ["%timeit ", "%time ", "%prun "].iter().find_map(|magic| bare.strip_prefix(magic));
                 source.push_str(timed.unwrap_or("pass"));
                 source.push('\n');
+            } else if marked.is_some() {
+                source.push_str("pass\n");
             } else {
                 source.push_str(line);
                 source.push('\n');
@@ -382,13 +549,37 @@ impl Walk<'_> {
         let python =
             ["%%time", "%%capture", "%%python", "%%prun"].iter().any(|magic| head.starts_with(magic))
                 || (head.starts_with("%%script") && head.contains("python"));
-        if head.starts_with("%%") && !python {
-            for (rule, words) in super::plain::commands(&cell.source) {
-                self.scanner.find(rule, None, Some(&pointer), words);
-            }
-            return;
+        if let Some(magic) = head.strip_prefix("%%").filter(|_| !python) {
+            let what = magic.split_whitespace().next().unwrap_or_default().to_owned();
+            let body = cell.source.trim_start().split_once('\n').map_or("", |(_, body)| body).to_owned();
+            return self.cell_of_shell(&pointer, &body, &what);
         }
         let name = self.name.clone();
         judge_python(self.scanner, &name, &source, Trust::ByHand, &format!("{pointer} "));
     }
+}
+
+/// Whether a magic hands the cell to a program; others show it or keep it.
+fn runs_something(magic: &str) -> bool {
+    !matches!(
+        magic,
+        "writefile"
+            | "file"
+            | "html"
+            | "HTML"
+            | "markdown"
+            | "latex"
+            | "svg"
+            | "SVG"
+            | "sql"
+            | "bigquery"
+            | "cython"
+    )
+}
+
+/// Whether a path is one of the system's, where nobody keeps a model.
+fn is_of_the_system(path: &str) -> bool {
+    ["/etc/", "/proc/", "/sys/", "/dev/", "/root/", "/tmp/", "/var/tmp/", "/usr/", "/bin/", "/boot/", "/run/"]
+        .iter()
+        .any(|start| path.starts_with(start))
 }

@@ -32,8 +32,65 @@ pub(super) fn shell(scanner: &mut Scanner, source: &str) {
     }
 }
 
+/// Whether all that a script calls is what people do to set up a machine; none of it is told by [`commands`].
+pub(super) fn sets_up(source: &str) -> bool {
+    const PLAIN: &[&str] = &[
+        "apt",
+        "apt-get",
+        "cat",
+        "cd",
+        "conda",
+        "cp",
+        "curl",
+        "du",
+        "df",
+        "echo",
+        "export",
+        "free",
+        "git",
+        "head",
+        "htop",
+        "ls",
+        "mamba",
+        "mkdir",
+        "mv",
+        "nvidia-smi",
+        "pip",
+        "pip3",
+        "pwd",
+        "set",
+        "sudo",
+        "tail",
+        "tar",
+        "touch",
+        "tree",
+        "unzip",
+        "uv",
+        "wc",
+        "wget",
+        "which",
+        "huggingface-cli",
+        "hf",
+        "nproc",
+        "lscpu",
+        "uname",
+        "true",
+        "time",
+    ];
+    source.replace("\\\n", " ").lines().map(str::trim).all(|line| {
+        line.is_empty()
+            || line.starts_with(['#', '%'])
+            || !line.contains(['`', '<'])
+                && !line.contains("$(")
+                && line
+                    .split(['|', ';', '&'])
+                    .filter(|part| !part.trim().is_empty())
+                    .all(|part| part.split_whitespace().next().is_some_and(|first| PLAIN.contains(&first)))
+    })
+}
+
 /// Commands that fetch and run, hide what they run, or give a way in.
-pub(super) fn commands(source: &str) -> Vec<(&'static Rule, String)> {
+pub(crate) fn commands(source: &str) -> Vec<(&'static Rule, String)> {
     let mut found = Vec::new();
     let joined = source.replace("\\\n", " ");
     for line in joined.lines() {
@@ -159,56 +216,32 @@ fn go_template(scanner: &mut Scanner, at: u64, source: &str) {
     }
 }
 
-/// A list of packages.
-pub(super) fn requirements(scanner: &mut Scanner, source: &str) {
-    // A backslash at the end of a line goes on with the next one; the places after it are those of the joined text.
-    let source = source.replace("\\\n", "");
-    for (at, line) in lines(&source) {
-        let line = line.split(" #").next().unwrap_or(line).trim();
-        if line.starts_with('#') {
+/// Protocol buffers as text: settings of Triton, layers of Caffe, graphs of TensorFlow.
+pub(super) fn prototext(scanner: &mut Scanner, source: &str) {
+    for (at, line) in lines(source) {
+        let line = line.trim();
+        let Some((before, value)) =
+            line.split_once('"').map(|(before, rest)| (before, rest.split('"').next().unwrap_or(rest)))
+        else {
             continue;
-        }
-        let low = line.to_ascii_lowercase();
-        let index = [
-            "--index-url",
-            "-i ",
-            "--extra-index-url",
-            "--find-links",
-            "-f ",
-            "--trusted-host",
-            "index-url",
-            "extra-index-url",
-        ]
-        .iter()
-        .any(|word| low.starts_with(word));
-        // Short options need no space before their value.
-        let short = low.strip_prefix('-').is_some_and(|rest| {
-            rest.starts_with(['i', 'f']) || (rest.starts_with(['c', 'r', 'e']) && rest.contains("://"))
-        });
-        let local = [".whl", ".tar.gz", ".zip"].iter().any(|end| low.ends_with(end)) && low.starts_with('.');
-        let index = index || short;
-        let own = [
-            "https://pypi.org/",
-            "https://download.pytorch.org/",
-            "https://data.pyg.org/",
-            "https://storage.googleapis.com/",
-        ]
-        .iter()
-        .any(|host| low.contains(host));
-        let direct = low.contains("git+")
-            || local
-            || low.contains(" @ http")
-            || low.contains("@http")
-            || is_url(&low)
-            || low.contains("file:")
-            || low.contains("svn+")
-            || low.contains("hg+");
-        if index && !own || direct {
-            scanner.find(&rules::SOURCE_ELSEWHERE, Some(at), None, quoted(line));
-        } else if super::escapes(line.trim_start_matches("-e ").trim_start_matches("-r ")).is_some()
-            && !line.contains('=')
-        {
-            scanner.find(&rules::PATH_ESCAPE, Some(at), None, quoted(line));
+        };
+        let key = before.trim_end_matches([':', ' ']).rsplit([' ', '{']).next().unwrap_or_default();
+        match key {
+            "backend" | "platform" if value == "python" => {
+                scanner.find(&rules::REMOTE_CODE, Some(at), Some(key), "a model that is a program in Python");
+            }
+            "type" if value == "Python" => {
+                scanner.find(&rules::REMOTE_CODE, Some(at), Some(key), "a layer in Python");
+            }
+            "op" if crate::model::operator_reaches(value) => {
+                scanner.find(&rules::CALLABLE, Some(at), Some(key), format!("operator {}", quoted(value)));
+            }
+            _ => {
+                if value.split(['/', '\\']).any(|part| part == "..") {
+                    scanner.find(&rules::PATH_ESCAPE, Some(at), Some(key), quoted(value));
+                }
+                super::judge_text(scanner, Some(at), key, value);
+            }
         }
     }
 }
@@ -259,30 +292,54 @@ pub(super) fn attributes(scanner: &mut Scanner, source: &str) {
     }
 }
 
-/// A page: what it quotes is only quoted.
-pub(super) fn page(scanner: &mut Scanner, source: &str) {
+/// A page: what it quotes is only quoted. Pages of Markdown are shown by programs that take scripts out of them; what is
+/// read by no person who sees them, but by a model that is given their text, is another thing.
+pub(super) fn page(scanner: &mut Scanner, name: &str, source: &str) {
     may_be_pickle(scanner, source);
+    unseen(scanner, source);
+    let web = [".html", ".htm", ".svg", ".xhtml"].iter().any(|end| crate::sniff::ends(name, end));
+    const ACTIVE: &[&str] = &["<script", "javascript:", "onerror=", "onload=", "onclick=", "onmouseover="];
+    const FRAMES: &[&str] = &["<iframe", "<object", "<embed"];
+    let forms = ACTIVE.iter().chain(FRAMES.iter().filter(|_| web));
     let mut fenced = false;
     for (at, line) in lines(source) {
-        if line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~") {
+        if !web && (line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~")) {
             fenced = !fenced;
             continue;
         }
-        if fenced || line.starts_with("    ") {
+        if !web && (fenced || line.starts_with("    ")) {
             continue;
         }
-        let bare: String = line.split('`').step_by(2).collect();
+        let bare: String = if web { line.to_owned() } else { line.split('`').step_by(2).collect() };
         let low = bare.to_ascii_lowercase();
-        if let Some(form) = ["<script", "javascript:", "onerror=", "onload=", "<iframe", "<object", "<embed"]
-            .iter()
-            .find(|form| low.contains(**form))
-        {
-            // A frame of a known player is still a frame: it is told, with little weight.
+        if let Some(form) = forms.clone().find(|form| low.contains(**form)) {
+            // Components of demonstrations are loaded by such a script in many an honest page.
+            if !web && *form == "<script" && low.contains("src=\"https://") {
+                continue;
+            }
             scanner.find(&rules::MARKUP, Some(at), None, format!("`{form}`"));
         }
     }
     if let Some((at, what)) = text::secret(source) {
         scanner.find(&rules::TEXT_SECRET, Some(at as u64), None, what);
+    }
+}
+
+/// Instructions that nobody sees who reads the page: in letters without a shape, or in a comment.
+fn unseen(scanner: &mut Scanner, source: &str) {
+    if let Some((at, what)) = template::concealed(source) {
+        scanner.find(&rules::TEMPLATE_CONCEALS, Some(at as u64), None, what);
+    }
+    let mut rest = source;
+    let mut passed = 0;
+    while let Some(start) = rest.find("<!--") {
+        let body = rest.get(start + 4..).unwrap_or_default();
+        let len = body.find("-->").unwrap_or(body.len());
+        for (rule, words) in template::judge_prose(body.get(..len).unwrap_or_default()) {
+            say(scanner, rule, Some((passed + start) as u64), "comment", words);
+        }
+        passed += start + 4 + len;
+        rest = body.get(len..).unwrap_or_default();
     }
 }
 
@@ -317,7 +374,7 @@ fn may_be_pickle(scanner: &mut Scanner, source: &str) {
     }
 }
 
-fn lines(source: &str) -> impl Iterator<Item = (u64, &str)> {
+pub(super) fn lines(source: &str) -> impl Iterator<Item = (u64, &str)> {
     let mut at = 0;
     source.split_inclusive('\n').map(move |line| {
         let start = at;

@@ -14,6 +14,16 @@ use crate::scanner::{Scanner, shown};
 /// Nodes that aliases may unfold to.
 const UNFOLDED_MAX: u64 = 1_000_000;
 
+/// Brackets within brackets that a loader may follow: those that recurse end at a thousand or fewer.
+const FLOW_MAX: usize = 500;
+
+/// Scalars under an anchor that are followed, in bytes; each alias is judged like its scalar.
+const ANCHORED_MAX: usize = 256;
+
+/// Handles of tags that are told apart, and letters of a key that are kept.
+const PREFIXES_MAX: usize = 64;
+const KEY_MAX: usize = 200;
+
 /// Judges a text.
 pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
     let mut walk = Yaml {
@@ -21,6 +31,7 @@ pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
         fuel,
         source,
         at: 0,
+        line_at: 0,
         anchors: BTreeMap::new(),
         open: Vec::new(),
         nodes: 0,
@@ -28,6 +39,9 @@ pub(super) fn judge(scanner: &mut Scanner, source: &str, fuel: &Fuel) {
         indent: 0,
         key: String::new(),
         parents: Vec::new(),
+        explicit: None,
+        asked: false,
+        texts: BTreeMap::new(),
         prefixes: vec![("!!".to_owned(), "tag:yaml.org,2002:".to_owned())],
     };
     if walk.whole().is_none() {
@@ -40,6 +54,8 @@ struct Yaml<'a> {
     fuel: &'a Fuel,
     source: &'a str,
     at: usize,
+    /// Where the line of the scalar at hand begins.
+    line_at: usize,
     /// How many nodes each anchor stands for.
     anchors: BTreeMap<String, u64>,
     /// Anchors whose node is not over: name, indentation, flow depth, nodes before.
@@ -50,6 +66,12 @@ struct Yaml<'a> {
     key: String,
     /// Keys around, with their indentation.
     parents: Vec<(usize, String)>,
+    /// The key behind a question mark, until its value comes.
+    explicit: Option<String>,
+    /// Whether a question mark waits for its key.
+    asked: bool,
+    /// Short scalars that an anchor stands for.
+    texts: BTreeMap<String, String>,
     prefixes: Vec<(String, String)>,
 }
 
@@ -73,6 +95,7 @@ impl<'a> Yaml<'a> {
             match one {
                 '\n' => {
                     self.at += 1;
+                    self.line_at = self.at;
                     fresh = true;
                 }
                 one if one.is_whitespace() => self.at += one.len_utf8(),
@@ -97,10 +120,30 @@ impl<'a> Yaml<'a> {
                         );
                         return Some(());
                     }
+                    if let Some(text) = self.texts.get(&name).cloned() {
+                        // A scalar is one node, which is counted where it is taken.
+                        self.nodes = self.nodes.saturating_sub(1);
+                        self.scalar(at, text);
+                    }
+                }
+                '-' if (self.at == 0 || before == Some('\n'))
+                    && rest.starts_with("---")
+                    && rest
+                        .get(3..)
+                        .is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
+                {
+                    self.at += 3;
+                    self.parents.clear();
+                    self.key.clear();
                 }
                 '[' | '{' => {
                     self.flow += 1;
                     self.nodes += 1;
+                    if self.flow > FLOW_MAX {
+                        let evidence = format!("brackets nested more than {FLOW_MAX} deep");
+                        self.scanner.find(&rules::YAML_BOMB, Some(self.at as u64), None, evidence);
+                        return Some(());
+                    }
                     self.at += 1;
                 }
                 ']' | '}' => {
@@ -122,9 +165,15 @@ impl<'a> Yaml<'a> {
                         .is_none_or(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) =>
                 {
                     self.at += 1;
+                    self.asked = one == '?';
                     self.key = self.parents.last().map(|(_, key)| key.clone()).unwrap_or_default();
                 }
-                ':' => self.at += 1,
+                ':' => {
+                    self.at += 1;
+                    if let Some(key) = self.explicit.take() {
+                        self.key = key;
+                    }
+                }
                 _ => self.plain(),
             }
         }
@@ -148,7 +197,8 @@ impl<'a> Yaml<'a> {
             {
                 self.parents.pop();
             }
-            self.key.clear();
+            // A scalar on a line of its own belongs to the key above it.
+            self.key = self.parents.last().map(|(_, key)| key.clone()).unwrap_or_default();
             self.close();
         }
     }
@@ -190,7 +240,15 @@ impl<'a> Yaml<'a> {
         if words.next() == Some("%TAG")
             && let (Some(handle), Some(prefix)) = (words.next(), words.next())
         {
-            self.prefixes.push((handle.to_owned(), prefix.to_owned()));
+            if self.prefixes.len() < PREFIXES_MAX {
+                self.prefixes.push((handle.to_owned(), prefix.to_owned()));
+            } else {
+                self.scanner.doubt(
+                    &rules::CALLABLE_UNKNOWN,
+                    Some(self.at as u64),
+                    "very many handles of tags",
+                );
+            }
         }
         self.at += line.len();
     }
@@ -304,7 +362,11 @@ impl<'a> Yaml<'a> {
             }
         }
         self.at = (at + 1 + end + 1).min(self.source.len());
+        let last = self.source.get(at..self.at).and_then(|taken| taken.rfind('\n'));
         self.scalar(at, text);
+        if let Some(last) = last {
+            self.line_at = at + last + 1;
+        }
     }
 
     fn plain(&mut self) {
@@ -356,13 +418,23 @@ impl<'a> Yaml<'a> {
 
     /// A scalar: a key where a colon follows, else a value.
     fn scalar(&mut self, at: usize, text: String) {
+        if let Some((name, _, _, before)) = self.open.last()
+            && *before == self.nodes
+            && text.len() <= ANCHORED_MAX
+        {
+            self.texts.insert(name.clone(), text.clone());
+        }
         self.nodes = self.nodes.saturating_add(1);
+        if std::mem::take(&mut self.asked) {
+            self.explicit = Some(text);
+            return;
+        }
         let rest = self.rest().trim_start_matches([' ', '\t']);
         let next = rest.strip_prefix(':').map(|rest| rest.chars().next());
         if next.is_some_and(|next| next.is_none_or(|one| one.is_whitespace() || self.flow > 0)) {
-            let line = self.source.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |end| end + 1);
+            let text: String = text.chars().take(KEY_MAX).collect();
             if self.flow == 0 {
-                let indent = at - line;
+                let indent = at.saturating_sub(self.line_at);
                 while self.parents.last().is_some_and(|(held, _)| *held >= indent) {
                     self.parents.pop();
                 }
@@ -382,6 +454,7 @@ impl<'a> Yaml<'a> {
 
     fn value(&mut self, at: u64, key: &str, text: &str) {
         let pointer = shown(key);
+        let place = at;
         let at = Some(at);
         match key {
             "_target_" | "target" | "class_path" | "loader_module" | "__target__" | "_component_"
@@ -406,10 +479,11 @@ impl<'a> Yaml<'a> {
                     self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
                 }
             }
-            "dependencies" | "pip" | "requirements"
-                if is_url(text) || text.contains("git+") || text.starts_with("--") =>
-            {
-                self.scanner.find(&rules::SOURCE_ELSEWHERE, at, Some(&pointer), quoted(text));
+            "dependencies" | "pip" | "requirements" | "install_requires" => {
+                super::packages::requirement(self.scanner, place, text);
+            }
+            "channels" | "channel_alias" | "index_url" | "extra_index_url" | "find_links" => {
+                super::packages::index(self.scanner, place, &pointer, text);
             }
             "chat_template" | "prompt_template" | "template"
                 if text.contains("{%") || text.contains("{{") =>

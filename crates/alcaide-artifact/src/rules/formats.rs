@@ -37,7 +37,7 @@ rules! {
     CALLABLE_UNKNOWN = "callable-unknown", None, "the configuration names something to call that is not known", "read what the name stands for";
     SOURCE_ELSEWHERE = "source-elsewhere", Medium, "something is fetched from a place that the configuration names", "pin it by digest and host it yourself, or refuse it";
     YAML_OBJECT = "yaml-makes-objects", Critical, "a YAML tag makes an object or calls a function of Python", "refuse it; a safe loader stops there, others call it";
-    YAML_BOMB = "yaml-bomb", High, "YAML aliases unfold into more than anybody needs", "refuse it: reading it stops the program";
+    YAML_BOMB = "yaml-bomb", High, "YAML aliases unfold into more than anybody needs, or brackets nest without end", "refuse it: reading it stops the program";
     SCRIPT = "script-effect", High, "a shell script or a start file runs commands when it is used", "read it before anybody runs it";
     MARKUP = "markup-active", Low, "a page has scripts or frames in it", "show it as text, or strip its markup";
 }

@@ -46,6 +46,10 @@ rules! {
     SKOPS_UNKNOWN = "skops-unknown-type", High, "a node of the schema is a function of a module that has no place in an estimator", "refuse the file";
     SKOPS_CUSTOM = "skops-custom-type", None, "a class that the pack does not know, which the loader imports", "check the class and trust it by name when loading";
 
+    R_PROMISE = "r-promise", High, "an object of R holds a promise: an expression that R evaluates when the object is first looked at", "refuse the file; values need no promises";
+    R_CALL = "r-call", High, "an object of R holds code that starts programs, fetches or loads machine code", "refuse the file";
+    R_FUNCTION = "r-function", None, "an object of R holds functions, which nobody looked into", "read the functions, or ask for the parameters alone";
+
     CUSTOM_LAYER = "custom-layer", Medium, "a layer whose code lies in a class of somebody's own that the loader looks up by name", "ask for the source of the class";
     CUSTOM_OPERATOR = "custom-operator", Medium, "an operator of somebody's own, whose code lies in a library that the program must load", "ask for the source of the library";
     JSON_BROKEN = "json-broken", None, "text that claims to be JSON and is not, or is too large to be held", "fetch the file again and compare its digest";

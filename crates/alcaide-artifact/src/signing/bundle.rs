@@ -2,18 +2,24 @@
 //!
 //! Reading one believes nothing of it. Members that the format does not have are refused: they would be read by somebody else.
 
-use alcaide_seal::x509::Certificate;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use alcaide_seal::x509::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, Certificate};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::error::SigningError;
 use super::statement::{PAYLOAD_TYPE, place_of};
 use crate::scanner::shown;
 
-/// Most bytes of a bundle: a million files with names of common length.
-pub const BUNDLE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Most bytes of a bundle that [`Bundle::parse`] reads: a quarter of a million files with names of common length.
+pub const BUNDLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most bytes of a bundle that anybody reads or writes: a million such files.
+pub const BUNDLE_BYTES_CEILING: usize = 256 * 1024 * 1024;
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
@@ -36,22 +42,24 @@ pub(super) enum Material {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BundleText {
+struct BundleText<'t> {
     media_type: String,
-    verification_material: MaterialText,
-    #[serde(default)]
-    dsse_envelope: Option<EnvelopeText>,
+    #[serde(borrow)]
+    verification_material: MaterialText<'t>,
+    #[serde(default, borrow)]
+    dsse_envelope: Option<EnvelopeText<'t>>,
     #[serde(default, skip_serializing)]
     message_signature: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct MaterialText {
+struct MaterialText<'t> {
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<KeyText>,
     #[serde(rename = "x509CertificateChain", skip_serializing_if = "Option::is_none")]
-    chain: Option<ChainText>,
+    #[serde(borrow)]
+    chain: Option<ChainText<'t>>,
     #[serde(skip_serializing)]
     certificate: Option<IgnoredAny>,
     #[serde(serialize_with = "none_logged")]
@@ -72,42 +80,103 @@ struct KeyText {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct ChainText {
-    certificates: Vec<CertificateText>,
+struct ChainText<'t> {
+    #[serde(borrow)]
+    certificates: First<CertificateText<'t>, CHAIN_MAX>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CertificateText {
-    raw_bytes: String,
+struct CertificateText<'t> {
+    #[serde(borrow)]
+    raw_bytes: Cow<'t, str>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct EnvelopeText {
-    payload: String,
+struct EnvelopeText<'t> {
+    #[serde(borrow)]
+    payload: Cow<'t, str>,
     payload_type: String,
-    signatures: Vec<SignatureText>,
+    #[serde(borrow)]
+    signatures: First<SignatureText<'t>, 1>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct SignatureText {
-    sig: String,
-    #[serde(default)]
-    keyid: Option<String>,
+struct SignatureText<'t> {
+    #[serde(borrow)]
+    sig: Cow<'t, str>,
+    #[serde(default, borrow)]
+    keyid: Option<Cow<'t, str>>,
+}
+
+/// The first `MAX` of a list and how many there are: what comes after them is read and never kept.
+struct First<T, const MAX: usize> {
+    kept: Vec<T>,
+    count: usize,
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for First<T, MAX> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Keep<T, const MAX: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Keep<T, MAX> {
+            type Value = First<T, MAX>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut first = First { kept: Vec::new(), count: 0 };
+                while first.kept.len() < MAX {
+                    let Some(one) = list.next_element()? else { return Ok(first) };
+                    first.kept.push(one);
+                    first.count = first.count.saturating_add(1);
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    first.count = first.count.saturating_add(1);
+                }
+                Ok(first)
+            }
+        }
+
+        from.deserialize_seq(Keep(PhantomData))
+    }
+}
+
+impl<T: Serialize, const MAX: usize> Serialize for First<T, MAX> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.kept.serialize(to)
+    }
+}
+
+impl<T, const MAX: usize> From<Vec<T>> for First<T, MAX> {
+    fn from(kept: Vec<T>) -> Self {
+        Self { count: kept.len(), kept }
+    }
 }
 
 impl Bundle {
-    /// Reads a bundle.
+    /// Reads a bundle of at most [`BUNDLE_BYTES_MAX`] bytes.
     ///
     /// # Errors
     /// [`SigningError`], one of those about the bundle.
     pub fn parse(bytes: &[u8]) -> Result<Self, SigningError> {
-        if bytes.len() > BUNDLE_BYTES_MAX {
-            return Err(SigningError::BundleTooLarge { bytes: bytes.len(), max: BUNDLE_BYTES_MAX });
+        Self::parse_within(bytes, BUNDLE_BYTES_MAX)
+    }
+
+    /// Reads a bundle of at most `max` bytes, and never more than [`BUNDLE_BYTES_CEILING`]; it takes about as much memory again.
+    ///
+    /// # Errors
+    /// [`SigningError`], one of those about the bundle.
+    pub fn parse_within(bytes: &[u8], max: usize) -> Result<Self, SigningError> {
+        let max = max.min(BUNDLE_BYTES_CEILING);
+        if bytes.len() > max {
+            return Err(SigningError::BundleTooLarge { bytes: bytes.len(), max });
         }
-        let text: BundleText = serde_json::from_slice(bytes)
+        let text: BundleText<'_> = serde_json::from_slice(bytes)
             .map_err(|error| SigningError::BundleMalformed { why: place_of(&error) })?;
         if text.media_type != MEDIA_TYPE {
             return Err(SigningError::MediaType { given: shown(&text.media_type) });
@@ -119,8 +188,8 @@ impl Bundle {
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(SigningError::PayloadType { given: shown(&envelope.payload_type) });
         }
-        let [signature] = envelope.signatures.as_slice() else {
-            return Err(SigningError::SignatureCount { count: envelope.signatures.len() });
+        let (1, [signature]) = (envelope.signatures.count, envelope.signatures.kept.as_slice()) else {
+            return Err(SigningError::SignatureCount { count: envelope.signatures.count });
         };
         Ok(Self {
             material: material(text.verification_material)?,
@@ -132,7 +201,7 @@ impl Bundle {
     /// The bundle as JSON.
     ///
     /// # Errors
-    /// [`SigningError::BundleMalformed`] if it cannot be written.
+    /// [`SigningError::BundleMalformed`] if it cannot be written, [`SigningError::BundleTooLarge`] if nobody would read it.
     pub fn to_json(&self) -> Result<Vec<u8>, SigningError> {
         let mut material = MaterialText::default();
         match &self.material {
@@ -144,31 +213,36 @@ impl Bundle {
                 });
             }
             Material::Chain(chain) => {
-                let certificates = chain
+                let certificates: Vec<_> = chain
                     .iter()
-                    .map(|one| CertificateText { raw_bytes: STANDARD.encode(one.der()) })
+                    .map(|one| CertificateText { raw_bytes: STANDARD.encode(one.der()).into() })
                     .collect();
-                material.chain = Some(ChainText { certificates });
+                material.chain = Some(ChainText { certificates: certificates.into() });
             }
         }
         let text = BundleText {
             media_type: MEDIA_TYPE.to_owned(),
             verification_material: material,
             dsse_envelope: Some(EnvelopeText {
-                payload: STANDARD.encode(&self.payload),
+                payload: STANDARD.encode(&self.payload).into(),
                 payload_type: PAYLOAD_TYPE.to_owned(),
                 signatures: vec![SignatureText {
-                    sig: STANDARD.encode(&self.signature),
-                    keyid: Some(String::new()),
-                }],
+                    sig: STANDARD.encode(&self.signature).into(),
+                    keyid: Some("".into()),
+                }]
+                .into(),
             }),
             message_signature: None,
         };
-        serde_json::to_vec(&text).map_err(|error| malformed(&place_of(&error)))
+        let json = serde_json::to_vec(&text).map_err(|error| malformed(&place_of(&error)))?;
+        if json.len() > BUNDLE_BYTES_CEILING {
+            return Err(SigningError::BundleTooLarge { bytes: json.len(), max: BUNDLE_BYTES_CEILING });
+        }
+        Ok(json)
     }
 }
 
-fn material(text: MaterialText) -> Result<Material, SigningError> {
+fn material(text: MaterialText<'_>) -> Result<Material, SigningError> {
     match (text.public_key, text.chain, text.certificate) {
         (_, _, Some(_)) => Err(SigningError::Sigstore),
         (Some(_), Some(_), None) => Err(malformed("it names a key and a chain")),
@@ -178,23 +252,29 @@ fn material(text: MaterialText) -> Result<Material, SigningError> {
             raw: key.raw_bytes.map(|raw| decoded(&raw, "rawBytes")).transpose()?,
         }),
         (None, Some(chain), None) => {
-            let max = alcaide_seal::x509::CERTIFICATES_MAX;
-            if chain.certificates.len() > max {
+            if chain.certificates.count > CHAIN_MAX {
                 return Err(malformed("its chain is longer than is read"));
             }
             chain
                 .certificates
+                .kept
                 .iter()
                 .enumerate()
                 .map(|(at, one)| {
-                    Certificate::from_der(&decoded(&one.raw_bytes, "rawBytes")?)
-                        .map_err(|_| SigningError::CertificateMalformed { at })
+                    let malformed = |_| SigningError::CertificateMalformed { at };
+                    if one.raw_bytes.len() > CERTIFICATE_TEXT_MAX {
+                        return Err(SigningError::CertificateMalformed { at });
+                    }
+                    Certificate::from_der(&decoded(&one.raw_bytes, "rawBytes")?).map_err(malformed)
                 })
                 .collect::<Result<_, _>>()
                 .map(Material::Chain)
         }
     }
 }
+
+/// Base64 of the largest certificate that is read.
+const CERTIFICATE_TEXT_MAX: usize = CERTIFICATE_BYTES_MAX.div_ceil(3) * 4;
 
 fn decoded(text: &str, what: &str) -> Result<Vec<u8>, SigningError> {
     STANDARD.decode(text).map_err(|_| malformed(&format!("`{what}` is no base64")))

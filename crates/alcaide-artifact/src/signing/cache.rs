@@ -2,7 +2,7 @@
 //!
 //! An entry counts for one way of hashing, one path, one size and one [`Stamp`]. The whole is under a key that only the verifier
 //! has, together with what the caller calls its context (the place of the model), so that neither a changed cache nor one from
-//! elsewhere is believed. What a cache cannot tell is what the stamp does not: whoever can set a file's change time and write its
+//! elsewhere is believed. What a cache cannot tell is what the stamp does not: whoever can set a file's change time, write its
 //! blocks past the file system is not seen, nor a disk that rots. A verification that has to see those is made without a cache.
 //!
 //! ```text
@@ -20,11 +20,8 @@ use super::manifest::RESOURCES_MAX;
 use super::path::TreePath;
 use super::scheme::{FileDigests, Measured, Method, Scheme, Shard};
 
-/// What changes whenever a file's bytes do, as the caller knows it: device, inode and change time, say, or a measure of the
+/// What changes whenever a file's bytes do, as the caller knows it: [`Stamp::of_file`] of what the system tells, or a measure of the
 /// kernel's own. Equal stamps of one path and size are taken for equal bytes.
-///
-/// A change time has a grain: a file that is written twice within it has one stamp for two contents. So a caller makes no stamp
-/// for a file whose change time is not well before the time at which it is read.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Stamp(Sha256Digest);
 
@@ -34,7 +31,59 @@ impl Stamp {
     pub fn new(known: &[u8]) -> Self {
         Self(alcaide_seal::sha256(known))
     }
+
+    /// Makes the stamp of a file, or none where its times cannot be relied upon.
+    ///
+    /// A change time has a grain: a file that is written twice within it has one stamp for two contents. And a program that maps a
+    /// file shared (`mmap`) writes past it: the kernel sets the time when a page first becomes dirty, and not again before that
+    /// page was written back, half a minute later; on file systems in memory, and on many of the network or of user space, not even
+    /// then. So a stamp is made on file systems of a list alone, and where `now`, in seconds since 1970 and read before the file
+    /// was looked at, is [`STAMP_AGE_MIN_SECS`] past the last change. Where the machine is told to write back later than that
+    /// (`vm.dirty_expire_centisecs`), there is no cache.
+    #[must_use]
+    pub fn of_file(file: &FileFacts, now: u64) -> Option<Self> {
+        let changed = u64::try_from(file.changed.0.max(file.modified.0)).ok()?;
+        // Times of the future are set by hand, or the clock was turned back.
+        if !FILE_SYSTEMS.contains(&file.file_system) || now.checked_sub(changed)? < STAMP_AGE_MIN_SECS {
+            return None;
+        }
+        let parts = [
+            file.file_system,
+            file.device,
+            file.inode,
+            file.bytes,
+            file.changed.0.cast_unsigned(),
+            file.changed.1.cast_unsigned(),
+            file.modified.0.cast_unsigned(),
+            file.modified.1.cast_unsigned(),
+        ];
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_be_bytes()).collect();
+        Some(Self::new(&bytes))
+    }
 }
+
+/// What the system tells of an open file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileFacts {
+    /// `f_type` of `fstatfs(2)`.
+    pub file_system: u64,
+    /// The device.
+    pub device: u64,
+    /// The inode on it.
+    pub inode: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was last changed in any way: seconds since 1970 and nanoseconds.
+    pub changed: (i64, i64),
+    /// When its bytes were last changed, as it says.
+    pub modified: (i64, i64),
+}
+
+/// How long ago a file must have changed, in seconds, to have a stamp: twice the half minute after which the kernel writes back.
+pub const STAMP_AGE_MIN_SECS: u64 = 60;
+
+/// File systems whose change times follow written-back pages: ext2 to ext4, XFS, Btrfs, ZFS, F2FS, Bcachefs (`linux/magic.h`).
+const FILE_SYSTEMS: [u64; 6] = [0xef53, 0x5846_5342, 0x9123_683e, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e];
 
 /// Why a cache was not believed. The cure is always the same: go without it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -132,7 +181,8 @@ impl DigestCache {
     pub fn keep(&mut self, measured: &Measured, stamp: Stamp) {
         let room = self.entries.len() < RESOURCES_MAX || self.entries.contains_key(&measured.path);
         if room {
-            self.entries.insert(measured.path.clone(), (stamp, measured.clone()));
+            let measured = Measured { cached: false, ..measured.clone() };
+            self.entries.insert(measured.path.clone(), (stamp, measured));
         }
     }
 }

@@ -75,6 +75,12 @@ pub enum SigningError {
         /// Which one, from 0.
         at: usize,
     },
+    /// The verifier names the signers, and this is none of them.
+    #[error("key `{hint}` is trusted, and no named signer has it")]
+    SignerUnknown {
+        /// The key that signed.
+        hint: String,
+    },
     /// The signature fits no key that is trusted.
     #[error("the signature fits no trusted key: the bundle was changed, or somebody else signed it")]
     SignatureWrong,
@@ -259,6 +265,18 @@ pub enum SigningError {
         /// Which path.
         path: TreePath,
     },
+    /// A file that was longer than it said.
+    #[error("`{path}` became longer while it was read")]
+    Grew {
+        /// Which path.
+        path: TreePath,
+    },
+    /// The second walk found something else than the first one.
+    #[error("`{path}` came, went or changed while the model was read")]
+    TreeChanged {
+        /// Which path.
+        path: String,
+    },
     /// A file was admitted and never measured.
     #[error("`{path}` was announced and its digest never came")]
     Unmeasured {
@@ -281,7 +299,72 @@ pub enum SigningError {
     Sign(#[source] EcSignError),
 }
 
+/// What an error is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Concern {
+    /// The signature, and who made it.
+    Signature,
+    /// The files, their names or what is left out.
+    Files,
+    /// Reading: trying again may help.
+    Reading,
+    /// The key that signs, or the certificate that was given for it.
+    Key,
+    /// Whoever walks the tree: a fault of the program.
+    Program,
+}
+
 impl SigningError {
+    /// What it is about.
+    #[must_use]
+    pub const fn concern(&self) -> Concern {
+        match self {
+            Self::BundleTooLarge { .. }
+            | Self::BundleMalformed { .. }
+            | Self::MediaType { .. }
+            | Self::SignatureCount { .. }
+            | Self::Sigstore
+            | Self::PayloadType { .. }
+            | Self::MethodNotTrusted { .. }
+            | Self::KeyNotTrusted { .. }
+            | Self::KeyRevoked { .. }
+            | Self::Chain(_)
+            | Self::CertificateMalformed { .. }
+            | Self::SignatureWrong
+            | Self::TooFewSigners { .. }
+            | Self::SignerUnknown { .. }
+            | Self::Disagreement { .. }
+            | Self::StatementMalformed { .. }
+            | Self::StatementType { .. }
+            | Self::HistoricalFormat
+            | Self::SubjectCount { .. }
+            | Self::RootDigest
+            | Self::HashUnknown { .. }
+            | Self::MethodUnknown { .. }
+            | Self::ShardSize
+            | Self::HashMixed { .. }
+            | Self::DigestMalformed { .. }
+            | Self::ShardsBroken { .. }
+            | Self::IgnoreNotAllowed { .. } => Concern::Signature,
+            Self::TooManyFiles { .. }
+            | Self::EmptyModel
+            | Self::Path { .. }
+            | Self::DuplicatePath { .. }
+            | Self::NamesCollide { .. }
+            | Self::Link { .. }
+            | Self::LinkNotSigned { .. }
+            | Self::SpecialFile { .. }
+            | Self::WeightsIgnored { .. }
+            | Self::Added { .. }
+            | Self::Missing { .. }
+            | Self::TreeChanged { .. }
+            | Self::Changed { .. } => Concern::Files,
+            Self::Read { .. } | Self::Shrank { .. } | Self::Grew { .. } => Concern::Reading,
+            Self::LeafMismatch | Self::Sign(_) => Concern::Key,
+            Self::Unmeasured { .. } | Self::NotAsked { .. } => Concern::Program,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn help(&self) -> &'static str {
@@ -320,6 +403,7 @@ impl SigningError {
             Self::SignatureWrong | Self::Added { .. } | Self::Missing { .. } | Self::Changed { .. } => {
                 "do not use the model; fetch it and its bundle again from their source"
             }
+            Self::SignerUnknown { .. } => "add the key or the certificate to the signer whose it is",
             Self::TooFewSigners { .. } => {
                 "ask the other signers for theirs; two certificates of one name or one key count once"
             }
@@ -337,7 +421,7 @@ impl SigningError {
             Self::SpecialFile { .. } => "take it out of the model",
             Self::IgnoreNotAllowed { .. } => "allow the path by name if the model does not need it",
             Self::WeightsIgnored { .. } => "sign it with the rest, or take it out of the model",
-            Self::Read { .. } | Self::Shrank { .. } => {
+            Self::Read { .. } | Self::Shrank { .. } | Self::Grew { .. } | Self::TreeChanged { .. } => {
                 "see why the file cannot be read, and try again when nobody writes to it"
             }
             Self::Unmeasured { .. } | Self::NotAsked { .. } => {

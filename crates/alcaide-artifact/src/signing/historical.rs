@@ -34,14 +34,13 @@ pub(super) fn statement(subjects: Vec<Subject>) -> Result<Statement, SigningErro
     })
 }
 
-/// Whether an old signature fits, by the curve's hash or by SHA-256.
-pub(super) fn fits(key: &EcPublicKey, payload: &[u8], signature: &[u8]) -> bool {
-    let message = encoding(payload);
-    key.verifies(&message, signature) || key.verifies_by_sha256(&message, signature)
+/// Whether an old signature over [`encoding`] fits, by the curve's hash or by SHA-256.
+pub(super) fn fits(key: &EcPublicKey, message: &[u8], signature: &[u8]) -> bool {
+    key.verifies(message, signature) || key.verifies_by_sha256(message, signature)
 }
 
 /// What was signed: the payload as Python writes bytes.
-fn encoding(payload: &[u8]) -> Vec<u8> {
+pub(super) fn encoding(payload: &[u8]) -> Vec<u8> {
     let mut out = format!("DSSEV1 {} {PAYLOAD_TYPE} {} b", PAYLOAD_TYPE.len(), payload.len()).into_bytes();
     let quote = if payload.contains(&b'\'') && !payload.contains(&b'"') { b'"' } else { b'\'' };
     out.push(quote);

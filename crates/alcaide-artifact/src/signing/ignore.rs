@@ -1,12 +1,17 @@
 //! Which files of a tree do not count.
 
+use std::collections::BTreeSet;
+
 use alcaide_container::{Input, ReadError};
 
 use super::path::TreePath;
-use super::rules::Rules;
+use super::rules::{Defaults, Rules};
 
 /// What OMS leaves out by itself, at the top of a model alone. Source: the specification, section 6.2.
-pub(super) const DEFAULTS: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
+pub(super) const DEFAULTS: [&str; 4] = [GIT, ".gitattributes", ".github", ".gitignore"];
+const FOLDERS: [&str; 2] = [GIT, ".github"];
+const FILES: [&str; 3] = [GIT, ".gitattributes", ".gitignore"];
+const GIT: &str = ".git";
 
 /// Why a path does not count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,15 +20,44 @@ pub(super) enum Ignored {
     ByDefault,
     /// The rules say so.
     ByRule,
+    /// It is one of the signatures.
+    Signature,
 }
 
 /// Whether `path` does not count, and why.
 pub(super) fn ignored(path: &TreePath, rules: &Rules) -> Option<Ignored> {
-    if DEFAULTS.contains(&path.first_part()) {
+    if rules.defaults == Defaults::Ignore && is_default(path) {
         return Some(Ignored::ByDefault);
     }
-    let named = rules.signatures.contains(path) || rules.ignore.iter().any(|one| path.is_within(one));
-    named.then_some(Ignored::ByRule)
+    if rules.signatures.contains(path) {
+        return Some(Ignored::Signature);
+    }
+    rules.ignore.iter().any(|one| path.is_within(one)).then_some(Ignored::ByRule)
+}
+
+/// Two of the defaults are folders; the others are files, and a folder of their name is nobody's business but the signer's.
+fn is_default(path: &TreePath) -> bool {
+    FOLDERS.contains(&path.first_part()) || FILES.contains(&path.as_str())
+}
+
+/// Whether a path lies where Git keeps what it made itself: names there are of branches, and sockets of its own are usual.
+pub(super) fn is_of_git(path: &TreePath) -> bool {
+    path.first_part() == GIT
+}
+
+/// Whether a path lies where Git keeps the weights that it checked out elsewhere, each by its digest.
+fn is_of_git_lfs(path: &TreePath) -> bool {
+    path.as_str().strip_prefix(".git/lfs/objects/").is_some_and(|rest| {
+        let name = rest.rsplit('/').next().unwrap_or_default();
+        name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// What a signer under these rules says that it left out.
+pub(super) fn left_out(rules: &Rules) -> BTreeSet<String> {
+    let defaults = DEFAULTS.into_iter().filter(|_| rules.defaults == Defaults::Ignore);
+    let named = rules.ignore.iter().chain(&rules.signatures).map(TreePath::as_str);
+    defaults.chain(named).map(str::to_owned).collect()
 }
 
 /// Whether a bundle may leave out `stated`.
@@ -42,9 +76,20 @@ pub(super) fn named_like_weights(path: &TreePath) -> bool {
     name.split('.').skip(1).any(|end| ENDS.contains(&end))
 }
 
-/// Whether a file looks like weights, by its name or by the first bytes of formats that hold them.
-pub(super) fn looks_like_weights(path: &TreePath, input: &dyn Input) -> Result<bool, ReadError> {
-    if named_like_weights(path) {
+/// Whether a file that does not count looks like weights, by its name or by the first bytes of formats that hold them. A
+/// signature may be called after the weights that it is about, and a branch may be called anything: their bytes alone tell.
+pub(super) fn looks_like_weights(
+    path: &TreePath,
+    why: Ignored,
+    input: &dyn Input,
+) -> Result<bool, ReadError> {
+    if is_of_git_lfs(path) {
+        return Ok(false);
+    }
+    if why != Ignored::Signature
+        && !(why == Ignored::ByDefault && is_of_git(path))
+        && named_like_weights(path)
+    {
         return Ok(true);
     }
     let mut head = [0; 16];
@@ -123,7 +168,15 @@ mod tests {
         let rules = Rules::default();
         assert_eq!(ignored(&path(".git/HEAD"), &rules), Some(Ignored::ByDefault));
         assert_eq!(ignored(&path(".gitattributes"), &rules), Some(Ignored::ByDefault));
-        for counted in ["sub/.git/HEAD", ".gitmodules", ".cache/x", "git", ".github2"] {
+        for counted in [
+            "sub/.git/HEAD",
+            ".gitmodules",
+            ".cache/x",
+            "git",
+            ".github2",
+            ".gitignore/x",
+            ".gitattributes/x",
+        ] {
             assert_eq!(ignored(&path(counted), &rules), None, "{counted}");
         }
     }
@@ -140,7 +193,7 @@ mod tests {
             ("logs", Some(Ignored::ByRule)),
             ("logs2", None),
             ("sub/logs", None),
-            ("model.sig", Some(Ignored::ByRule)),
+            ("model.sig", Some(Ignored::Signature)),
             ("model.sig/x", None),
         ] {
             assert_eq!(ignored(&path(one), &rules), expected, "{one}");
@@ -156,15 +209,16 @@ mod tests {
     fn weights_are_told_by_name_and_by_their_first_bytes() {
         let mut safetensors = 300_u64.to_le_bytes().to_vec();
         safetensors.extend_from_slice(b"{\"a\":");
+        let by_rule = |path: &TreePath, bytes: &Vec<u8>| looks_like_weights(path, Ignored::ByRule, bytes);
         let heads: [&[u8]; 5] = [b"GGUF\x03", b"PK\x03\x04", b"\x80\x04\x95", &safetensors, b"\x93NUMPY\x01"];
         for head in heads {
-            assert!(looks_like_weights(&path("notes.txt"), &head.to_vec()).unwrap(), "{head:?}");
+            assert!(by_rule(&path("notes.txt"), &head.to_vec()).unwrap(), "{head:?}");
         }
         for name in ["w.bin", "sub/W.SafeTensors", "w.pt.part", "a.gguf"] {
-            assert!(looks_like_weights(&path(name), &Vec::new()).unwrap(), "{name}");
+            assert!(by_rule(&path(name), &Vec::new()).unwrap(), "{name}");
         }
         for name in ["bin", "README.md", "x/config.json", "pt"] {
-            assert!(!looks_like_weights(&path(name), &b"# text".to_vec()).unwrap(), "{name}");
+            assert!(!by_rule(&path(name), &b"# text".to_vec()).unwrap(), "{name}");
         }
     }
 }

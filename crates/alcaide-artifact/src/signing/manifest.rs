@@ -136,6 +136,28 @@ impl Manifest {
         self.files.is_empty()
     }
 
+    /// The first file by code point.
+    pub(crate) fn first(&self) -> Option<TreePath> {
+        self.files.keys().next().cloned()
+    }
+
+    /// SHA-256 of the one file, where it is one and was hashed whole so.
+    pub(crate) fn only_digest(&self) -> Option<Sha256Digest> {
+        let mut files = self.files.values();
+        match (files.next(), files.next()) {
+            (Some(FileDigests::Whole(digest)), None) => digest.to_sha256(),
+            _ => None,
+        }
+    }
+
+    /// The root digest as OMS makes it, with the lines by code point: SHA-256 over their digests. It does not hold the names.
+    ///
+    /// Source: the OMS specification, section 6.5.1.
+    #[must_use]
+    pub fn root(&self) -> Sha256Digest {
+        root_of(&self.resources())
+    }
+
     /// Digest of what is signed, whatever the order of its lines and the name of the model: SHA-256 over `alcaide-manifest-1`, the
     /// method, the size of shards, and name and digest of each line by code point, each part after its length in eight bytes, most
     /// significant first. Two bundles are about the same files in the same scheme exactly when these are equal.
@@ -182,29 +204,64 @@ impl FileDigests {
 #[derive(Debug)]
 pub(super) struct Folded {
     names: Names,
-    seen: BTreeMap<String, TreePath>,
+    files: BTreeMap<String, TreePath>,
+    /// Names that do not count: they may be one among themselves.
+    aside: BTreeMap<String, TreePath>,
 }
 
 impl Folded {
     pub(super) fn new(names: Names) -> Self {
-        Self { names, seen: BTreeMap::new() }
+        Self { names, files: BTreeMap::new(), aside: BTreeMap::new() }
     }
 
-    /// Refuses a path that is one with an earlier one and not equal to it.
+    /// Refuses a path that is one with an earlier one and not equal to it, is the folder of one or lies in one, or is not the same
+    /// name everywhere.
     pub(super) fn add(&mut self, path: &TreePath) -> Result<(), SigningError> {
         if self.names == Names::Exact {
             return Ok(());
         }
-        match self.seen.entry(path.folded()) {
-            Entry::Vacant(place) => {
-                place.insert(path.clone());
-                Ok(())
-            }
-            Entry::Occupied(place) if place.get() == path => Ok(()),
-            Entry::Occupied(place) => {
-                Err(SigningError::NamesCollide { path: path.clone(), other: place.get().clone() })
-            }
+        if let Some(fault) = path.not_portable() {
+            return Err(SigningError::Path { path: crate::scanner::shown(path.as_str()), fault });
         }
+        let folded = path.folded();
+        let other = clash(&self.files, &folded).filter(|other| *other != path);
+        if let Some(other) = other.or_else(|| clash(&self.aside, &folded)) {
+            return Err(collision(path, other));
+        }
+        self.files.insert(folded, path.clone());
+        Ok(())
+    }
+
+    /// Takes note of a path that does not count, and refuses it if it could stand in the place of one that does.
+    pub(super) fn add_aside(&mut self, path: &TreePath) -> Result<(), SigningError> {
+        if self.names == Names::Exact {
+            return Ok(());
+        }
+        let folded = path.folded();
+        if let Some(other) = clash(&self.files, &folded) {
+            return Err(collision(path, other));
+        }
+        self.aside.insert(folded, path.clone());
+        Ok(())
+    }
+}
+
+/// What in `names` has this name, lies in a folder of this name or is a folder that it lies in. Folding leaves slashes where they are.
+fn clash<'n>(names: &'n BTreeMap<String, TreePath>, folded: &str) -> Option<&'n TreePath> {
+    let above = || folded.match_indices('/').find_map(|(at, _)| names.get(folded.get(..at)?));
+    let below = || {
+        let folder = format!("{folded}/");
+        let (name, path) = names.range(folder.clone()..).next()?;
+        name.starts_with(&folder).then_some(path)
+    };
+    names.get(folded).or_else(above).or_else(below)
+}
+
+fn collision(path: &TreePath, other: &TreePath) -> SigningError {
+    match (path.is_within(other), other.is_within(path)) {
+        (true, _) => SigningError::DuplicatePath { path: other.clone() },
+        (_, true) => SigningError::DuplicatePath { path: path.clone() },
+        _ => SigningError::NamesCollide { path: path.clone(), other: other.clone() },
     }
 }
 

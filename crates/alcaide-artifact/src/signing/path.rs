@@ -32,6 +32,12 @@ pub enum PathFault {
     /// A character that is not shown.
     #[error("it has a control character")]
     Control,
+    /// A name that some systems cut short, or take for a device or a second stream of another file.
+    #[error("some systems cut it short, or take it for a device or a stream of another file")]
+    Reserved,
+    /// A character that is not shown or turns the direction of what follows: two names that look the same.
+    #[error("it has a character that is not shown")]
+    Hidden,
     /// Longer than any file system takes.
     #[error("it is longer than file systems take")]
     TooLong,
@@ -102,6 +108,29 @@ impl TreePath {
         self.0.match_indices('/').map(|(at, _)| self.0.get(..at).unwrap_or_default())
     }
 
+    /// Why it is not the same name on every system, if it is not.
+    ///
+    /// Source: "Naming Files, Paths, and Namespaces" of the Win32 documentation; Unicode 16, general category Cf and
+    /// `Default_Ignorable_Code_Point`.
+    pub(crate) fn not_portable(&self) -> Option<PathFault> {
+        if self.0.chars().any(is_hidden) {
+            return Some(PathFault::Hidden);
+        }
+        let reserved = |part: &str| {
+            let stem = part.split('.').next().unwrap_or_default().trim_end_matches(' ').to_uppercase();
+            let numbered = |name: &str| {
+                let mut rest = stem.strip_prefix(name).unwrap_or_default().chars();
+                matches!((rest.next(), rest.next()), (Some('0'..='9' | '\u{b9}' | '\u{b2}' | '\u{b3}'), None))
+            };
+            part.ends_with(['.', ' '])
+                || part.contains(':')
+                || DEVICES.contains(&stem.as_str())
+                || numbered("COM")
+                || numbered("LPT")
+        };
+        self.0.split('/').any(reserved).then_some(PathFault::Reserved)
+    }
+
     /// What file systems that disregard case and composition take it for.
     pub(crate) fn folded(&self) -> String {
         caseless::default_case_fold_str(&self.0.nfd().collect::<String>()).nfc().collect()
@@ -112,6 +141,20 @@ impl fmt::Display for TreePath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&shown(&self.0))
     }
+}
+
+/// Names of devices, whatever ending follows.
+const DEVICES: [&str; 6] = ["AUX", "CON", "CONIN$", "CONOUT$", "NUL", "PRN"];
+
+/// Characters without a shape of their own, by range.
+fn is_hidden(one: char) -> bool {
+    matches!(one,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+        | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -152,6 +195,32 @@ mod tests {
         assert!(!path("ab").is_within(&path("a")));
         assert!(!path("a").is_within(&path("a/b")));
         assert_eq!(path("a/b/c").folders().collect::<Vec<_>>(), ["a", "a/b"]);
+    }
+
+    #[test]
+    fn names_that_are_others_elsewhere_are_told() {
+        let fault = |text: &str| TreePath::new(text).unwrap().not_portable();
+        for reserved in [
+            "a.",
+            "a ",
+            "x./a",
+            "CON",
+            "sub/nul.bin",
+            "com1",
+            "Lpt9.tar.gz",
+            "COM\u{b9}",
+            "prn .txt",
+            "w.bin:stream",
+            "...",
+        ] {
+            assert_eq!(fault(reserved), Some(PathFault::Reserved), "{reserved}");
+        }
+        for hidden in ["a\u{200b}", "\u{202e}nib.w", "a\u{ad}b", "\u{feff}a", "a\u{e0041}", "x/\u{2066}y"] {
+            assert_eq!(fault(hidden), Some(PathFault::Hidden), "{hidden:?}");
+        }
+        for good in [".hidden", "a b.c", "console", "com10", "lpt", "ünï/雪", "nul-", "com", "\u{1f600}"] {
+            assert_eq!(fault(good), None, "{good}");
+        }
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub struct Agreed {
 /// Puts bundles about one model together and counts who signed. Every bundle has to agree with the first one: one that is about
 /// other files is a disagreement, not a bundle fewer.
 ///
-/// Signers count once however many bundles they signed: by one key, or by certificates of one name under one root.
+/// Signers count once however many bundles they signed: by one key, under one name that the verifier gave them
+/// ([`KnownSigner`](super::KnownSigner)), or where none was given by certificates about one name, under whatever root. A key and a
+/// certificate about another key count as two unless they are named.
 ///
 /// # Errors
 /// [`SigningError::Disagreement`], [`SigningError::TooFewSigners`].

@@ -12,16 +12,41 @@ pub struct Rules {
     pub ignore: BTreeSet<TreePath>,
     /// Where the bundles themselves lie, if they lie in the model: exactly these files do not count.
     pub signatures: BTreeSet<TreePath>,
+    /// What becomes of the paths that OMS leaves out by itself.
+    pub defaults: Defaults,
     /// Whether what is ignored may look like weights.
     pub ignored_weights: IgnoredWeights,
     /// What becomes of files that nobody signed.
     pub unsigned: Unsigned,
+    /// What becomes of empty files where shards were signed, which list none.
+    pub empty: EmptyFiles,
     /// What becomes of symbolic links.
     pub links: Links,
     /// When two names are one.
     pub names: Names,
     /// Which formats are taken.
     pub formats: Formats,
+}
+
+/// What becomes of the paths that OMS leaves out by itself: `.git`, `.gitattributes`, `.github`, `.gitignore` at the top.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Defaults {
+    /// They do not count.
+    #[default]
+    Ignore,
+    /// They count like any other path.
+    Refuse,
+}
+
+/// What becomes of empty files where shards were signed. Such a signature lists none of them, so nobody can tell whether the
+/// signer had them: an empty file can hide another of its name, or make a folder importable.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EmptyFiles {
+    /// The model is refused.
+    #[default]
+    Refuse,
+    /// They are listed in the result as unsigned.
+    List,
 }
 
 /// Whether files that are ignored may look like weights, by their name or their first bytes.
@@ -57,7 +82,8 @@ pub enum Links {
 /// When two names are one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Names {
-    /// When they differ in case or composition alone: such a model is refused, since some systems would overwrite one by the other.
+    /// When they differ in case or composition alone, or one is the folder of another: such a model is refused, since some systems
+    /// would overwrite one by the other. So are names that some systems cut short, take for a device or do not show.
     #[default]
     Portable,
     /// When they are equal byte for byte.

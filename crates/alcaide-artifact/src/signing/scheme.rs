@@ -1,6 +1,7 @@
 //! How files become digests: whole, or cut into shards.
 
 use alcaide_container::Input;
+use alcaide_seal::Sha256Digest;
 use alcaide_seal::hash::{FileDigest, FileHasher, HashAlgorithm};
 
 use super::error::SigningError;
@@ -34,7 +35,8 @@ impl Scheme {
     /// Reads and hashes a file; any number of them on any number of threads.
     ///
     /// # Errors
-    /// [`SigningError::Read`], and [`SigningError::Shrank`] if the input has fewer bytes than it says.
+    /// [`SigningError::Read`], and [`SigningError::Shrank`] or [`SigningError::Grew`] if the input has fewer bytes than it says, or
+    /// more: an input over a file has to give bytes past its length if there are any by now.
     pub fn measure(&self, path: &TreePath, input: &dyn Input) -> Result<Measured, SigningError> {
         let bytes = input.len();
         // No larger than the file: trees have many small ones.
@@ -76,6 +78,12 @@ impl Scheme {
                 FileDigests::Shards(shards)
             }
         };
+        let more = input
+            .read_at(bytes, &mut [0])
+            .map_err(|source| SigningError::Read { path: path.clone(), source })?;
+        if more > 0 {
+            return Err(SigningError::Grew { path: path.clone() });
+        }
         Ok(Measured { path: path.clone(), scheme: *self, bytes, digests, cached: false })
     }
 }
@@ -109,6 +117,13 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// A whole file that was read elsewhere, in [`Scheme::STANDARD`]: by a reader that hashed it in the pass that judged it.
+    #[must_use]
+    pub fn by_reader(path: TreePath, bytes: u64, sha256: Sha256Digest) -> Self {
+        let digests = FileDigests::Whole(FileDigest::from_sha256(sha256));
+        Self { path, scheme: Scheme::STANDARD, bytes, digests, cached: false }
+    }
+
     /// Which file.
     #[must_use]
     pub const fn path(&self) -> &TreePath {
@@ -119,6 +134,15 @@ impl Measured {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// SHA-256 of the whole file, where it was measured so.
+    #[must_use]
+    pub fn sha256(&self) -> Option<Sha256Digest> {
+        match &self.digests {
+            FileDigests::Whole(digest) => digest.to_sha256(),
+            FileDigests::Shards(_) => None,
+        }
     }
 }
 
@@ -159,6 +183,31 @@ mod tests {
                 Scheme::STANDARD.measure(&path, &Short(bytes)),
                 Err(SigningError::Shrank { path: path.clone() })
             );
+        }
+    }
+
+    /// Has more than it says.
+    struct Long(u64);
+
+    impl Input for Long {
+        fn len(&self) -> u64 {
+            self.0
+        }
+
+        fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+            Ok(usize::try_from((self.0 + 1).saturating_sub(at)).unwrap().min(into.len()))
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_is_an_error_and_no_digest() {
+        let path = TreePath::new("w").unwrap();
+        for method in [Method::Files, Method::Shards { bytes: 1000 }] {
+            for bytes in [0, 1, 1000, 300_000] {
+                let scheme = Scheme { method, hash: HashAlgorithm::Sha256 };
+                let grew = Err(SigningError::Grew { path: path.clone() });
+                assert_eq!(scheme.measure(&path, &Long(bytes)), grew, "{method:?} {bytes}");
+            }
         }
     }
 

@@ -1,17 +1,13 @@
 //! The making of a bundle.
 
-use std::collections::BTreeSet;
-
 use alcaide_seal::dsse::pae;
 use alcaide_seal::ecdsa::{self, EcPublicKey, EcSigner};
 use alcaide_seal::x509::Certificate;
 
 use super::bundle::{Bundle, Material};
 use super::error::SigningError;
-use super::ignore::DEFAULTS;
-use super::manifest::Manifest;
-use super::rules::{Links, Rules};
 use super::statement::{PAYLOAD_TYPE, Statement};
+use super::survey::Surveyed;
 
 /// How the bundle says who signed.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +18,11 @@ pub enum SignAs<'a> {
     Chain(&'a [Certificate]),
 }
 
-/// Signs what a survey under the same rules found.
+/// Signs what a survey found, with what the survey left out.
 ///
 /// # Errors
 /// [`SigningError::LeafMismatch`], [`SigningError::Sign`].
-pub fn sign(
-    manifest: &Manifest,
-    rules: &Rules,
-    signer: &dyn EcSigner,
-    sign_as: SignAs<'_>,
-) -> Result<Bundle, SigningError> {
+pub fn sign(surveyed: &Surveyed, signer: &dyn EcSigner, sign_as: SignAs<'_>) -> Result<Bundle, SigningError> {
     let key = signer.public_key();
     let material = match sign_as {
         SignAs::Key => Material::Key { hint: Some(key.hint().to_string()), raw: None },
@@ -43,15 +34,8 @@ pub fn sign(
             Material::Chain(chain.to_vec())
         }
     };
-    let left_out: BTreeSet<&str> = DEFAULTS
-        .into_iter()
-        .chain(rules.ignore.iter().chain(&rules.signatures).map(super::path::TreePath::as_str))
-        .collect();
-    let payload = Statement::write(
-        manifest,
-        rules.links == Links::Follow,
-        left_out.into_iter().map(str::to_owned).collect(),
-    )?;
+    let Surveyed { manifest, links, left_out } = surveyed;
+    let payload = Statement::write(manifest, *links, left_out.iter().cloned().collect())?;
     let signature = ecdsa::sign(signer, &pae(PAYLOAD_TYPE, &payload)).map_err(SigningError::Sign)?;
     Ok(Bundle { material, payload, signature: signature.as_der().to_vec() })
 }

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use alcaide_container::Input;
 
 use super::cache::{DigestCache, Stamp};
+use super::differences::{Changed, Differences};
 use super::error::SigningError;
 use super::ignore::{self, Ignored};
 use super::manifest::{Folded, Manifest, RESOURCES_MAX};
 use super::path::TreePath;
 use super::quorum::Agreed;
-use super::rules::{IgnoredWeights, Links, Rules, Unsigned};
+use super::rules::{EmptyFiles, IgnoredWeights, Links, Rules, Unsigned};
 use super::scheme::{FileDigests, Measured, Scheme};
 use super::verified::{ModelSignature, SignedFile, Verified};
 use crate::scanner::shown;
@@ -93,7 +94,8 @@ pub struct Survey<'a, A> {
     rules: &'a Rules,
     aim: A,
     names: Folded,
-    admitted: BTreeSet<TreePath>,
+    /// With what was known of each when it was admitted.
+    admitted: BTreeMap<TreePath, Option<Stamp>>,
     measured: BTreeMap<TreePath, Measured>,
     ignored: BTreeSet<TreePath>,
     added: BTreeSet<TreePath>,
@@ -110,7 +112,7 @@ impl<'a> Survey<'a, ToSign> {
     ///
     /// # Errors
     /// [`SigningError::Unmeasured`], [`SigningError::EmptyModel`], [`SigningError::TooManyFiles`].
-    pub fn into_manifest(self, name: &str) -> Result<Manifest, SigningError> {
+    pub fn into_surveyed(self, name: &str) -> Result<Surveyed, SigningError> {
         self.check_measured()?;
         let files = self
             .measured
@@ -118,7 +120,29 @@ impl<'a> Survey<'a, ToSign> {
             .map(|(path, one)| (path, one.digests))
             .filter(|(_, digests)| !matches!(digests, FileDigests::Shards(shards) if shards.is_empty()))
             .collect();
-        Manifest::new(name.to_owned(), self.scheme, files)
+        Ok(Surveyed {
+            manifest: Manifest::new(name.to_owned(), self.scheme, files)?,
+            links: self.rules.links == Links::Follow,
+            left_out: ignore::left_out(self.rules),
+        })
+    }
+}
+
+/// What a survey found, and under which rules: what is signed can be nothing else.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Surveyed {
+    pub(super) manifest: Manifest,
+    /// Whether links were followed.
+    pub(super) links: bool,
+    /// What was left out, the defaults among it.
+    pub(super) left_out: BTreeSet<String>,
+}
+
+impl Surveyed {
+    /// The files.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 }
 
@@ -128,41 +152,65 @@ impl<'a> Survey<'a, ToCompare<'a>> {
         Self::begin(agreed.manifest().scheme(), rules, ToCompare(agreed))
     }
 
+    /// How the tree differs from what was signed, as far as it was walked: all of it, where [`Survey::finish`] tells one file.
+    #[must_use]
+    pub fn differences(&self) -> Differences {
+        let ToCompare(agreed) = self.aim;
+        let mut found = Differences::default();
+        for (path, signed) in &agreed.manifest().files {
+            match self.measured.get(path) {
+                None if self.admitted.contains_key(path) => {}
+                None => found.missing.push(path.clone()),
+                Some(one) if one.digests == *signed => {}
+                Some(one) => found.changed.push(Changed {
+                    path: path.clone(),
+                    signed: signed.clone(),
+                    found: one.digests.clone(),
+                }),
+            }
+        }
+        if self.rules.unsigned == Unsigned::Refuse {
+            let signed = &agreed.manifest().files;
+            // What was empty when it was admitted, and is so still, may be what shards leave out.
+            let left = self.measured.iter().filter(|(path, one)| {
+                !signed.contains_key(*path) && (one.bytes > 0 || self.rules.empty == EmptyFiles::Refuse)
+            });
+            let added: BTreeSet<_> = self.added.iter().chain(left.map(|(path, _)| path)).cloned().collect();
+            found.added = added.into_iter().collect();
+        }
+        found
+    }
+
     /// Ends the walk over a tree that is compared with what was signed.
     ///
     /// # Errors
     /// [`SigningError::Changed`], [`SigningError::Missing`], [`SigningError::Added`], [`SigningError::Unmeasured`].
     pub fn finish(mut self) -> Result<Verified<ModelSignature>, SigningError> {
         self.check_measured()?;
-        let ToCompare(agreed) = self.aim;
-        let files = &agreed.manifest().files;
-        let mut changed = Vec::new();
-        let mut missing = Vec::new();
-        let mut signed = Vec::new();
-        let mut unsigned = Vec::new();
-        for (path, digests) in files {
-            match self.measured.remove(path) {
-                None => missing.push(path),
-                Some(one) if one.digests == *digests => {
-                    signed.push(SignedFile { path: path.clone(), bytes: one.bytes, cached: one.cached });
-                }
-                Some(_) => changed.push(path),
-            }
-        }
+        let Differences { changed, missing, added } = self.differences();
+        let changed: Vec<_> = changed.into_iter().map(|one| one.path).collect();
         if let Some((path, more)) = first(&changed) {
             return Err(SigningError::Changed { path, more });
         }
         if let Some((path, more)) = first(&missing) {
             return Err(SigningError::Missing { path, more });
         }
-        if self.rules.unsigned == Unsigned::Refuse
-            && let Some((path, more)) = first(&self.added.iter().collect::<Vec<_>>())
-        {
+        if let Some((path, more)) = first(&added) {
             return Err(SigningError::Added { path, more });
         }
+        let ToCompare(agreed) = self.aim;
+        let mut signed = Vec::new();
+        let mut unsigned = Vec::new();
+        for path in agreed.manifest().files.keys() {
+            // INVARIANT: what is neither missing nor changed was measured.
+            let Some(one) = self.measured.remove(path) else {
+                return Err(SigningError::Unmeasured { path: path.clone() });
+            };
+            signed.push(SignedFile { path: path.clone(), bytes: one.bytes, cached: one.cached });
+        }
         unsigned.extend(self.added);
-        // Empty files, which shards leave out.
         unsigned.extend(self.measured.into_keys());
+        unsigned.sort();
         Ok(Verified::new(ModelSignature::new(agreed, signed, unsigned, self.ignored.into_iter().collect())))
     }
 }
@@ -174,7 +222,7 @@ impl<'a, A: Aim> Survey<'a, A> {
             rules,
             aim,
             names: Folded::new(rules.names),
-            admitted: BTreeSet::new(),
+            admitted: BTreeMap::new(),
             measured: BTreeMap::new(),
             ignored: BTreeSet::new(),
             added: BTreeSet::new(),
@@ -243,7 +291,7 @@ impl<'a, A: Aim> Survey<'a, A> {
         if count >= RESOURCES_MAX {
             return Err(SigningError::TooManyFiles { count: count.saturating_add(1), max: RESOURCES_MAX });
         }
-        if self.admitted.contains(&path) || self.added.contains(&path) {
+        if self.admitted.contains_key(&path) || self.added.contains(&path) {
             return Err(SigningError::DuplicatePath { path });
         }
         self.names.add(&path)?;
@@ -251,7 +299,7 @@ impl<'a, A: Aim> Survey<'a, A> {
             self.added.insert(path);
             return Ok(None);
         }
-        self.admitted.insert(path.clone());
+        self.admitted.insert(path.clone(), entry.stamp.clone());
         Ok(Some(Admitted(path)))
     }
 
@@ -261,7 +309,7 @@ impl<'a, A: Aim> Survey<'a, A> {
     /// [`SigningError::NotAsked`] if it was not admitted, came twice or was measured in another way.
     pub fn record(&mut self, measured: Measured) -> Result<(), SigningError> {
         let path = measured.path.clone();
-        let asked = self.admitted.contains(&path) && measured.scheme == self.scheme;
+        let asked = self.admitted.contains_key(&path) && measured.scheme == self.scheme;
         if !asked || self.measured.contains_key(&path) {
             return Err(SigningError::NotAsked { path });
         }
@@ -269,12 +317,48 @@ impl<'a, A: Aim> Survey<'a, A> {
         Ok(())
     }
 
+    /// Compares a second walk over the same tree, made once all is measured, with the first one: every entry that was there is
+    /// there, none came, and none has another size or stamp. Nobody who may write to the tree can add a file behind the first walk.
+    ///
+    /// # Errors
+    /// [`SigningError::TreeChanged`], and [`SigningError::Path`] for a name that cannot be one of the first walk's.
+    pub fn confirm<I: Input>(&self, entries: impl IntoIterator<Item = Entry<I>>) -> Result<(), SigningError> {
+        let mut left: BTreeSet<&TreePath> =
+            self.admitted.keys().chain(&self.added).chain(&self.ignored).collect();
+        for entry in entries {
+            let name = || shown(&String::from_utf8_lossy(&entry.path));
+            let path = TreePath::from_bytes(&entry.path)
+                .map_err(|fault| SigningError::Path { path: name(), fault })?;
+            let stays = match (self.measured.get(&path), &entry.kind) {
+                (Some(one), Kind::File(input) | Kind::Linked(input)) => input.len() == one.bytes,
+                (Some(_), Kind::Link | Kind::Special) => false,
+                (None, _) => true,
+            };
+            // A file that was too young for a stamp may have one by now.
+            let same = match (self.admitted.get(&path), &entry.stamp) {
+                (Some(Some(before)), now) => now.as_ref() == Some(before),
+                _ => true,
+            };
+            if !left.remove(&path) || !stays || !same {
+                return Err(SigningError::TreeChanged { path: name() });
+            }
+        }
+        match left.first() {
+            None => Ok(()),
+            Some(path) => Err(SigningError::TreeChanged { path: path.to_string() }),
+        }
+    }
+
     fn ignore<I: Input>(&mut self, path: TreePath, why: Ignored, kind: &Kind<I>) -> Result<(), SigningError> {
-        if (why, self.rules.ignored_weights) == (Ignored::ByRule, IgnoredWeights::Refuse) {
+        if matches!(kind, Kind::Special) && !ignore::is_of_git(&path) {
+            return Err(SigningError::SpecialFile { path });
+        }
+        if self.rules.ignored_weights == IgnoredWeights::Refuse {
             let weights = match kind {
-                Kind::File(input) | Kind::Linked(input) => ignore::looks_like_weights(&path, input)
+                Kind::File(input) | Kind::Linked(input) => ignore::looks_like_weights(&path, why, input)
                     .map_err(|source| SigningError::Read { path: path.clone(), source })?,
-                Kind::Link | Kind::Special => ignore::named_like_weights(&path),
+                // Where it leads is not known: it may be renamed, and what it leads to may change.
+                Kind::Link | Kind::Special => !ignore::is_of_git(&path) && ignore::named_like_weights(&path),
             };
             if weights {
                 return Err(SigningError::WeightsIgnored { path });
@@ -283,6 +367,7 @@ impl<'a, A: Aim> Survey<'a, A> {
         if self.ignored.len() >= RESOURCES_MAX {
             return Err(SigningError::TooManyFiles { count: self.ignored.len() + 1, max: RESOURCES_MAX });
         }
+        self.names.add_aside(&path)?;
         if !self.ignored.insert(path.clone()) {
             return Err(SigningError::DuplicatePath { path });
         }
@@ -295,14 +380,14 @@ impl<'a, A: Aim> Survey<'a, A> {
     }
 
     fn check_measured(&self) -> Result<(), SigningError> {
-        match self.admitted.iter().find(|path| !self.measured.contains_key(*path)) {
+        match self.admitted.keys().find(|path| !self.measured.contains_key(*path)) {
             None => Ok(()),
             Some(path) => Err(SigningError::Unmeasured { path: path.clone() }),
         }
     }
 }
 
-fn first(paths: &[&TreePath]) -> Option<(TreePath, usize)> {
+fn first(paths: &[TreePath]) -> Option<(TreePath, usize)> {
     let (first, rest) = paths.split_first()?;
-    Some(((*first).clone(), rest.len()))
+    Some((first.clone(), rest.len()))
 }

@@ -9,13 +9,13 @@ use super::quorum::Agreed;
 use super::scheme::Scheme;
 use super::verify::Signer;
 
-/// Proof that a value was verified. Only the end of a survey makes one.
+/// Proof that a value was verified. Only the end of a survey and the check of an [`evidence`](crate::evidence) envelope make one.
 #[derive(Clone, Debug)]
 #[must_use = "a proof that nobody looks at proves nothing"]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    pub(super) const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(value)
     }
 

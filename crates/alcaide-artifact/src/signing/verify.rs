@@ -1,8 +1,12 @@
 //! Who signed: a bundle's signature against the keys and roots that the verifier trusts.
 
+use std::collections::BTreeSet;
+
+use alcaide_seal::Sha256Digest;
 use alcaide_seal::dsse::pae;
 use alcaide_seal::ecdsa::{EcPublicKey, KeyHint};
-use alcaide_seal::x509::{Certificate, Revocation, Roots, VerifiedLeaf, verify_chain};
+use alcaide_seal::x509::{Certificate, NamePart, Revocation, Roots, VerifiedLeaf, verify_chain};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::bundle::{Bundle, Material};
 use super::error::SigningError;
@@ -20,10 +24,31 @@ pub struct Trust {
     pub keys: Vec<EcPublicKey>,
     /// Authorities whose leaves may sign.
     pub roots: Option<Roots>,
+    /// Who the signers are. Where any are named, only they may sign, and they are what is counted: by whatever key or certificate.
+    pub signers: Vec<KnownSigner>,
     /// What is no longer trusted.
     pub revocation: Revocation,
     /// The time at which certificates have to be valid, in seconds since 1970: now, or a time that something trusted proves.
     pub at: u64,
+}
+
+/// Somebody whom the verifier knows by name. To be named is not to be trusted: keys and roots are trusted.
+#[derive(Clone, Debug, Default)]
+pub struct KnownSigner {
+    /// What they are called.
+    pub name: String,
+    /// Their keys, listed or in certificates.
+    pub keys: BTreeSet<KeyHint>,
+    /// Certificates of theirs; others about the same name or key are theirs as well.
+    pub certificates: Vec<Certificate>,
+}
+
+impl KnownSigner {
+    fn is(&self, key: KeyHint, leaf: Option<&Certificate>) -> bool {
+        let about = leaf.map(subject_of);
+        self.keys.contains(&key)
+            || self.certificates.iter().any(|one| one.key_hint() == key || Some(subject_of(one)) == about)
+    }
 }
 
 /// Somebody whose signature was verified.
@@ -31,6 +56,9 @@ pub struct Trust {
 pub struct Signer {
     key: KeyHint,
     leaf: Option<VerifiedLeaf>,
+    /// What the leaf is about, however it is written.
+    subject: Option<Vec<NamePart>>,
+    names: BTreeSet<String>,
 }
 
 impl Signer {
@@ -46,10 +74,30 @@ impl Signer {
         self.leaf.as_ref().map(VerifiedLeaf::leaf)
     }
 
-    /// Whether both are one: one key, or two certificates of one name under one root.
+    /// The root of that certificate, by its fingerprint.
+    #[must_use]
+    pub fn root(&self) -> Option<Sha256Digest> {
+        self.leaf.as_ref().map(VerifiedLeaf::root)
+    }
+
+    /// What the verifier calls whoever signed; several names only where several were given one key or certificate.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Whether both are one: one key, one name that the verifier gave, or where none was given certificates about one name. The
+    /// root does not matter: the same person has certificates of an old and of a new one, and pins have none.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let name = |one: &Self| one.leaf.as_ref().map(|leaf| (leaf.root(), leaf.leaf().subject().to_vec()));
-        self.key == other.key || (self.leaf.is_some() && name(self) == name(other))
+        let told_apart = !self.names.is_empty() && !other.names.is_empty();
+        self.key == other.key
+            || !self.names.is_disjoint(&other.names)
+            || (!told_apart && self.subject.is_some() && self.subject == other.subject)
+    }
+
+    fn new(key: KeyHint, leaf: Option<VerifiedLeaf>, trust: &Trust) -> Self {
+        let certificate = leaf.as_ref().map(VerifiedLeaf::leaf);
+        let names = trust.signers.iter().filter(|one| one.is(key, certificate)).map(|one| one.name.clone());
+        Self { key, subject: certificate.map(subject_of), names: names.collect(), leaf }
     }
 }
 
@@ -81,12 +129,17 @@ impl Authentic {
 ///
 /// Source: the OMS specification, sections 8.2 and 8.3.
 pub fn authenticate(bundle: &Bundle, trust: &Trust, rules: &Rules) -> Result<Authentic, SigningError> {
+    let signed = Signed::of(bundle, rules);
     let signer = match &bundle.material {
-        Material::Key { hint, raw } => by_key(bundle, hint.as_deref(), raw.as_deref(), trust, rules)?,
-        Material::Chain(chain) => by_certificate(bundle, chain, trust, rules)?,
+        Material::Key { hint, raw } => by_key(&signed, hint.as_deref(), raw.as_deref(), trust)?,
+        Material::Chain(chain) => by_certificate(&signed, chain, trust)?,
     };
+    drop(signed);
     if trust.revocation.names(signer.key) {
         return Err(SigningError::KeyRevoked { hint: signer.key.to_string() });
+    }
+    if signer.names.is_empty() && !trust.signers.is_empty() {
+        return Err(SigningError::SignerUnknown { hint: signer.key.to_string() });
     }
     let statement = Statement::read(&bundle.payload, rules.formats)?;
     statement.manifest.check_names(rules.names)?;
@@ -96,12 +149,31 @@ pub fn authenticate(bundle: &Bundle, trust: &Trust, rules: &Rules) -> Result<Aut
     Ok(Authentic { signer, statement })
 }
 
+/// The signature, and what it may be over: made once, however many keys are tried.
+struct Signed<'b> {
+    signature: &'b [u8],
+    message: Vec<u8>,
+    historical: Option<Vec<u8>>,
+}
+
+impl<'b> Signed<'b> {
+    fn of(bundle: &'b Bundle, rules: &Rules) -> Self {
+        let historical =
+            (rules.formats == Formats::Historical).then(|| historical::encoding(&bundle.payload));
+        Self { signature: &bundle.signature, message: pae(PAYLOAD_TYPE, &bundle.payload), historical }
+    }
+
+    fn fits(&self, key: &EcPublicKey) -> bool {
+        key.verifies(&self.message, self.signature)
+            || self.historical.as_ref().is_some_and(|old| historical::fits(key, old, self.signature))
+    }
+}
+
 fn by_key(
-    bundle: &Bundle,
+    signed: &Signed<'_>,
     hint: Option<&str>,
     raw: Option<&[u8]>,
     trust: &Trust,
-    rules: &Rules,
 ) -> Result<Signer, SigningError> {
     if trust.keys.is_empty() {
         return Err(SigningError::MethodNotTrusted { found: "a key" });
@@ -111,8 +183,8 @@ fn by_key(
         let hint = hint.map_or_else(|| "(in full)".to_owned(), shown);
         return Err(SigningError::KeyNotTrusted { hint });
     }
-    match named.find(|key| fits(bundle, key, rules)) {
-        Some(key) => Ok(Signer { key: key.hint(), leaf: None }),
+    match named.find(|key| signed.fits(key)) {
+        Some(key) => Ok(Signer::new(key.hint(), None, trust)),
         None => Err(SigningError::SignatureWrong),
     }
 }
@@ -127,21 +199,24 @@ fn names(key: &EcPublicKey, hint: Option<&str>, raw: Option<&[u8]>) -> bool {
     by_hint && in_full
 }
 
-fn by_certificate(
-    bundle: &Bundle,
-    chain: &[Certificate],
-    trust: &Trust,
-    rules: &Rules,
-) -> Result<Signer, SigningError> {
+fn by_certificate(signed: &Signed<'_>, chain: &[Certificate], trust: &Trust) -> Result<Signer, SigningError> {
     let roots = trust.roots.as_ref().ok_or(SigningError::MethodNotTrusted { found: "a certificate" })?;
     let leaf = verify_chain(chain, roots, &trust.revocation, trust.at).map_err(SigningError::Chain)?;
-    if !fits(bundle, leaf.key(), rules) {
+    if !signed.fits(leaf.key()) {
         return Err(SigningError::SignatureWrong);
     }
-    Ok(Signer { key: leaf.key().hint(), leaf: Some(leaf) })
+    Ok(Signer::new(leaf.key().hint(), Some(leaf), trust))
 }
 
-fn fits(bundle: &Bundle, key: &EcPublicKey, rules: &Rules) -> bool {
-    key.verifies(&pae(PAYLOAD_TYPE, &bundle.payload), &bundle.signature)
-        || (rules.formats == Formats::Historical && historical::fits(key, &bundle.payload, &bundle.signature))
+/// The subject as people read it: without regard to case, composition, width, blanks, encoding and order.
+///
+/// Source: RFC 4518, section 2.
+fn subject_of(certificate: &Certificate) -> Vec<NamePart> {
+    let mut parts = certificate.subject_parts();
+    for part in &mut parts {
+        let folded = caseless::default_case_fold_str(&part.text.nfkd().collect::<String>());
+        part.text = folded.split_whitespace().collect::<Vec<_>>().join(" ").nfkc().collect();
+    }
+    parts.sort();
+    parts
 }

@@ -25,6 +25,7 @@ pub(crate) fn walk(nodes: &[Node], fuel: &Fuel) -> Vec<Said> {
         frames: vec![BTreeMap::new()],
         branch: From::NONE,
         unsure: 0,
+        perhaps: 0,
         rounds: 1,
         macros: Vec::new(),
         called: BTreeSet::new(),
@@ -63,9 +64,12 @@ struct Walker<'a> {
     branch: From,
     /// Branches and loops around this place that may not be entered.
     unsure: u32,
+    /// Parts of expressions around this place that may not be computed.
+    perhaps: u32,
     /// How often this place is passed by loops of known length.
     rounds: u64,
-    macros: Vec<*const Macro>,
+    /// Macros that are entered, with how sure it was that they are.
+    macros: Vec<(*const Macro, u32)>,
     called: BTreeSet<*const Macro>,
     said: BTreeMap<(usize, &'static str), (&'static Rule, String)>,
     emitted: String,

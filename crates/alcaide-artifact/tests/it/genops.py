@@ -3,6 +3,7 @@
 import collections
 import datetime
 import decimal
+import itertools
 import pickle
 import pickletools
 import random
@@ -102,10 +103,11 @@ def shown(name, arg):
 
 
 def main():
-    made = list(by_hand())
-    for number in range(2400):
-        made.append(pickle._dumps(value(4), number % 6) if number % 2 else pickle.dumps(value(4), number % 6))
-    for data in made:
+    made = (
+        pickle._dumps(value(4), number % 6) if number % 2 else pickle.dumps(value(4), number % 6)
+        for number in range(10_000)
+    )
+    for data in itertools.chain(by_hand(), made):
         said = "".join(f"{at} {op.name} {shown(op.name, arg)};" for op, arg, at in pickletools.genops(data))
         print(f"{data.hex()}\t{said}")
 

@@ -9,8 +9,16 @@
 )]
 
 mod assemble;
+#[path = "../../../../fuzz/src/bodies.rs"]
+#[allow(unreachable_pub, reason = "they are public where the fuzz targets take them")]
+mod bodies;
+mod bounds;
 mod cross;
+mod evasions;
+mod fuzz;
+mod mutate;
 mod peer;
 mod properties;
+mod readers;
 mod signing;
 mod tricks;

@@ -42,6 +42,7 @@ pub(crate) async fn list(State(console): State<Console>, visitor: Visitor) -> Re
                 }
             }
         }
+        p { a href="/peers" { "Other gates whose word about labels counts" } }
     };
     Ok(Page::of(&visitor.0, "/tools", "Tools", body))
 }

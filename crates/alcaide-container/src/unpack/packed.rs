@@ -81,6 +81,9 @@ impl Ending {
 impl<'a> Packed<'a> {
     /// How many of the first bytes are kept, so that reading them again costs nothing.
     pub const KEPT: usize = 1 << 20;
+    /// More bytes than these for one packed byte, over more than a few megabytes, are no numbers of a model.
+    const DENSE: u64 = 200;
+    const DENSE_FROM: u64 = 4 << 20;
     /// Bytes that are unpacked at a time; twice as many are kept behind the place.
     const PORTION: usize = 64 << 10;
 
@@ -206,7 +209,11 @@ impl<'a> Packed<'a> {
         std::mem::swap(&mut state.before, &mut state.latest);
         state.latest.resize(Self::PORTION, 0);
         let (filled, end) = self.fill(&mut forward, state.at, &mut state.latest, budget);
-        self.fuel.unpack(filled as u64)?;
+        let packed: u64 = self.recipe.runs.iter().map(|run| run.len).sum();
+        let taken = packed.saturating_sub(forward.feed.left());
+        let nothing = state.at > Self::DENSE_FROM && taken.saturating_mul(Self::DENSE) < state.at;
+        let price = if nothing { self.recipe.packing.price_of_nothing() } else { 1 };
+        self.fuel.unpack((filled as u64).saturating_mul(price))?;
         if let Some(Some(ReadError::Corrupt { .. })) = &end
             && self.recipe.packing.swallows()
             && !state.searched

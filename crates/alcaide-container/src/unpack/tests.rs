@@ -260,7 +260,8 @@ fn a_bomb_ends_with_the_budget_and_its_first_bytes_can_be_read() {
     let fuel = Fuel::new(limits);
     let input = Packed::open(&packed, Packing::Bzip2, &fuel).unwrap();
     assert_eq!(fuel.unpackable(), 0);
-    assert_eq!(input.len(), 5 << 20);
+    // What comes of nothing costs more, from four megabytes on.
+    assert!((4 << 20..5 << 20).contains(&input.len()), "{}", input.len());
     let mut into = [1; 4096];
     assert_eq!(input.read_at(1000, &mut into), Ok(4096));
     assert_eq!(into, [0; 4096]);

@@ -13,6 +13,7 @@ use alcaide_label::Label;
 use alcaide_ledger::{Ledger, Options};
 use alcaide_record::*;
 use alcaide_seal::digest::HmacKey;
+use alcaide_seal::ecdsa::{Curve, PrivateKey};
 use alcaide_seal::note::NoteSigner;
 use alcaide_seal::{MasterKey, SecretBytes, Signer, SystemEntropy};
 use alcaide_store::Store;
@@ -39,6 +40,7 @@ pub(crate) struct KeyRing {
     pub(crate) token: SecretBytes,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) note: Arc<NoteSigner>,
+    pub(crate) evidence: Arc<PrivateKey>,
     /// How often people say yes: more than any test does, but where one says otherwise and starts again.
     pub(crate) yes_limits: YesLimits,
 }
@@ -50,6 +52,7 @@ impl KeyRing {
             token: Signer::generate(&entropy).unwrap().to_pkcs8().unwrap(),
             master: Arc::new(MasterKey::generate(&entropy).unwrap()),
             note: Arc::new(NoteSigner::generate(ORIGIN.parse().unwrap(), &entropy).unwrap()),
+            evidence: Arc::new(PrivateKey::generate(Curve::P256, &entropy).unwrap()),
             yes_limits: YesLimits { per_hour: 1_000, grave_per_hour: 1_000 },
         }
     }
@@ -68,6 +71,7 @@ impl KeyRing {
             labels: Vec::new(),
             master: Arc::clone(&self.master),
             words: HmacKey::new(&[7; 32]),
+            evidence: Arc::clone(&self.evidence),
         };
         let parts = Parts {
             store,
@@ -279,6 +283,7 @@ fn decided(decision: DecisionKind) -> Decided {
         approval: None,
         budget_used: 0,
         decision,
+        model: None,
         obligations: Vec::new(),
         plan: PlanNumber(2),
         plan_digest: Digest([1; 32]),

@@ -16,6 +16,7 @@ mod flow;
 mod guard;
 mod house;
 mod lag;
+mod models;
 mod plans;
 mod proofs;
 mod properties;

@@ -80,6 +80,16 @@ async fn attempt(house: &House, by: &By, operation: Operation) -> Option<OfficeE
             let server = "files".parse().unwrap();
             office.release_source(by, &server).await.map(|_| ())
         }
+        Operation::RegisterModel => {
+            let registration = crate::models::registration(b"{}", alcaide_control::ScanVerdict::Clean);
+            office.register_model(by, &name(), registration).await.map(|_| ())
+        }
+        Operation::ReleaseModel => {
+            let choice = alcaide_control::Choice { version: Digest([1; 32]), accept_doubt: false };
+            office.release_model(by, &name(), choice).await.map(|_| ())
+        }
+        Operation::QuarantineModel => office.quarantine_model(by, &name(), Digest([1; 32])).await.map(|_| ()),
+        Operation::RevokeModel => office.revoke_model(by, &name(), Digest([1; 32])).await.map(|_| ()),
         Operation::Approve => office.approve(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Deny => office.deny(by, ApprovalId::from_bits(1)).await.map(|_| ()),
         Operation::Backup => office.backup(by, house.folder.path()).await.map(|_| ()),

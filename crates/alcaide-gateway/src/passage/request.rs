@@ -23,6 +23,7 @@ use super::decided::{Allowed, kind_of, obligation_kinds};
 use super::{Decided, Describe, KnownAs, Passage};
 use crate::flow::Judged;
 use crate::lease;
+use crate::proof::{self, Served};
 use crate::refusal::{self, Refusal};
 
 /// A text of the body in which something was found.
@@ -279,6 +280,13 @@ impl Passage<Read> {
         }
     }
 
+    /// The declared model that the call would use.
+    fn served(&self) -> Option<&Served> {
+        let request = &self.stage.request;
+        let route = request.target.route.filter(|_| request.action == Action::UseModel)?;
+        self.common.plan.served(route)
+    }
+
     /// Asks the policies; `budget_used` is how much of the fullest budget is taken, in percent, and `approvals` who has
     /// said yes to exactly this.
     pub(super) fn weigh(&self, budget_used: u8, approvals: &[HumanId], now: Moment) -> Weighed {
@@ -287,6 +295,7 @@ impl Passage<Read> {
         let args = read.request.args.clone().and_then(|span| read.request.body.get(span));
         let judged = read.request.judged.as_deref();
         let provenance = judged.map(Judged::provenance).unwrap_or_default();
+        let model = self.served().map(|served| served.note(self.common.closer.memory(), now));
         let context = Context {
             task: read.label,
             findings: &read.classes,
@@ -304,6 +313,7 @@ impl Passage<Read> {
             tool_changed: read.request.tool_changed,
             provenance: &provenance,
             flow: judged.map(Judged::facts).unwrap_or_default(),
+            model: model.as_ref().map(proof::standing).unwrap_or_default(),
         };
         let policies = &self.common.plan.policies;
         let main = policies.decide(&Ask::of(
@@ -337,6 +347,7 @@ impl Passage<Read> {
             approval: None,
             budget_used,
             decision: worst.map_or(DecisionKind::Allow, kind_of),
+            model: model.map(Box::new),
             obligations: obligation_kinds(&obligations),
             plan: self.common.plan.number,
             plan_digest: self.common.plan.digest,

@@ -59,6 +59,8 @@ pub(crate) use setup::Setup;
 pub(crate) const NOW: Moment = Moment::from_secs(1_795_000_000);
 /// What upstreams are shown.
 pub(crate) const KEY: &str = "upstream-key-7f3a";
+/// The rules that this house's program would scan by.
+pub(crate) const PACKS: alcaide_record::Digest = alcaide_record::Digest([0x70; 32]);
 const ISSUER: &str = "https://house.test";
 const ORIGIN: &str = "house.test/ledger";
 
@@ -126,6 +128,7 @@ impl Frame {
             origins: ways.origins.iter().cloned().chain([format!("http://{address}")]).collect(),
             approval_wait: ways.approval_wait,
             ask_limits: ways.ask_limits,
+            packs: PACKS,
         })
         .unwrap();
         gate.adopt(&self.plan).unwrap();

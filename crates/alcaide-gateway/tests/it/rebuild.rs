@@ -93,7 +93,7 @@ async fn a_plan_has_one_digest() {
         .await;
     let broker = Broker::new(Arc::clone(&house.master));
     let digest = |plan: &alcaide_inventory::Plan| {
-        GatePlan::compile(plan, &broker, &HmacKey::new(&[7; 32])).unwrap().digest
+        GatePlan::compile(plan, &broker, &HmacKey::new(&[7; 32]), crate::house::PACKS).unwrap().digest
     };
     assert_eq!(digest(&house.plan), digest(&house.plan));
     assert_eq!(digest(&house.plan), house.gate.plan().unwrap().digest);

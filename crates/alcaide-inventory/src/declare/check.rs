@@ -2,6 +2,7 @@
 //!
 //! Each finding says where, why and what would mend it. Policies' Cedar is not read here: the plan compiler does that.
 
+mod model;
 mod peer;
 mod reach;
 
@@ -56,6 +57,8 @@ impl Declarations {
         for (at, peer) in self.peers.iter().enumerate() {
             peer::check(&mut check, at, peer);
         }
+        self.signers.iter().for_each(|signer| model::check_signer(&mut check, signer));
+        self.models.iter().for_each(|one| model::check(&mut check, one));
         check.tools();
         for budget in &self.budgets {
             check.budget(budget);
@@ -104,6 +107,8 @@ impl Check<'_> {
         self.twice("upstream", all.upstreams.iter().map(|one| &one.name));
         self.twice("route", all.routes.iter().map(|one| &one.name));
         self.twice("peer", all.peers.iter().map(|one| &one.name));
+        self.twice("signer", all.signers.iter().map(|one| &one.name));
+        self.twice("model", all.models.iter().map(|one| &one.name));
         self.twice("tool", all.tools.iter().map(|one| format!("{}/{}", one.server, shown(&one.name))));
         self.twice("budget", all.budgets.iter().map(|one| &one.name));
         self.twice("policy", all.policies.iter().map(|one| &one.name));
@@ -319,6 +324,10 @@ impl Check<'_> {
                         let fix = "write the price in micro-units per million tokens, or leave `price` out";
                         self.broken("route", name, "a price is 0", fix);
                     }
+                }
+                if let Some(serves) = &model.serves {
+                    let there = self.all.models.iter().map(|one| &one.name);
+                    self.exists("route", name, "the model that it serves", "model", serves, there);
                 }
                 if model.max_output_tokens == Some(0) {
                     let fix = "write at least 1, or leave `max_output_tokens` out";

@@ -45,6 +45,8 @@ static TOP: Shape = shape(&[
     ("upstream", Of(&UPSTREAM)),
     ("route", Kinds(&[("model", &MODEL), ("mcp", &MCP), ("service", &SERVICE)])),
     ("peer", Of(&PEER)),
+    ("signer", Of(&SIGNER)),
+    ("model", Of(&PROVEN_MODEL)),
     ("tool", Of(&TOOL)),
     ("budget", Of(&BUDGET)),
     ("policy", Of(&POLICY)),
@@ -93,6 +95,7 @@ static MODEL: Shape = shape(&[
     ("price", Of(&PRICE)),
     ("max_output_tokens", Value),
     ("durability", Value),
+    ("serves", Value),
 ]);
 static BINDING: Shape = shape(&[("upstream", Value), ("model", Value)]);
 static PRICE: Shape =
@@ -114,6 +117,17 @@ static PEER: Shape = shape(&[
     ("callers", Value),
     ("integrity", Value),
     ("confidentiality", Value),
+]);
+static SIGNER: Shape = shape(&[("name", Value), ("pem", Value), ("revoked", Value), ("revoked_keys", Value)]);
+static PROVEN_MODEL: Shape = shape(&[
+    ("name", Value),
+    ("unit", Value),
+    ("owner", Value),
+    ("files", Value),
+    ("signature", Value),
+    ("signers", Value),
+    ("requires", Value),
+    ("max_age_days", Value),
 ]);
 static TOOL: Shape = shape(&[
     ("server", Value),

@@ -286,6 +286,9 @@ pub struct ModelRoute {
     /// When an intent counts as recorded.
     #[serde(default)]
     pub durability: Durability,
+    /// The declared model whose released version the upstreams serve; where not given, nobody says what they serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serves: Option<Name>,
 }
 
 /// A tool server that callers may name in `/mcp/<name>`.

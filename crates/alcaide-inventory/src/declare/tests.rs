@@ -108,6 +108,21 @@ callers = ["night-batch"]
 integrity = "trusted"
 confidentiality = "internal"
 
+[[signer]]
+name = "studio"
+pem = "pem"
+revoked_keys = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
+
+[[model]]
+name = "support"
+unit = "finance"
+owner = "ana"
+files = "/srv/models/support"
+signature = "model.sig"
+signers = ["studio"]
+requires = ["scan", "signature"]
+max_age_days = 90
+
 [[tool]]
 server = "files"
 name = "read_file"
@@ -345,6 +360,26 @@ fn every_case_breaks_its_rule_at_its_place() {
             "tool/files/read_file",
             "`body` in `handle_output` is not a JSON pointer",
         ),
+        // signers and models
+        ("pem = \"pem\"", "pem = \" \"", "signer/studio", "its `pem` is empty or longer than 16 KiB"),
+        ("[\"001122", "[\"00112Z", "signer/studio", "is not 64 lower-case hex digits"),
+        (
+            "files = \"/srv",
+            "files = \"srv",
+            "model/support",
+            "`srv/models/support`, which is no absolute path",
+        ),
+        ("\"model.sig\"", "\"../sig\"", "model/support", "`../sig`, which is no path within the model"),
+        (
+            "signers = [\"studio\"]",
+            "signers = [\"studios\"]",
+            "model/support",
+            "its signer `studios` is not declared",
+        ),
+        ("signers = [\"studio\"]", "signers = []", "model/support", "names nobody who may sign"),
+        ("\"scan\", \"signature\"", "\"scan\", \"scan\"", "model/support", "`requires` names `scan` twice"),
+        ("\"scan\", \"signature\"", "\"current_pack\"", "model/support", "`current_pack` without `scan`"),
+        ("max_age_days = 90", "max_age_days = 0", "model/support", "`max_age_days` must be 1 to 3650"),
         // peers
         (
             "trust_domain = \"branch.example\"",
@@ -472,6 +507,8 @@ fn duplicates_of_every_kind_are_told_once_each() {
             "route/files",
             "route/erp",
             "peer/branch",
+            "signer/studio",
+            "model/support",
             "tool/files/read_file",
             "budget/bot-tokens",
             "budget/mini-money",
@@ -662,4 +699,18 @@ fn no_two_peers_share_a_domain_a_server_or_a_caller() {
     assert_eq!(spec.bound().confidentiality, Confidentiality::Internal);
     let least = of("schema = 1\n[[peer]]\nname = \"p\"\ntrust_domain = \"p\"\njwks = \"k\"\n");
     assert_eq!(least.peers[0].spec.bound(), Label::MISSING);
+}
+
+#[test]
+fn a_route_serves_a_model_that_is_declared_and_a_scan_by_todays_rules_is_required_where_nothing_is_said() {
+    let serves =
+        |name: &str| GOOD.replacen("kind = \"model\"", &format!("kind = \"model\"\nserves = \"{name}\""), 1);
+    assert_eq!(of(&serves("support")).check(), []);
+    let found = of(&serves("suport")).check();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].fix.contains("`support`"), "{found:#?}");
+    let least = of("schema = 1\n[[model]]\nname = \"m\"\nunit = \"u\"\nowner = \"o\"\n");
+    assert_eq!(least.models[0].spec.requires, [Proof::Scan, Proof::CurrentPack]);
+    let written = least.to_toml().unwrap();
+    assert!(!written.contains("requires"), "{written}");
 }

@@ -37,6 +37,12 @@ fn a_token_signs() {
     let error = |token, label, pin: &str| {
         TokenKey::open(library, token, label, &SecretText::copy_of(pin)).unwrap_err()
     };
+    // While a key is open the token would take any PIN for the one that opened it.
+    let open = TokenKey::open(library, "test", "key256", &pin).unwrap();
+    for pin in ["9999", "1234"] {
+        assert!(matches!(error("test", "key384", pin), TokenError::InUse { .. }));
+    }
+    drop(open);
     assert!(matches!(error("other", "key256", "1234"), TokenError::Tokens { found: 0, .. }));
     assert!(matches!(error("test", "none", "1234"), TokenError::Keys { found: 0, what: "private keys", .. }));
     assert!(matches!(error("test", "key256", "9999"), TokenError::Pin { .. }));

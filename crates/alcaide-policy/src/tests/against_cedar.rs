@@ -14,7 +14,10 @@ use proptest::sample::select;
 
 use super::*;
 use crate::shade::Shadow;
-use crate::{Action, Flow, Outcome, SoFar, UserWords};
+use crate::{
+    Action, Flow, ModelFiles, ModelScan, ModelSignature, ModelSigner, ModelStanding, ModelVerdict, Outcome,
+    SoFar, UserWords,
+};
 
 fn a_policy() -> impl Strategy<Value = String> {
     let note = prop_oneof![
@@ -94,6 +97,9 @@ fn a_policy() -> impl Strategy<Value = String> {
         "context.flow.targets > 1 || context.flow.argument_bytes > 0",
         "context.flow.so_far.calls > 1 || context.flow.so_far.tainted_bytes > context.flow.so_far.read_records",
         "context.flow.so_far.effects > 1 || context.flow.so_far.tainted_records > context.flow.so_far.read_bytes",
+        "context.model.released && context.model.files == \"same\"",
+        "context.model.scan.verdict == \"clean\" && context.model.scan.age_days < 2",
+        "context.model.signature.signer == \"trusted\" || context.model.scan.in_time",
         "resource.audience == \"external\" && !resource.fetch",
         "context has args && context.args.amount > 100",
         "context.args.to == \"x\"",
@@ -141,6 +147,7 @@ struct Owned {
     provenance: Vec<(&'static str, Provenance)>,
     flags: (bool, bool, bool),
     flow: OwnedFlow,
+    model: ModelStanding,
 }
 
 /// What the engine of information flow said, owned.
@@ -203,6 +210,21 @@ impl OwnedFlow {
     }
 }
 
+fn a_model() -> impl Strategy<Value = ModelStanding> {
+    let files = select(vec![ModelFiles::None, ModelFiles::Same, ModelFiles::Changed, ModelFiles::Unread]);
+    let verdicts =
+        vec![ModelVerdict::None, ModelVerdict::Clean, ModelVerdict::Inconclusive, ModelVerdict::Unsafe];
+    let signers = vec![ModelSigner::None, ModelSigner::Trusted, ModelSigner::Untrusted];
+    let flags = prop::array::uniform5(any::<bool>());
+    (files, select(verdicts), select(signers), flags, 0_u32..4, 0_u32..4).prop_map(
+        |(files, verdict, signer, [released, in_time, current_pack, accepted, counts], age_days, days)| {
+            let scan = ModelScan { verdict, age_days, in_time, current_pack, accepted };
+            let signature = ModelSignature { signer, age_days: days, in_time: counts };
+            ModelStanding { released, files, scan, signature }
+        },
+    )
+}
+
 fn a_flow() -> impl Strategy<Value = OwnedFlow> {
     let names = || prop::collection::vec(select(vec![Box::from("to"), Box::from("amount")]), 0..2);
     let flags = || prop::array::uniform6(any::<bool>());
@@ -233,6 +255,7 @@ impl Owned {
                 key_bound: self.flags.1,
                 tool_changed: self.flags.2,
                 flow: self.flow.view(),
+                model: self.model,
             },
         }
     }
@@ -292,11 +315,11 @@ fn a_question() -> impl Strategy<Value = Owned> {
         select(vec![0_u64, 50_000, 86_400]),
         prop::option::of(select(ARGS.to_vec())),
         prop::collection::vec((select(vec!["to", "amount"]), origins), 0..3),
-        ((any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)), a_flow()),
+        ((any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)), a_flow(), a_model()),
     );
     (who, how).prop_map(|((actor, subject, earlier, (action, resource), approvals), how)| {
         let (trusted, confidentiality, findings, budget_used, user_words, now, args, provenance, rest) = how;
-        let (flags, flow) = rest;
+        let (flags, flow, model) = rest;
         let integrity = if trusted { Integrity::Trusted } else { Integrity::Untrusted };
         Owned {
             actor,
@@ -314,6 +337,7 @@ fn a_question() -> impl Strategy<Value = Owned> {
             provenance,
             flags,
             flow,
+            model,
         }
     })
 }
@@ -349,6 +373,10 @@ fn hybrids(a: &Owned, b: &Owned) -> Vec<Owned> {
         with(|to, from| to.flow.names[3].clone_from(&from.flow.names[3])),
         with(|to, from| to.flow.flags = from.flow.flags),
         with(|to, from| to.flow.counts = from.flow.counts),
+        with(|to, from| to.model.released = from.model.released),
+        with(|to, from| to.model.files = from.model.files),
+        with(|to, from| to.model.scan = from.model.scan),
+        with(|to, from| to.model.signature = from.model.signature),
     ]
 }
 
@@ -417,6 +445,18 @@ fn json_of(asked: &Owned, plan: &Plan) -> serde_json::Value {
         "key_bound": asked.flags.1,
         "tool_changed": asked.flags.2,
         "flow": asked.flow.json(),
+        "model": {
+            "released": asked.model.released, "files": asked.model.files.as_str(),
+            "scan": {
+                "verdict": asked.model.scan.verdict.as_str(), "age_days": asked.model.scan.age_days,
+                "in_time": asked.model.scan.in_time, "current_pack": asked.model.scan.current_pack,
+                "accepted": asked.model.scan.accepted,
+            },
+            "signature": {
+                "signer": asked.model.signature.signer.as_str(), "age_days": asked.model.signature.age_days,
+                "in_time": asked.model.signature.in_time,
+            },
+        },
     });
     let table = json.as_object_mut().unwrap();
     if let Actor::Human(id) = asked.subject {

@@ -17,16 +17,20 @@ fn read(confined: bool) -> io::Result<()> {
         alcaide_sandbox::confine(alcaide_sandbox::ReaderLimits::DEFAULT, io::stdin().as_fd())?;
     }
     let mut handed = String::new();
+    println!("ready");
     io::stdin().read_to_string(&mut handed)?;
     println!("handed {handed}");
     let here = std::env::current_exe();
-    let attempts: [(&str, bool); 7] = [
+    let limit = usize::try_from(alcaide_sandbox::ReaderLimits::DEFAULT.memory_bytes).unwrap_or(usize::MAX);
+    let attempts: [(&str, bool); 9] = [
         ("look", here.is_ok()),
         ("open", std::fs::File::open("/etc/passwd").is_ok()),
         ("folder", std::fs::read_dir("/").is_ok()),
         ("socket", std::net::UdpSocket::bind("127.0.0.1:0").is_ok()),
         ("pair", std::os::unix::net::UnixStream::pair().is_ok()),
         ("program", std::process::Command::new("/bin/true").status().is_ok()),
+        ("half its memory", Vec::<u8>::new().try_reserve_exact(limit / 2).is_ok()),
+        ("more than its memory", Vec::<u8>::new().try_reserve_exact(limit + 1).is_ok()),
         ("thread", std::thread::Builder::new().spawn(|| ()).is_ok()),
     ];
     for (name, passed) in attempts {

@@ -171,6 +171,31 @@ fn keys_are_read_as_tokens_tell_them() {
 }
 
 #[test]
+fn a_bare_point_that_looks_wrapped_is_read() {
+    // 111 and 94 times the base point, the first whose second byte is the length of all that follows.
+    let points = [
+        (
+            Curve::P256,
+            "043fc424067a1f679b0fe2c0ae1093724f6233002be8063cb1cad2cccdb85b089e5bb243009e581be52aedbb47eda98d26cf9fc800f7934c9466aaaef8c6629ecf",
+        ),
+        (
+            Curve::P384,
+            "045f1220584a5e3287e86d9a4af0b7c7e5e82a4d262ef7f92a632cf3b163e47ea878b217d6601c4090f28b25bffa0f107965ff5d3ba436b7ca0f1f33b5472f2a267b4472268c10f6a40c0fc60703795c09ab48c514504e741566a513acd1509173",
+        ),
+    ];
+    for (curve, hex) in points {
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let point: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        assert_eq!(usize::from(point[1]) + 2, point.len());
+        let parameters = der::write(tag::OID, &[curve.oid()]);
+        let expected = EcPublicKey::from_point(curve, &point).unwrap();
+        assert_eq!(EcPublicKey::from_token(&parameters, &point).unwrap(), expected);
+        let wrapped = der::write(tag::OCTET_STRING, &[&point]);
+        assert_eq!(EcPublicKey::from_token(&parameters, &wrapped).unwrap(), expected);
+    }
+}
+
+#[test]
 fn numbers_side_by_side_become_der() {
     for (name, curve) in NAMES {
         let signature = fixture(&format!("{name}.sig"));

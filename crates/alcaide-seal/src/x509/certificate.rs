@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::der::{BadDer, Der, tag};
 use crate::digest::{Sha256Digest, hex_digit, hex_value, sha256};
+use crate::ecdsa::KeyHint;
 use crate::pem;
 
 use super::{CERTIFICATES_MAX, CertificateError};
@@ -13,13 +14,18 @@ use super::{CERTIFICATES_MAX, CertificateError};
 pub struct Certificate {
     der: Vec<u8>,
     serial: Serial,
+    /// The serial number as it is written.
+    serial_value: Vec<u8>,
     /// Subject and SubjectPublicKeyInfo, each with its tag and length.
     subject: Vec<u8>,
+    /// Issuer without them.
+    issuer: Vec<u8>,
     spki: Vec<u8>,
     common_name: Option<String>,
     not_before: u64,
     not_after: u64,
     authority: bool,
+    path_length: Option<u32>,
     key_usage: Option<KeyUsage>,
     /// Whether the extended usage allows the signing of code; nothing if there is none.
     signs_code: Option<bool>,
@@ -112,14 +118,37 @@ impl Certificate {
         }
     }
 
+    /// The name it is about, part by part in their order, each with its text as it is meant: the same characters are the same text
+    /// in whichever way they are encoded.
+    #[must_use]
+    pub fn subject_parts(&self) -> Vec<NamePart> {
+        name_parts(Der::new(self.subject_value())).unwrap_or_default()
+    }
+
+    /// How bundles would name its key, whatever the algorithm is.
+    #[must_use]
+    pub fn key_hint(&self) -> KeyHint {
+        KeyHint::of_spki(&self.spki)
+    }
+
+    /// The serial number without tag and length.
+    pub(super) fn serial_value(&self) -> &[u8] {
+        &self.serial_value
+    }
+
+    /// Issuer without tag and length.
+    pub(super) fn issuer_value(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// Most authorities between it and a leaf, if it says.
+    pub(super) const fn path_length(&self) -> Option<u32> {
+        self.path_length
+    }
+
     /// Subject without tag and length.
     pub(super) fn subject_value(&self) -> &[u8] {
         Der::new(&self.subject).value(tag::SEQUENCE).unwrap_or_default()
-    }
-
-    /// SubjectPublicKeyInfo without tag and length.
-    pub(super) fn spki_value(&self) -> &[u8] {
-        Der::new(&self.spki).value(tag::SEQUENCE).unwrap_or_default()
     }
 
     /// Whether basic constraints make it an authority.
@@ -154,6 +183,15 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Certificate({} {})", self.subject_text(), self.serial)
     }
+}
+
+/// One attribute of a name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NamePart {
+    /// What it is: the content of an OBJECT IDENTIFIER.
+    pub kind: Vec<u8>,
+    /// Its characters.
+    pub text: String,
 }
 
 /// A serial number, as the bytes of its INTEGER without leading zeros; as text lower-case hexadecimal digits.
@@ -226,7 +264,7 @@ fn read(bytes: &[u8]) -> Result<Certificate, BadDer> {
         return Err(BadDer);
     }
     body.value(tag::SEQUENCE)?;
-    body.value(tag::SEQUENCE)?;
+    let issuer = body.value(tag::SEQUENCE)?;
     let mut validity = body.nested(tag::SEQUENCE)?;
     let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
     validity.end()?;
@@ -235,12 +273,15 @@ fn read(bytes: &[u8]) -> Result<Certificate, BadDer> {
     let mut read = Certificate {
         der: bytes.to_vec(),
         serial: Serial::from_bytes(serial),
+        serial_value: serial.to_vec(),
         subject: crate::der::write(tag::SEQUENCE, &[subject]),
+        issuer: issuer.to_vec(),
         spki: crate::der::write(tag::SEQUENCE, &[spki]),
         common_name: common_name(Der::new(subject))?,
         not_before,
         not_after,
         authority: false,
+        path_length: None,
         key_usage: None,
         signs_code: None,
     };
@@ -268,7 +309,7 @@ fn extensions(read: &mut Certificate, mut outer: Der<'_>) -> Result<(), BadDer> 
             _ => {}
         }
     }
-    read.authority = constraints.unwrap_or(false);
+    (read.authority, read.path_length) = constraints.unwrap_or_default();
     Ok(())
 }
 
@@ -302,15 +343,61 @@ fn signs_code(mut value: Der<'_>) -> Result<bool, BadDer> {
     Ok(found)
 }
 
-fn authority(mut value: Der<'_>) -> Result<bool, BadDer> {
+/// Whether it is an authority, and how many may come below it.
+///
+/// Source: RFC 5280, section 4.2.1.9.
+fn authority(mut value: Der<'_>) -> Result<(bool, Option<u32>), BadDer> {
     let mut constraints = value.nested(tag::SEQUENCE)?;
     value.end()?;
-    match constraints.optional(tag::BOOLEAN)? {
-        None => Ok(false),
-        Some([0xff]) => Ok(true),
-        Some([0]) => Ok(false),
-        Some(_) => Err(BadDer),
+    let authority = match constraints.optional(tag::BOOLEAN)? {
+        None | Some([0]) => false,
+        Some([0xff]) => true,
+        Some(_) => return Err(BadDer),
+    };
+    let length = if constraints.is_empty() { None } else { Some(constraints.small()?) };
+    constraints.end()?;
+    Ok((authority, length))
+}
+
+/// Source: RFC 5280, section 4.1.2.4.
+pub(super) fn name_parts(mut names: Der<'_>) -> Result<Vec<NamePart>, BadDer> {
+    let mut parts = Vec::new();
+    while !names.is_empty() {
+        let mut set = Der::new(names.any()?.1);
+        while !set.is_empty() {
+            let mut pair = set.nested(tag::SEQUENCE)?;
+            let (kind, (encoding, text)) = (pair.value(tag::OID)?, pair.any()?);
+            parts.push(NamePart { kind: kind.to_vec(), text: text_of(encoding, text) });
+        }
     }
+    Ok(parts)
+}
+
+/// The characters of a string of a name. What is none, or damaged, is told byte for byte with its tag.
+fn text_of(encoding: u8, bytes: &[u8]) -> String {
+    let wide = |width: usize| -> Option<String> {
+        let units = bytes.chunks_exact(width);
+        if !units.remainder().is_empty() {
+            return None;
+        }
+        units
+            .map(|unit| unit.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte)))
+            .map(char::from_u32)
+            .collect()
+    };
+    let text = match encoding {
+        // UTF8String, NumericString, PrintableString, IA5String, VisibleString.
+        0x0c | 0x12 | 0x13 | 0x16 | 0x1a => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        // TeletexString, which everybody writes as Latin-1.
+        0x14 => Some(bytes.iter().copied().map(char::from).collect()),
+        // UniversalString, BMPString.
+        0x1c => wide(4),
+        0x1e => wide(2),
+        _ => None,
+    };
+    text.unwrap_or_else(|| {
+        bytes.iter().fold(format!("#{encoding:02x}"), |sum, byte| sum + &format!("{byte:02x}"))
+    })
 }
 
 fn common_name(mut names: Der<'_>) -> Result<Option<String>, BadDer> {
@@ -331,7 +418,7 @@ fn common_name(mut names: Der<'_>) -> Result<Option<String>, BadDer> {
 /// Seconds since 1970; what is before counts as 1970.
 ///
 /// Source: RFC 5280, section 4.1.2.5.
-fn time(from: &mut Der<'_>) -> Result<u64, BadDer> {
+pub(super) fn time(from: &mut Der<'_>) -> Result<u64, BadDer> {
     let (kind, text) = from.any()?;
     let (year, rest) = match (kind, text) {
         (tag::UTC_TIME, [a, b, rest @ ..]) => {

@@ -53,6 +53,14 @@ pub(crate) fn told(order: &OrderKind) -> String {
         OrderKind::Kill { actor, .. } => format!("kill {actor}"),
         OrderKind::Quarantine { tool } => format!("quarantine tool {tool}"),
         OrderKind::QuarantineSource { route } => format!("quarantine source {route}"),
+        OrderKind::QuarantineModel { model, version } => {
+            format!("quarantine version {version} of model {model}")
+        }
+        OrderKind::ReleaseModel { accepts_doubt, model, version } => {
+            let doubt = if *accepts_doubt { ", with what is in doubt" } else { "" };
+            format!("release version {version} of model {model}{doubt}")
+        }
+        OrderKind::RevokeModel { model, version } => format!("revoke version {version} of model {model}"),
         OrderKind::ReleaseSource { route } => format!("release source {route}"),
         OrderKind::Revoke { token } => format!("revoke {token}"),
         OrderKind::Unkill { actor } => format!("unkill {actor}"),

@@ -291,6 +291,8 @@ fn declared(plan: Plan) -> Declarations {
         upstreams: named(plan.upstreams),
         routes: named(plan.routes),
         peers: named(plan.peers),
+        signers: named(plan.signers),
+        models: named(plan.models),
         tools: plan.tools.into_iter().map(|tool| tool.spec).collect(),
         budgets: named(plan.budgets),
         policies: named(plan.policies),

@@ -139,10 +139,10 @@ fn copy_keys(from: &Path, to: &Path) -> Result<(), Failure> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     std::fs::DirBuilder::new().mode(0o700).create(to).map_err(|error| Failure::file("create", to, &error))?;
-    for name in ["master.key", "token.key", "note.key", "label.key"] {
+    for name in ["master.key", "token.key", "note.key", "label.key", "evidence.key"] {
         let (source, target) = (from.join(name), to.join(name));
         // Kept before there was one: it is drawn when the house starts.
-        if name == "label.key" && !source.exists() {
+        if matches!(name, "label.key" | "evidence.key") && !source.exists() {
             continue;
         }
         let bytes = std::fs::read(&source).map_err(|error| Failure::file("read", &source, &error))?;

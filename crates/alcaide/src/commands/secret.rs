@@ -110,8 +110,8 @@ fn row(secret: &SecretView) -> Vec<String> {
     vec![secret.name.to_string(), if users.is_empty() { "-".into() } else { users }, secret.id.to_string()]
 }
 
-/// Reads a secret; the office judges its form.
-fn read(from: impl Read, place: &Path) -> Result<SecretText, Failure> {
+/// Reads a secret; whoever takes it judges its form.
+pub(crate) fn read(from: impl Read, place: &Path) -> Result<SecretText, Failure> {
     let mut text = String::new();
     let read = from.take(INPUT_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::file("read", place, &error))?;

@@ -49,10 +49,19 @@ impl FileInput {
     /// SHA-256 of the whole file, where it was wanted.
     ///
     /// # Errors
-    /// When what is left cannot be read, or the file has become shorter or longer.
+    /// When what is left cannot be read, or the file has become shorter or longer, whether a digest is wanted or not.
     pub(crate) fn finish(self) -> io::Result<Option<Sha256Digest>> {
         let Self { file, len, digest, .. } = self;
-        let Some(Running { mut hasher, mut at }) = digest.map(RefCell::into_inner) else { return Ok(None) };
+        let Some(Running { mut hasher, mut at }) = digest.map(RefCell::into_inner) else {
+            // By reading: a reader has no other way to ask.
+            if fill(&file, len, &mut [0])? > 0 {
+                return Err(io::Error::other("the file became longer while it was read"));
+            }
+            if len > 0 && fill(&file, len.saturating_sub(1), &mut [0])? == 0 {
+                return Err(io::Error::other("the file became shorter while it was read"));
+            }
+            return Ok(None);
+        };
         let mut buffer = vec![0; WINDOW];
         loop {
             let read = fill(&file, at, &mut buffer)?;
@@ -206,12 +215,12 @@ mod tests {
     fn a_file_that_is_no_longer_as_long_as_it_was_has_no_digest() {
         let whole = bytes(WINDOW + 10);
         for said in [whole.len() as u64 - 1, whole.len() as u64 + 1, 0] {
-            for read in [false, true] {
-                let input = FileInput::new(file(&whole), said, true);
+            for (read, digest) in [(false, true), (true, true), (false, false), (true, false)] {
+                let input = FileInput::new(file(&whole), said, digest);
                 if read {
                     let _ = input.read_at(0, &mut vec![0; WINDOW]);
                 }
-                assert!(input.finish().is_err(), "{said} {read}");
+                assert!(input.finish().is_err(), "{said} {read} {digest}");
             }
         }
     }

@@ -1,8 +1,10 @@
 //! The files of a model: one, or all below a folder, in the order of their names.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +29,8 @@ pub(crate) struct Found {
 pub(crate) struct Opened {
     pub(crate) file: File,
     pub(crate) bytes: u64,
+    /// Bytes that it takes up on its disk: of a file with holes the smaller part.
+    pub(crate) taken: u64,
     stamp: Stamp,
 }
 
@@ -61,7 +65,8 @@ impl Opened {
         if !status.is_file() {
             return Err(io::Error::other("it is not a plain file"));
         }
-        Ok(Self { file, bytes: status.len(), stamp: Stamp::of(&status) })
+        let taken = status.blocks().saturating_mul(BLOCK).min(status.len());
+        Ok(Self { file, bytes: status.len(), taken, stamp: Stamp::of(&status) })
     }
 
     /// Whether the file is still what it was when it was opened.
@@ -69,6 +74,9 @@ impl Opened {
         Ok(Stamp::of(&self.file.metadata()?) == self.stamp)
     }
 }
+
+/// Bytes of a block of `st_blocks`, whatever the file system's are (`stat(3type)`).
+const BLOCK: u64 = 512;
 
 /// `O_NONBLOCK` of `open(2)`.
 const NONBLOCK: i32 = 0o4000;
@@ -78,21 +86,22 @@ const NONBLOCK: i32 = 0o4000;
 pub(crate) fn walk(root: &Path) -> io::Result<Vec<Found>> {
     let status = fs::metadata(root)?;
     if !status.is_dir() {
-        let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned();
+        let name = named(root.file_name().unwrap_or(root.as_os_str()));
         return Ok(vec![Found { path: root.to_owned(), name, unreadable: odd(&status) }]);
     }
     let mut found = Vec::new();
     let mut walked = BTreeSet::new();
     let mut open = vec![(root.to_owned(), String::new(), 0_usize)];
     while let Some((folder, name, depth)) = open.pop() {
-        let status = fs::metadata(&folder)?;
+        let at = |error| placed(&folder, &error);
+        let status = fs::metadata(&folder).map_err(at)?;
         if !walked.insert((status.dev(), status.ino())) {
             continue;
         }
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
+        for entry in fs::read_dir(&folder).map_err(at)? {
+            let entry = entry.map_err(at)?;
             let path = entry.path();
-            let own = entry.file_name().to_string_lossy().into_owned();
+            let own = named(&entry.file_name());
             let name = if name.is_empty() { own } else { format!("{name}/{own}") };
             let unreadable = match fs::metadata(&path) {
                 Ok(status) if status.is_dir() && depth < DEPTH_MAX => {
@@ -112,6 +121,23 @@ pub(crate) fn walk(root: &Path) -> io::Result<Vec<Found>> {
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// An error of the walk with the folder that it met it in.
+fn placed(folder: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+}
+
+/// A name as text, no two of them the same: what is not UTF-8 is told byte for byte, and a backslash twice.
+fn named(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 fn odd(status: &Metadata) -> Option<&'static str> {
@@ -158,6 +184,33 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         assert!(walk(&at("socket")).unwrap()[0].unreadable.is_some());
         assert!(Opened::open(&at("b")).is_err());
+    }
+
+    #[test]
+    fn names_that_are_no_text_stay_different() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [&b"a\xff"[..], b"a\xfe", b"a\\xff", "a\u{fffd}".as_bytes()] {
+            fs::write(root.path().join(OsStr::from_bytes(name)), b"x").unwrap();
+        }
+        let found = walk(root.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a\\\\xff", "a\\xfe", "a\\xff", "a\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_walked_is_named() {
+        let error = placed(Path::new("m/sub"), &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().starts_with("m/sub: "), "{error}");
+    }
+
+    #[test]
+    fn a_file_with_holes_takes_up_less_than_its_length() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 30).unwrap();
+        let opened = Opened::open(file.path()).unwrap();
+        assert_eq!(opened.bytes, 1 << 30);
+        assert!(opened.taken < 1 << 20, "{}", opened.taken);
     }
 
     #[test]

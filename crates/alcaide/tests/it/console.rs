@@ -91,6 +91,8 @@ pub(crate) fn filled(path: &str) -> String {
         .replace("{agent}", "bot")
         .replace("{server}", "desk")
         .replace("{tool}", "some-tool")
+        .replace("{model}", "support")
+        .replace("{digest}", &"0".repeat(64))
         .replace("{approval}", &id("apr"))
         .replace("{number}", "1")
         .replace("{index}", "0")

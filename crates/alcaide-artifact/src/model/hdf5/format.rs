@@ -72,7 +72,9 @@ impl File<'_> {
                     self.sizes.chunk_k = self.cursor.le(2)?;
                     self.cursor.le(2)?;
                 }
-                self.sizes.base = self.plain()?;
+                // The library takes the place of the superblock for the base, whatever stands here.
+                self.plain()?;
+                self.sizes.base = start;
                 for _ in 0..3 {
                     self.plain()?;
                 }
@@ -85,7 +87,9 @@ impl File<'_> {
             2 | 3 => {
                 let [offset, length, _] = self.cursor.array()?;
                 self.set_sizes(offset, length)?;
-                self.sizes.base = self.plain()?;
+                // The library takes the place of the superblock for the base, whatever stands here.
+                self.plain()?;
+                self.sizes.base = start;
                 let extension = self.address()?;
                 self.plain()?;
                 let root = self.address()?;

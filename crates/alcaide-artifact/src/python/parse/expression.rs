@@ -40,8 +40,15 @@ impl Parser<'_> {
             let sign = match self.token() {
                 Some(Token::Sign(sign)) => *sign,
                 Some(Token::Name(name)) => match name.as_str() {
-                    "and" | "or" | "in" | "is" | "not" | "if" | "else" | "for" | "async" | "await" => {
-                        // Comprehensions and conditions: all that stands in them is evaluated.
+                    "for" => {
+                        self.next += 1;
+                        let target = Box::new(self.target()?);
+                        let through = Box::new(self.operand()?);
+                        value = self.make(at, Kind::Loop(Box::new(value), target, through))?;
+                        continue;
+                    }
+                    "and" | "or" | "in" | "is" | "not" | "if" | "else" | "async" | "await" => {
+                        // Conditions: all that stands in them is evaluated.
                         self.next += 1;
                         if matches!(self.token(), Some(Token::Name(name)) if matches!(name.as_str(), "not" | "in" | "for"))
                         {
@@ -76,8 +83,13 @@ impl Parser<'_> {
                     let right = self.operand()?;
                     value = self.make(at, Kind::Times(Box::new(value), Box::new(right)))?;
                 }
+                ":=" => {
+                    self.next += 1;
+                    let right = self.operand()?;
+                    value = self.make(at, Kind::Bind(Box::new(value), Box::new(right)))?;
+                }
                 "-" | "/" | "//" | "**" | "@" | "&" | "|" | "^" | "<<" | ">>" | "<" | ">" | "<=" | ">="
-                | "==" | "!=" | ":=" => {
+                | "==" | "!=" => {
                     self.next += 1;
                     rest.push(value);
                     value = self.operand()?;
@@ -251,7 +263,8 @@ impl Parser<'_> {
             return Err(Unclear);
         }
         let (words, _) = words(source);
-        let mut parser = Parser { words: &words, next: 0, nest: self.nest, blocks: 0, inner: self.inner + 1 };
+        let mut parser =
+            Parser { words: &words, next: 0, nest: self.nest, blocks: 0, inner: self.inner + 1, wasted: 0 };
         let mut all = Vec::new();
         if let Ok(mut value) = parser.expression() {
             value.at = start;

@@ -1,8 +1,8 @@
 //! What a call does, when it is reached, and what it gives.
 
-use super::super::effects::{Effect, effect};
+use super::super::effects::{Effect, effect, tail};
 use super::super::parse::What;
-use super::sign::{CALLERS, INERT, Sign, is_sharp, member, method_of_text, rot13, unbase64, unhex};
+use super::sign::{CALLERS, INERT, Sign, each, is_sharp, member, method_of_text, rot13, unbase64, unhex};
 use super::{Trust, Walker, When, judge};
 use crate::rules::formats as rules;
 use crate::scanner::shown;
@@ -27,20 +27,47 @@ impl Walker<'_> {
                     && self.when == When::Now
                     && matches!(target, Sign::Path(target) if CALLERS.iter().any(|caller| target == caller))
                 {
-                    self.call_own(name);
+                    match name.strip_prefix("lambda@").and_then(|at| at.parse().ok()) {
+                        Some(at) => {
+                            self.call_lambda(at);
+                        }
+                        None => self.call_own(name),
+                    }
                 }
             }
         }
         let Sign::Path(path) = target else { return self.of_value(target, plain) };
+        if let Some(at) = path.strip_prefix("self.lambda@").and_then(|at| at.parse().ok()) {
+            return self.call_lambda(at);
+        }
         if let Some(name) = path.strip_prefix("self.") {
             let name = name.to_owned();
             self.call_own(&name);
             return Sign::Unknown;
         }
+        // `attrgetter("name")(module)` is an attribute, `methodcaller("name")(module)` a call of it.
+        if let (Some(name), [of, ..]) = (path.strip_prefix("getter:"), plain) {
+            return name.split('.').fold(of.clone(), |of, name| member(&of, name));
+        }
+        if let (Some(name), [of, ..]) = (path.strip_prefix("caller:"), plain) {
+            let method = member(of, name);
+            // One that calls one that calls: whatever it ends in, this is not followed.
+            if matches!(&method, Sign::Path(path) if path.starts_with("caller:")) {
+                return Sign::Unknown;
+            }
+            return self.called(at, &method, plain.get(1..).unwrap_or_default(), named);
+        }
+        // An entry of several that were put together: whichever it is.
+        if let Some((several, "get" | "pop" | "setdefault" | "__getitem__" | "copy" | "values")) =
+            path.rsplit_once('.')
+            && effect(several) == Some(Effect::Runs)
+        {
+            return Sign::Path(several.to_owned());
+        }
         if let Some((text, method)) = path.strip_prefix("text:").and_then(|rest| rest.rsplit_once('.')) {
             return method_of_text(text, method, plain);
         }
-        match (path.as_str(), plain) {
+        match (tail(path).unwrap_or(path), plain) {
             ("builtins.getattr", [of, Sign::Text(name), ..]) => return member(of, name),
             ("builtins.getattr", [Sign::Path(of), _, ..]) if is_sharp(of) => {
                 self.hidden(at, format!("an attribute of `{}` by a name that is computed", shown(of)));
@@ -59,6 +86,20 @@ impl Walker<'_> {
                 self.hidden(at, "a module whose name is decoded".to_owned());
                 return Sign::Unknown;
             }
+            // Finders of what a dotted path names.
+            (
+                "pydoc.locate"
+                | "pkgutil.resolve_name"
+                | "hydra.utils.get_method"
+                | "hydra.utils.get_class"
+                | "hydra.utils.get_object"
+                | "hydra._internal.utils._locate"
+                | "django.utils.module_loading.import_string"
+                | "werkzeug.utils.import_string",
+                [Sign::Text(path), ..],
+            ) => return Sign::Path(path.replace(':', ".")),
+            ("operator.attrgetter", [Sign::Text(name)]) => return Sign::Path(format!("getter:{name}")),
+            ("operator.methodcaller", [Sign::Text(name), ..]) => return Sign::Path(format!("caller:{name}")),
             ("builtins.globals" | "builtins.locals", []) => return Sign::Path("self.__names__".to_owned()),
             ("builtins.vars", [Sign::Path(of)]) => return Sign::Path(format!("{of}.__dict__")),
             ("builtins.chr", [Sign::Number(code)]) => {
@@ -123,6 +164,7 @@ impl Walker<'_> {
             }
             ("builtins.reversed", [Sign::Text(text)]) => return Sign::Text(text.chars().rev().collect()),
             ("functools.partial", [of, ..]) => return of.clone(),
+            ("operator.getitem", [of, ..]) => return each(of),
             ("builtins.compile", [code, ..]) => return code.clone(),
             ("builtins.open", _) => {
                 let mode =
@@ -170,6 +212,17 @@ impl Walker<'_> {
         Sign::Unknown
     }
 
+    /// The body of a lambda, at the time of the call.
+    fn call_lambda(&mut self, at: usize) -> Sign {
+        let Some(body) = self.lambdas.get(&at).copied() else { return Sign::Unknown };
+        if !self.active.insert(at) {
+            return Sign::Unknown;
+        }
+        let sign = self.value(body);
+        self.active.remove(&at);
+        sign
+    }
+
     pub(super) fn call_own(&mut self, name: &str) {
         if let Some(body) = self.functions.get(name).copied() {
             self.enter(name, body, self.when);
@@ -203,6 +256,13 @@ impl Walker<'_> {
 
     pub(super) fn does(&mut self, at: usize, path: &str, found: Effect, plain: &[Sign]) {
         let words = format!("`{}` {}", shown(path), found.as_str());
+        // A shell that is given what no honest program gives it is one whenever it is reached.
+        if found == Effect::Runs
+            && let Some(line) = plain.first().and_then(command)
+            && let Some((rule, what)) = crate::repository::commands(&line).into_iter().next()
+        {
+            self.say(at, rule, what);
+        }
         let evaluates = matches!(path, "builtins.eval" | "builtins.exec");
         if evaluates {
             match plain.first() {
@@ -240,5 +300,23 @@ impl Walker<'_> {
             (When::Use, Effect::Network) => self.say(at, &rules::PYTHON_UNCLEAR, words),
             _ => {}
         }
+    }
+}
+
+/// The line that a shell is given, as a text or in parts.
+fn command(sign: &Sign) -> Option<String> {
+    match sign {
+        Sign::Text(text) => Some(text.clone()),
+        Sign::List(all) => {
+            let parts: Vec<&str> = all
+                .iter()
+                .map(|one| match one {
+                    Sign::Text(text) => text.as_str(),
+                    _ => "",
+                })
+                .collect();
+            Some(parts.join(" "))
+        }
+        _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! What a value is, as far as names go, and the tables of names that are followed.
 
+use super::super::effects::{Effect, effect};
 use super::TEXT_MAX;
 
 /// What a value is, as far as names go.
@@ -15,6 +16,45 @@ pub(super) enum Sign {
     /// What a file beside it says.
     FromFile,
     Unknown,
+}
+
+impl Sign {
+    /// Bytes that it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        let held = match self {
+            Self::Path(text) | Self::Text(text) => text.len(),
+            // No list is deeper than the expressions that made it, and those are bounded.
+            Self::List(all) => all.iter().map(Self::weight).sum(),
+            Self::Number(_) | Self::Decoded | Self::FromFile | Self::Unknown => 0,
+        };
+        held + size_of::<Self>()
+    }
+}
+
+/// Which of several it may be: what runs something goes before the rest.
+pub(super) fn among(signs: &[Sign]) -> Sign {
+    signs
+        .iter()
+        .find_map(|sign| match sign {
+            Sign::Path(path) if effect(path) == Some(Effect::Runs) => Some(sign.clone()),
+            Sign::List(inner) => Some(among(inner)).filter(|sign| *sign != Sign::Unknown),
+            _ => None,
+        })
+        .unwrap_or(Sign::Unknown)
+}
+
+/// What a loop over it gives.
+pub(super) fn each(of: &Sign) -> Sign {
+    match of {
+        Sign::List(all) => match (among(all), all.first()) {
+            (Sign::Unknown, Some(first)) => first.clone(),
+            (found, _) => found,
+        },
+        Sign::Path(path) if effect(path) == Some(Effect::Runs) => of.clone(),
+        Sign::Decoded => Sign::Decoded,
+        Sign::FromFile => Sign::FromFile,
+        _ => Sign::Unknown,
+    }
 }
 
 pub(super) fn member(of: &Sign, name: &str) -> Sign {
@@ -200,6 +240,55 @@ pub(super) const BUILTINS: &[&str] = &[
     "len",
     "dir",
     "help",
+];
+
+/// What a star brings along of modules that run, load or talk, as far as it has an effect there.
+pub(super) const STARRED: &[&str] = &[
+    "system",
+    "popen",
+    "execl",
+    "execle",
+    "execlp",
+    "execv",
+    "execve",
+    "execvp",
+    "execvpe",
+    "spawnl",
+    "spawnle",
+    "spawnlp",
+    "spawnv",
+    "spawnve",
+    "spawnvp",
+    "posix_spawn",
+    "posix_spawnp",
+    "startfile",
+    "Popen",
+    "run",
+    "call",
+    "check_call",
+    "check_output",
+    "getoutput",
+    "getstatusoutput",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+    "exec",
+    "eval",
+    "run_path",
+    "run_module",
+    "loads",
+    "load",
+    "Unpickler",
+    "urlopen",
+    "urlretrieve",
+    "socket",
+    "get",
+    "post",
+    "CDLL",
+    "spawn",
+    "rmtree",
+    "move",
+    "remove",
+    "unlink",
 ];
 
 /// Built-in functions that do not call what they are given.

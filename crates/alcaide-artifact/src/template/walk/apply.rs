@@ -131,7 +131,15 @@ impl Walker<'_> {
     pub(super) fn enter(&mut self, made: &Rc<Macro>, raw: &Args, plain: &[Value]) -> Value {
         let id = Rc::as_ptr(made);
         self.called.insert(id);
-        if self.macros.contains(&id) || self.macros.len() >= MACROS_MAX {
+        let place = made.body.first().map_or(0, |node| node.at);
+        if let Some((_, before)) = self.macros.iter().find(|(one, _)| *one == id) {
+            if *before == self.unsure + self.perhaps {
+                self.say(place, &rules::TEMPLATE_BOMB, "a macro that calls itself without end");
+            }
+            return Value::open(From::DATA | self.branch.only(From::BRANCH));
+        }
+        if self.macros.len() >= MACROS_MAX {
+            self.say(place, &rules::TEMPLATE_UNCLEAR, "macros call each other too deeply to follow");
             return Value::open(From::DATA | self.branch.only(From::BRANCH));
         }
         let mut frame = BTreeMap::new();
@@ -153,7 +161,7 @@ impl Walker<'_> {
             };
             frame.insert(Rc::clone(name), value);
         }
-        self.macros.push(id);
+        self.macros.push((id, self.unsure + self.perhaps));
         self.frames.push(frame);
         self.deep += 1;
         let (from, marks) = (self.emitted.len(), self.emitted_at.len());
@@ -229,7 +237,7 @@ impl Walker<'_> {
             };
         }
         if name == "replace" {
-            self.rewrites(at, of, args);
+            self.replaced(at, of, args);
         }
         if matches!(name, "startswith" | "endswith") {
             return Value::open(From::DATA | from | of.from.only(From::BRANCH));
@@ -276,6 +284,8 @@ impl Walker<'_> {
         }
         if of.is_computed() {
             self.say(at, &rules::TEMPLATE_UNCLEAR, "a format that the template computes");
+        } else if of.open && of.known.is_empty() {
+            self.say(at, &rules::TEMPLATE_UNCLEAR, "a format that comes from what is rendered");
         }
         let fixed = |one: &Value| one.known.first().filter(|_| one.known.len() == 1 && !one.open).cloned();
         let plain: Option<Vec<Const>> = args.plain.iter().map(fixed).collect();
@@ -346,7 +356,7 @@ impl Walker<'_> {
                 let content = if name == "list" { From::NONE } else { From::CONTENT };
                 return Value::open(From::DATA | content | keep | of.from.only(From::BRANCH));
             }
-            "replace" => self.rewrites(at, of, args),
+            "replace" => self.replaced(at, of, args),
             "indent" | "center" | "wordwrap" | "truncate" if args.are_huge() => {
                 self.say(at, &rules::TEMPLATE_BOMB, format!("`{name}` to a size that nobody needs"));
             }
@@ -459,6 +469,15 @@ impl Walker<'_> {
                     self.asked(at, name, false);
                 }
             }
+        }
+    }
+
+    pub(super) fn replaced(&mut self, at: usize, of: &Value, args: &Arguments) {
+        self.rewrites(at, of, args);
+        let [from, to, ..] = args.plain.as_slice() else { return };
+        // What stands for nothing stands everywhere: each time the text becomes longer by so much.
+        if from.texts().any(|text| text.is_empty()) && to.texts().any(|text| text.len() > 1) {
+            self.say(at, &rules::TEMPLATE_BOMB, "a text is put between all letters of another");
         }
     }
 

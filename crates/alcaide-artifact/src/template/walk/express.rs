@@ -73,6 +73,14 @@ impl Walker<'_> {
                 for name in by.texts().cloned().collect::<Vec<_>>() {
                     self.asked(at, &name, true);
                 }
+                // Where there is no such key, Jinja takes the attribute of that name.
+                if by.from.has(From::CONTENT)
+                    && !by.from.has(From::NUMBER)
+                    && by.known.is_empty()
+                    && of.known.is_empty()
+                {
+                    self.say(at, &rules::TEMPLATE_UNCLEAR, "what a message says names what is asked for");
+                }
                 if by.is_computed() && of.known.is_empty() {
                     self.say(at, &rules::TEMPLATE_PRIVATE, "a name that the template computes");
                 }
@@ -171,8 +179,10 @@ impl Walker<'_> {
             }
             Kind::Logic(all) => {
                 let mut out = Value::default();
-                for one in all {
+                for (index, one) in all.iter().enumerate() {
+                    self.perhaps += u32::from(index > 0);
                     let value = self.value(one);
+                    self.perhaps -= u32::from(index > 0);
                     out = out.or(value);
                 }
                 out
@@ -181,6 +191,7 @@ impl Walker<'_> {
                 let test = self.value(test);
                 let outer = self.branch;
                 self.branch |= test.from.only(From::BRANCH);
+                self.perhaps += 1;
                 let mut out = self.value(value);
                 self.hidden(at, &out);
                 if let Some(otherwise) = otherwise {
@@ -188,6 +199,7 @@ impl Walker<'_> {
                     self.hidden(at, &other);
                     out = out.or(other);
                 }
+                self.perhaps -= 1;
                 self.branch = outer;
                 out.with(test.from.only(From::BRANCH))
             }
@@ -209,7 +221,15 @@ impl Walker<'_> {
             let known = left.known.iter().chain(&right.known).cloned().collect();
             self.hidden(at, &Value { known, open: true, from: out.from });
         }
-        if long(left) + long(right) > TEXT_MAX {
+        let items = |value: &Value| {
+            value
+                .known
+                .iter()
+                .map(|one| if let Const::List(list) = one { list.len() } else { 0 })
+                .max()
+                .unwrap_or(0)
+        };
+        if long(left) + long(right) > TEXT_MAX || items(left) + items(right) > LIST_MAX {
             self.say(at, &rules::TEMPLATE_BOMB, "a text that grows with each step");
         }
         out

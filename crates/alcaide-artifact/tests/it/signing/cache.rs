@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use alcaide_artifact::signing::{
-    CacheError, DigestCache, Entry, Kind, Method, Rules, Scheme, SignAs, SigningError, Stamp, Survey, sign,
+    CacheError, DigestCache, Entry, FileFacts, Kind, Method, Rules, STAMP_AGE_MIN_SECS, Scheme, SignAs,
+    SigningError, Stamp, Survey, sign,
 };
 use alcaide_container::{Input, ReadError};
 use alcaide_seal::digest::HmacKey;
@@ -68,7 +69,8 @@ fn a_known_file_is_not_touched() {
     let agreed = agreed(&bundle_of(&one, &rules, &key), &trusting(&[&key]), &rules).unwrap();
     let reads = Cell::new(0);
     let mut cache = DigestCache::new();
-    for expected in [1, 1] {
+    // The file, and a look past its end.
+    for expected in [2, 2] {
         let mut survey = agreed.survey(&rules);
         let kind = Kind::File(Counted(&[1; 5000], &reads));
         let entry = Entry { path: b"w".to_vec(), kind, stamp: Some(Stamp::new(b"x")) };
@@ -114,8 +116,43 @@ fn another_scheme_asks_for_other_digests() {
         survey.add(&entry, Some(&mut cache)).unwrap();
     }
     let scheme = Scheme { hash: HashAlgorithm::Blake3, ..Scheme::STANDARD };
-    let bundle = sign(&tree().manifest(scheme, &rules).unwrap(), &rules, &key, SignAs::Key).unwrap();
+    let bundle = sign(&tree().manifest(scheme, &rules).unwrap(), &key, SignAs::Key).unwrap();
     let agreed = agreed(&bundle, &trusting(&[&key]), &rules).unwrap();
     let found = compare(&agreed, &rules, &entries(&tree(), 1), Some(&mut cache)).unwrap();
     assert!(found.files().iter().all(|file| !file.cached));
+}
+
+#[test]
+fn a_file_has_a_stamp_where_its_times_tell_of_every_change() {
+    let facts = FileFacts {
+        file_system: 0xef53,
+        device: 1,
+        inode: 2,
+        bytes: 3,
+        changed: (1_000_000, 5),
+        modified: (900_000, 6),
+    };
+    let late = 1_000_000 + STAMP_AGE_MIN_SECS;
+    let stamp = |facts: FileFacts| Stamp::of_file(&facts, late);
+    let one = stamp(facts);
+    assert!(one.is_some());
+    assert_eq!(Stamp::of_file(&facts, late + 1), one);
+    assert_eq!(Stamp::of_file(&facts, late - 1), None);
+    assert_eq!(Stamp::of_file(&facts, 0), None);
+    assert_eq!(stamp(FileFacts { changed: (-1, 0), modified: (-1, 0), ..facts }), None);
+    assert_eq!(stamp(FileFacts { modified: (late as i64, 0), ..facts }), None);
+    // tmpfs, overlay, NFS, FUSE, and one that nobody knows.
+    for file_system in [0x0102_1994, 0x794c_7630, 0x6969, 0x6573_5546, 0] {
+        assert_eq!(stamp(FileFacts { file_system, ..facts }), None, "{file_system:x}");
+    }
+    for other in [
+        FileFacts { file_system: 0x5846_5342, ..facts },
+        FileFacts { device: 9, ..facts },
+        FileFacts { inode: 9, ..facts },
+        FileFacts { bytes: 9, ..facts },
+        FileFacts { changed: (1_000_000, 9), ..facts },
+        FileFacts { modified: (900_000, 9), ..facts },
+    ] {
+        assert!(stamp(other).is_some() && stamp(other) != one, "{other:?}");
+    }
 }

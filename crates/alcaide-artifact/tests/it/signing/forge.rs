@@ -1,6 +1,6 @@
 //! Nothing of what this product writes can be changed, added or taken away.
 
-use alcaide_artifact::signing::{Bundle, Rules, SigningError};
+use alcaide_artifact::signing::{Bundle, Names, Rules, SigningError};
 use proptest::prelude::*;
 
 use super::tree::{Tree, bundle_of, new_key, trusting, verify};
@@ -109,6 +109,48 @@ fn what_a_bundle_has_beside_its_format_is_refused() {
     assert!(malformed(verify(&tree, twice.as_bytes(), &trusting(&[&key]), &rules).unwrap_err()));
 }
 
+#[test]
+fn what_a_bundle_repeats_is_counted_and_not_kept() {
+    let (tree, key, rules) = (small(), new_key(), Rules::default());
+    let text = String::from_utf8(bundle_of(&tree, &rules, &key).to_json().unwrap()).unwrap();
+    let many = |place: &str, one: &str, count: usize| {
+        let list = vec![one; count].join(",");
+        text.replacen(place, &format!("{place}{list},"), 1)
+    };
+    let signatures = many("\"signatures\":[", r#"{"sig":"AA=="}"#, 100_000);
+    assert_eq!(
+        Bundle::parse(signatures.as_bytes()).unwrap_err(),
+        SigningError::SignatureCount { count: 100_001 }
+    );
+    let chain = |certificates: &str| {
+        let start = text.find("\"publicKey\":").unwrap();
+        let end = start + text[start..].find('}').unwrap() + 1;
+        let chain = format!("\"x509CertificateChain\":{{\"certificates\":[{certificates}]}}");
+        Bundle::parse([&text[..start], &chain, &text[end..]].concat().as_bytes()).unwrap_err()
+    };
+    let one = r#"{"rawBytes":"AA=="}"#;
+    assert_eq!(chain(one), SigningError::CertificateMalformed { at: 0 });
+    let long = SigningError::BundleMalformed { why: "its chain is longer than is read".to_owned() };
+    assert_eq!(chain(&[one; 9].join(",")), long);
+    // One that is too large is not even decoded.
+    let large = format!("{{\"rawBytes\":\"{}\"}}", "?".repeat(30_000));
+    assert_eq!(chain(&large), SigningError::CertificateMalformed { at: 0 });
+}
+
+#[test]
+fn a_bundle_has_its_measure() {
+    let text = bundle_of(&small(), &Rules::default(), &new_key()).to_json().unwrap();
+    assert!(Bundle::parse_within(&text, text.len()).is_ok());
+    let max = text.len() - 1;
+    assert_eq!(
+        Bundle::parse_within(&text, max).unwrap_err(),
+        SigningError::BundleTooLarge { bytes: text.len(), max }
+    );
+    let padded = [text, vec![b' '; alcaide_artifact::signing::BUNDLE_BYTES_MAX]].concat();
+    assert!(matches!(Bundle::parse(&padded), Err(SigningError::BundleTooLarge { .. })));
+    assert!(Bundle::parse_within(&padded, usize::MAX).is_ok());
+}
+
 fn paths() -> impl Strategy<Value = String> {
     "[a-cA-C.\\-_é雪 :]{1,3}(/[a-c.\\-ü]{1,2}){0,2}"
 }
@@ -121,9 +163,9 @@ proptest! {
         at in any::<prop::sample::Index>(),
         rotate in 0_usize..8,
     ) {
-        let (tree, key, rules) = (Tree(files), new_key(), Rules::default());
+        let (tree, key, rules) = (Tree(files), new_key(), Rules { names: Names::Exact, ..Rules::default() });
         let Ok(manifest) = tree.manifest(alcaide_artifact::signing::Scheme::STANDARD, &rules) else { return Ok(()) };
-        let bundle = alcaide_artifact::signing::sign(&manifest, &rules, &key, alcaide_artifact::signing::SignAs::Key).unwrap();
+        let bundle = alcaide_artifact::signing::sign(&manifest, &key, alcaide_artifact::signing::SignAs::Key).unwrap();
         let trust = trusting(&[&key]);
         let agreed = super::tree::agreed(&bundle, &trust, &rules).unwrap();
         let mut entries = tree.entries();

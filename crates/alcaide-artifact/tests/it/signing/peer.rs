@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use alcaide_artifact::signing::{Rules, Scheme, SignAs, Trust, sign};
+use alcaide_artifact::signing::{Names, Rules, Scheme, SignAs, Trust, sign};
 use alcaide_seal::ecdsa::{EcPublicKey, PrivateKey};
 use alcaide_seal::sha256;
 use alcaide_seal::x509::{Certificate, Roots};
@@ -82,7 +82,7 @@ fn signatures_pass_both_ways() {
     peer("sign");
 
     let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let (keys, rules) = (at("keys"), Rules::default());
+    let (keys, rules) = (at("keys"), Rules { names: Names::Exact, ..Rules::default() });
     let roots = || Some(Roots::from_pem(&read(keys.join("root.crt"))).unwrap());
     let chain: Vec<Certificate> = ["leaf.crt", "between.crt"]
         .iter()
@@ -112,12 +112,12 @@ fn signatures_pass_both_ways() {
         for (method, signer, sign_as) in
             [("key", &private, SignAs::Key), ("certificate", &leaf, SignAs::Chain(&chain))]
         {
-            let bundle = sign(&manifest, &rules, signer, sign_as).unwrap().to_json().unwrap();
+            let bundle = sign(&manifest, signer, sign_as).unwrap().to_json().unwrap();
             fs::write(at("own").join(format!("{number}.{method}.sig")), bundle).unwrap();
         }
         // A bundle over another tree, to see that the peer looks.
         manifest = tree.with("always", b"changed").manifest(Scheme::STANDARD, &rules).unwrap();
-        let bundle = sign(&manifest, &rules, &private, SignAs::Key).unwrap().to_json().unwrap();
+        let bundle = sign(&manifest, &private, SignAs::Key).unwrap().to_json().unwrap();
         fs::write(at("own").join(format!("{number}.key.wrong")), bundle).unwrap();
     }
     let verdicts: BTreeMap<String, String> = serde_json::from_str(peer("verify").trim()).unwrap();

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use alcaide_artifact::signing::{
-    Agreed, Bundle, DigestCache, Entry, Kind, Manifest, ModelSignature, Rules, Scheme, SignAs, SigningError,
-    Stamp, Survey, TreePath, Trust, Verified, agree, authenticate, sign,
+    Agreed, Bundle, DigestCache, Entry, Kind, ModelSignature, Rules, Scheme, SignAs, SigningError, Stamp,
+    Survey, Surveyed, TreePath, Trust, Verified, agree, authenticate, sign,
 };
 use alcaide_seal::SystemEntropy;
 use alcaide_seal::ecdsa::{Curve, EcSigner as _, PrivateKey};
@@ -57,12 +57,12 @@ impl Tree {
         self.0.iter().map(|(path, bytes)| entry(path, Kind::File(bytes.clone()))).collect()
     }
 
-    pub(crate) fn manifest(&self, scheme: Scheme, rules: &Rules) -> Result<Manifest, SigningError> {
+    pub(crate) fn manifest(&self, scheme: Scheme, rules: &Rules) -> Result<Surveyed, SigningError> {
         let mut survey = Survey::to_sign(scheme, rules);
         for entry in self.entries() {
             survey.add(&entry, None)?;
         }
-        survey.into_manifest("model")
+        survey.into_surveyed("model")
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn trusting(keys: &[&PrivateKey]) -> Trust {
 
 pub(crate) fn bundle_of(tree: &Tree, rules: &Rules, key: &PrivateKey) -> Bundle {
     let manifest = tree.manifest(Scheme::STANDARD, rules).unwrap();
-    sign(&manifest, rules, key, SignAs::Key).unwrap()
+    sign(&manifest, key, SignAs::Key).unwrap()
 }
 
 pub(crate) fn agreed(bundle: &Bundle, trust: &Trust, rules: &Rules) -> Result<Agreed, SigningError> {

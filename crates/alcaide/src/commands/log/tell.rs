@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use alcaide_inventory::Plan;
 use alcaide_inventory::plan::Kind;
-use alcaide_record::{Chain, Entry, Event, OfferFinding, OfficeAct, Target};
+use alcaide_record::{
+    Chain, Entry, Event, FilesState, ModelEvent, ModelNote, OfferFinding, OfficeAct, Proven, Target,
+};
 use serde_json::Value;
 
 use crate::commands::activity::word;
@@ -28,6 +30,8 @@ impl Names {
         add(&mut all, &plan.upstreams);
         add(&mut all, &plan.routes);
         add(&mut all, &plan.peers);
+        add(&mut all, &plan.signers);
+        add(&mut all, &plan.models);
         add(&mut all, &plan.budgets);
         add(&mut all, &plan.policies);
         add(&mut all, &plan.secrets);
@@ -159,8 +163,16 @@ fn told(event: &Event, names: &Names) -> String {
                     one.call, question.expires
                 );
             }
-            format!("refused  {} {who}{action}{on}, {} at stage {}", one.call, one.code, word(&one.stage))
+            let stands = one.decided.as_ref().and_then(|decided| decided.model.as_deref()).map(standing);
+            format!(
+                "refused  {} {who}{action}{on}, {} at stage {}{}",
+                one.call,
+                one.code,
+                word(&one.stage),
+                stands.unwrap_or_default()
+            )
         }
+        Event::Model(one) => format!("model    {}", model(one, names)),
         Event::Offered(one) => {
             let tool = one.tool.map_or_else(|| "a tool not declared".into(), |tool| names.of_id(tool));
             let found = one.findings.as_deref().unwrap_or_default();
@@ -170,6 +182,46 @@ fn told(event: &Event, names: &Names) -> String {
         }
         _ => "an event of a newer version".into(),
     }
+}
+
+/// What became known of a model.
+fn model(event: &ModelEvent, names: &Names) -> String {
+    match event {
+        ModelEvent::Registered { by, files, model, version, .. } => {
+            format!(
+                "{} version {version} registered, {files} files, by {}",
+                names.of_id(model),
+                names.by(*by)
+            )
+        }
+        ModelEvent::Evidence { envelope, model, proven, version, .. } => {
+            let says = match proven {
+                Proven::Scan { verdict, .. } => format!("scan {}", verdict.as_str()),
+                Proven::Signature { key, .. } => format!("signed by key {key}"),
+                _ => "evidence of a newer version".to_owned(),
+            };
+            format!("{} version {version}: {says}, evidence {envelope}", names.of_id(model))
+        }
+        ModelEvent::Files { model, state } => match state {
+            FilesState::Found { version } => format!("{} files are version {version}", names.of_id(model)),
+            FilesState::Reading => format!("{} files are being read", names.of_id(model)),
+            FilesState::Unreadable => format!("{} files cannot be read", names.of_id(model)),
+        },
+        _ => "an event of a newer version".into(),
+    }
+}
+
+/// How a model stood when a call of it was refused.
+fn standing(note: &ModelNote) -> String {
+    let scan = note.scan.verdict.map_or("none", |verdict| verdict.as_str());
+    let old = if note.scan.verdict.is_some() && !note.scan.current_pack { " by other rules" } else { "" };
+    let ended = if note.scan.verdict.is_some() && !note.scan.in_time { ", ended" } else { "" };
+    format!(
+        ", model {}, files {}, scan {scan}{old}{ended}, signer {}",
+        if note.released { "released" } else { "not released" },
+        word(&note.files),
+        word(&note.signature.standing)
+    )
 }
 
 /// What was found in an offered definition, in one line.

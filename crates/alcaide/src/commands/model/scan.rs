@@ -1,9 +1,8 @@
 //! `alcaide model scan`.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alcaide_artifact::{Rule, Verdict};
@@ -15,6 +14,7 @@ use serde::Serialize;
 use crate::cli::{Desk, Exit};
 use crate::fail::{Failure, INTERNAL, MODEL_READER, shown};
 use crate::model::crew::{self, Looked, Way};
+use crate::model::progress::Progress;
 use crate::model::tree::{self, Found};
 
 /// Longest time that a small file may take: far more than its fuel lasts on a slow machine.
@@ -127,8 +127,8 @@ impl Scan {
             digests: !self.no_digest,
             patience: PATIENCE,
         };
-        let progress = Progress::of(files.len(), self.quiet);
-        let looked = crew::look(&files, way, &|_| progress.step()).map_err(|error| {
+        let progress = Progress::files(files.len(), self.quiet);
+        let looked = crew::look(&files, way, &|_| progress.add(1)).map_err(|error| {
             Failure::new(&MODEL_READER, "no reader could be started").why(error).fix(MODEL_READER.cure)
         })?;
         progress.end();
@@ -287,30 +287,4 @@ fn place(place: &Place) -> String {
         out.push_str(&format!(" at byte {offset}"));
     }
     out
-}
-
-/// How far a scan of many files is, on a terminal.
-struct Progress {
-    of: Option<usize>,
-    done: AtomicUsize,
-}
-
-impl Progress {
-    fn of(files: usize, quiet: bool) -> Self {
-        let told = files > 1 && !quiet && std::io::stderr().is_terminal();
-        Self { of: told.then_some(files), done: AtomicUsize::new(0) }
-    }
-
-    fn step(&self) {
-        if let Some(of) = self.of {
-            let done = self.done.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K{done} of {of} files");
-        }
-    }
-
-    fn end(&self) {
-        if self.of.is_some() {
-            let _ = write!(std::io::stderr().lock(), "\r\u{1b}[K");
-        }
-    }
 }

@@ -46,6 +46,7 @@ fn mail_read(approval: u128, who: Chain) -> Intent {
             approval: None,
             budget_used: 0,
             decision: DecisionKind::Allow,
+            model: None,
             obligations: Vec::new(),
             plan: PlanNumber(2),
             plan_digest: Digest([1; 32]),

@@ -390,6 +390,7 @@ impl Asked<'_> {
             args: self.args.map(str::as_bytes),
             provenance: &provenance,
             flow: self.recalled.flow(),
+            model: self.decided.model.as_deref().map(alcaide_gateway::proof::standing).unwrap_or_default(),
             key_bound: who.bound,
             ..clean
         };
