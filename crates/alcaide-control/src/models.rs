@@ -7,7 +7,7 @@
 //! Evidence is signed by the house's own key when it is entered, lies on the ledger's shelf, and the record names it by its digest.
 //! How a version stands follows from the record alone ([`Life`]); a step that does not fit is refused before it is written.
 //!
-//! Who registered a version does not release it; the operator of the machine may do both, since nobody else may be there.
+//! Who registered a version, or entered its newest scan, does not release it; the operator of the machine may do both, since nobody else may be there.
 
 mod follow;
 mod view;
@@ -220,10 +220,10 @@ impl Office {
         };
         let check = move |model: &Model, life: &Life| {
             let Some(version) = life.versions().get(&choice.version) else { return Ok(()) };
-            if human.is_some() && version.by == human {
-                return Err(
-                    "who registered a version does not release it; somebody else looks at it".to_owned()
-                );
+            let scanned_by = version.scan.and_then(|scan| scan.by);
+            if human.is_some() && (version.by == human || scanned_by == human) {
+                let why = "who registered a version, or entered its scan, does not release it; somebody else looks at it";
+                return Err(why.to_owned());
             }
             let signed = !model.requires.contains(&Proof::Signature) || !version.signatures.is_empty();
             if signed {

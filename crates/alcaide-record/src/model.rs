@@ -182,6 +182,9 @@ pub struct Held<T> {
     pub issued: Moment,
     /// When it ends, if it does.
     pub expires: Option<Moment>,
+    /// Who entered it; absent for the house itself and the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<HumanId>,
 }
 
 /// A scan as the record holds it.
@@ -354,17 +357,25 @@ impl Life {
                 };
                 self.versions.insert(*version, new);
             }
-            ModelEvent::Evidence { envelope, expires, issued, model, proven, version, .. }
+            ModelEvent::Evidence { by, envelope, expires, issued, model, proven, version }
                 if *model == own =>
             {
                 let one = self.versions.get_mut(version).ok_or(Misstep::Unregistered)?;
-                let (envelope, issued, expires) = (*envelope, *issued, *expires);
+                let (envelope, issued, expires, by) = (*envelope, *issued, *expires, *by);
                 match *proven {
                     Proven::Scan { packs, verdict } => {
                         // Whoever is held back is looked at anew; what is found decides.
                         one.held = false;
-                        one.scan =
-                            Some(Held { says: HeldScan { verdict, packs }, envelope, issued, expires });
+                        let says = HeldScan { verdict, packs };
+                        one.scan = Some(Held { says, envelope, issued, expires, by });
+                        // A release is over what was known then: what a later scan finds, or cannot look into, takes it back, and
+                        // no scan after that brings it back.
+                        if verdict != ScanVerdict::Clean {
+                            one.release = None;
+                            if self.released == Some(*version) {
+                                self.released = None;
+                            }
+                        }
                     }
                     Proven::Signature { key, root } => {
                         one.signatures.retain(|known| known.says.key != key);
@@ -376,6 +387,7 @@ impl Life {
                             envelope,
                             issued,
                             expires,
+                            by,
                         });
                     }
                 }

@@ -117,7 +117,9 @@ fn versions(detail: &ModelDetail, session: &Session, now: Moment) -> Markup {
 }
 
 fn one(model: &ModelView, version: &VersionView, session: &Session, now: Moment) -> Markup {
-    let by = |who: &Option<Name>| who.as_ref().map_or_else(|| "the house".to_owned(), ToString::to_string);
+    let by = |who: &Option<Name>| {
+        who.as_ref().map_or_else(|| "the operator or the house".to_owned(), ToString::to_string)
+    };
     html! {
         section.card {
             h3 { (short(&version.version)) " " (standing(Some(version.state))) }

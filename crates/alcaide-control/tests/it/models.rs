@@ -154,6 +154,11 @@ async fn who_registered_a_version_does_not_release_it() {
     let error = office.release_model(&ana, &name(), choice(b"{}")).await.unwrap_err();
     assert!(error.to_string().contains("somebody else"), "{error}");
     let other = house.as_role(Role::Administrator);
+    // Nor does who entered the scan that speaks for it.
+    office.register_model(&other, &name(), registration(b"{}", ScanVerdict::Clean)).await.unwrap();
+    let error = office.release_model(&other, &name(), choice(b"{}")).await.unwrap_err();
+    assert!(error.to_string().contains("somebody else"), "{error}");
+    office.register_model(&By::Operator, &name(), registration(b"{}", ScanVerdict::Clean)).await.unwrap();
     assert!(office.release_model(&other, &name(), choice(b"{}")).await.is_ok());
 }
 

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::crew::Way;
-use super::measure::{self, MeasureError};
+use super::measure::{self, Measure, MeasureError};
 
 /// How often files are looked at, without opening them: a change is known within half a second, and a stat of a thousand files takes
 /// some milliseconds.
@@ -116,7 +116,7 @@ enum Done {
         place: Place,
         stamp: Option<Sha256Digest>,
         cache: DigestCache,
-        version: Result<Sha256Digest, MeasureError>,
+        measure: Result<Measure, MeasureError>,
     },
     Scanned {
         name: Name,
@@ -180,8 +180,8 @@ impl Keeper {
                 Job::Hash(_) => {
                     let mut cache = std::mem::take(&mut watched.cache);
                     tokio::task::spawn_blocking(move || {
-                        let version = measure::version(&place.root, &place.rules(), &mut cache);
-                        Done::Hashed { model, place, stamp, cache, version }
+                        let measure = measure::version(&place.root, &place.rules(), &mut cache);
+                        Done::Hashed { model, place, stamp, cache, measure }
                     })
                 }
                 Job::Scan(_, version) => tokio::task::spawn_blocking(move || {
@@ -197,19 +197,20 @@ impl Keeper {
 
     async fn done(&mut self, done: Done) -> Result<()> {
         match done {
-            Done::Hashed { model, place, stamp, cache, version } => {
+            Done::Hashed { model, place, stamp, cache, measure } => {
                 let Some(watched) = self.watched.get_mut(&model).filter(|one| one.place == place) else {
                     return Ok(());
                 };
                 watched.cache = cache;
                 // Changed while it was read: that was recorded, and it is read again.
-                if watched.stamp != stamp || stamp_now(&place.root).await? != stamp {
+                let others = measure.as_ref().is_ok_and(|measure| Some(measure.stamp) != stamp);
+                if others || watched.stamp != stamp || stamp_now(&place.root).await? != stamp {
                     watched.stamp = stamp_now(&place.root).await?;
                     self.hash(model);
                     return Ok(());
                 }
-                let state = match version {
-                    Ok(version) => FilesState::Found { version: Digest(version.into_bytes()) },
+                let state = match measure {
+                    Ok(measure) => FilesState::Found { version: Digest(measure.version.into_bytes()) },
                     Err(error) => {
                         tracing::warn!(model = %watched.name, %error, "files of a model cannot be read; the gate refuses it");
                         FilesState::Unreadable

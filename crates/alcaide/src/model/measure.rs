@@ -67,14 +67,21 @@ fn digest_of(file: &Found, looked: &Looked) -> Result<(u64, Sha256Digest), Evide
     measured.sha256().map(|sha256| (bytes, sha256)).ok_or_else(|| unread("it has no digest".to_owned()))
 }
 
+/// Which version lies somewhere, and exactly which files that was found in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Measure {
+    /// The version.
+    pub(crate) version: Sha256Digest,
+    /// The [`tree_stamp`] of the files as they were open: whoever puts others in their place while they are read, and the first
+    /// ones back, has not had these read.
+    pub(crate) stamp: Sha256Digest,
+}
+
 /// Hashes all files of the model at `root` that `cache` does not know as they are, and says which version it is.
-pub(crate) fn version(
-    root: &Path,
-    rules: &Rules,
-    cache: &mut DigestCache,
-) -> Result<Sha256Digest, MeasureError> {
+pub(crate) fn version(root: &Path, rules: &Rules, cache: &mut DigestCache) -> Result<Measure, MeasureError> {
     let files = tree::walk(root).map_err(MeasureError::Walk)?;
     let mut survey = Survey::to_sign(Scheme::STANDARD, rules);
+    let mut hasher = Hasher::new();
     for file in &files {
         let unread = |why: String| EvidenceError::Unread { path: file.name.clone(), why };
         if let Some(why) = file.unreadable {
@@ -82,12 +89,14 @@ pub(crate) fn version(
         }
         let opened = Opened::open(&file.path).map_err(|error| unread(error.to_string()))?;
         let status = opened.file.metadata().map_err(|error| unread(error.to_string()))?;
+        stamp_name(&mut hasher, file);
+        hasher.update(&known_of(&status));
         let input = FileInput::new(opened.file, opened.bytes, false);
         let entry = Entry { path: within(root, file), kind: Kind::File(input), stamp: stamp_of(&status) };
         survey.add(&entry, Some(&mut *cache)).map_err(EvidenceError::Files)?;
     }
     let surveyed = survey.into_surveyed(&name_of(root)).map_err(EvidenceError::Files)?;
-    Ok(Subject::of(surveyed.manifest())?.version())
+    Ok(Measure { version: Subject::of(surveyed.manifest())?.version(), stamp: hasher.finish() })
 }
 
 /// What changes whenever a file of the model at `root` does, as far as the file system tells: names, devices, inodes, sizes, times
@@ -95,14 +104,18 @@ pub(crate) fn version(
 pub(crate) fn tree_stamp(root: &Path) -> io::Result<Sha256Digest> {
     let mut hasher = Hasher::new();
     for file in tree::walk(root)? {
-        hasher.update(&(file.name.len() as u64).to_be_bytes());
-        hasher.update(file.name.as_bytes());
+        stamp_name(&mut hasher, &file);
         match std::fs::metadata(&file.path) {
             Ok(status) => hasher.update(&known_of(&status)),
             Err(error) => hasher.update(error.kind().to_string().as_bytes()),
         }
     }
     Ok(hasher.finish())
+}
+
+fn stamp_name(hasher: &mut Hasher, file: &Found) {
+    hasher.update(&(file.name.len() as u64).to_be_bytes());
+    hasher.update(file.name.as_bytes());
 }
 
 /// A file's stamp, if its change time is well before now: within its grain a file could be written twice.
@@ -153,7 +166,7 @@ mod tests {
         let mut rules = Rules::default();
         rules.signatures.insert(TreePath::new("model.sig").unwrap());
         let mut cache = DigestCache::new();
-        let mut now = || version(&root, &rules, &mut cache).unwrap();
+        let mut now = || version(&root, &rules, &mut cache).unwrap().version;
         let first = now();
         fs::write(root.join("model.sig"), "x").unwrap();
         assert_eq!(now(), first);
@@ -187,5 +200,29 @@ mod tests {
         fs::write(at("c"), "six").unwrap();
         fs::rename(at("c"), at("a")).unwrap();
         assert_ne!(tree_stamp(folder.path()).unwrap(), second);
+    }
+
+    #[test]
+    fn what_was_hashed_is_told_by_the_files_that_were_open_not_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("m");
+        for (part, text) in [("m/sub", "first"), ("other", "other")] {
+            fs::create_dir_all(folder.path().join(part)).unwrap();
+            fs::write(folder.path().join(part).join("a"), text).unwrap();
+        }
+        let read = || version(&root, &Rules::default(), &mut DigestCache::new()).unwrap();
+        let (before, first) = (tree_stamp(&root).unwrap(), read());
+        assert_eq!(first.stamp, before);
+        // Others in their place while they are read, and the first ones back: no file of them has another time.
+        let swap =
+            |from: &str, to: &str| fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+        swap("m/sub", "aside");
+        swap("other", "m/sub");
+        let second = read();
+        swap("m/sub", "other");
+        swap("aside", "m/sub");
+        assert_ne!(second.version, first.version);
+        assert_eq!(tree_stamp(&root).unwrap(), before, "a look at the names does not tell");
+        assert_ne!(second.stamp, before);
     }
 }
