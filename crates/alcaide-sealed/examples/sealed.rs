@@ -1,5 +1,5 @@
 //! How fast is it? Seals and reads so many MiB in memory, in order and in places, and tells processor time:
-//! `cargo run --release -p alcaide-sealed --example speed -- 1024`.
+//! `cargo run --release -p alcaide-sealed --example sealed -- 1024`.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! How many megabytes of weights go through in a second of CPU? `cargo run --release -p alcaide-weights --example speed`
+//! How many megabytes of weights go through in a second of CPU? `cargo run --release -p alcaide-weights --example weights`
 //!
 //! Weights are made from a seed, 64 million in BF16 (128 MiB), in memory; one thread. Prints one line for each thing that
 //! is done: MB of the file for each second of CPU, best of three.
